@@ -1,0 +1,191 @@
+"""Conversations and Preferences: OpenAI-style messages in Parquet; the field's other shapes are read too."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.stage import Artifact
+from .tables import ParquetShards, read_rows, string_schema
+
+ROLES = ("system", "user", "assistant")
+_SHAREGPT = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+_ORIGIN = ("id", "language", "source", "license")
+
+Message = dict[str, str]
+"""{"role": system | user | assistant, "content": text}"""
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Messages in turn, the last of them the assistant's."""
+
+    id: str
+    messages: list[Message]
+    language: str = ""
+    source: str = ""
+    license: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Preference:
+    """A prompt (messages ending with the user's) and two answers, the first of them preferred."""
+
+    id: str
+    prompt: list[Message]
+    chosen: str
+    rejected: str
+    language: str = ""
+    source: str = ""
+    license: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def write_conversations(folder: Path, rows: Iterable[Conversation], *, extra: dict[str, Any] | None = None) -> dict:
+    """Write conversations and a `summary.json` (with `extra` merged in); returns the summary."""
+    return _write(folder, rows, ("messages",), extra)
+
+
+def write_preferences(folder: Path, rows: Iterable[Preference], *, extra: dict[str, Any] | None = None) -> dict:
+    """Write preferences and a `summary.json` (with `extra` merged in); returns the summary."""
+    return _write(folder, rows, ("prompt", "chosen", "rejected"), extra)
+
+
+def _write(folder: Path, rows: Iterable[Any], columns: tuple[str, ...], extra: dict[str, Any] | None) -> dict:
+    shards = ParquetShards(folder, string_schema((*_ORIGIN, *columns, "meta")))
+    languages, licenses = Counter(), set()
+    for item in rows:
+        row = {name: getattr(item, name) for name in (*_ORIGIN, *columns)}
+        for name, value in row.items():
+            row[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        row["meta"] = json.dumps(item.meta, ensure_ascii=False, sort_keys=True) if item.meta else ""
+        shards.write(row, sum(map(len, row.values())))
+        languages[item.language] += 1
+        licenses |= {item.license} - {""}
+    shards.close()
+    summary = {"rows": languages.total(), "by_language": dict(sorted(languages.items())),
+               "licenses": sorted(licenses), **(extra or {})}
+    (folder / "summary.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1, sort_keys=True), "utf-8")
+    return summary
+
+
+def read_conversations(source: Artifact | Path) -> Iterator[Conversation]:
+    """Conversations of an artifact or of JSONL/Parquet from outside.
+
+    Accepted shapes: OpenAI `messages`, ShareGPT `conversations` (from/value), Alpaca `instruction`/`input`/`output`
+    (with an optional `system` and `history`), plain `prompt`/`response` or `question`/`answer`.
+    """
+    path = source.path if isinstance(source, Artifact) else source
+    for place, row in read_rows(path):
+        messages = _messages(row, place)
+        yield Conversation(messages=messages, meta=_meta(row), **_origin(row, place))
+
+
+def read_preferences(source: Artifact | Path) -> Iterator[Preference]:
+    """Preferences of an artifact or of JSONL/Parquet from outside.
+
+    Accepted shapes: `prompt`/`chosen`/`rejected` with strings or message lists (as in TRL), LLaMA-Factory's
+    `conversations` or `instruction` with `chosen`/`rejected`, and HH-RLHF's two transcripts that share a prefix.
+    """
+    path = source.path if isinstance(source, Artifact) else source
+    for place, row in read_rows(path):
+        if "chosen" not in row or "rejected" not in row:
+            raise InputError("a preference needs 'chosen' and 'rejected'", where=place,
+                             how=f"This row has: {', '.join(sorted(row))}.")
+        prompt, chosen, rejected = _pair(row, place)
+        yield Preference(prompt=prompt, chosen=chosen, rejected=rejected, meta=_meta(row), **_origin(row, place))
+
+
+def _origin(row: dict[str, Any], place: str) -> dict[str, str]:
+    return {"id": str(row.get("id") or place), "language": row.get("language") or row.get("lang") or "",
+            "source": str(row.get("source") or ""), "license": str(row.get("license") or "")}
+
+
+def _meta(row: dict[str, Any]) -> dict[str, Any]:
+    meta = row.get("meta")
+    return json.loads(meta) if isinstance(meta, str) and meta else dict(meta or {})
+
+
+def _loads(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value[:1] in "[{" else value
+
+
+def _turns(value: Any, place: str) -> list[Message]:
+    """Messages from OpenAI (role/content) or ShareGPT (from/value) turns."""
+    turns = []
+    for turn in _loads(value):
+        role = _SHAREGPT.get(str(turn.get("role") or turn.get("from")))
+        content = turn.get("content", turn.get("value"))
+        if role is None or not isinstance(content, str):
+            raise InputError(f"a turn needs a role of {', '.join(ROLES)} and a text, got {str(turn)[:80]}", where=place)
+        turns.append({"role": role, "content": content})
+    return turns
+
+
+def _messages(row: dict[str, Any], place: str) -> list[Message]:
+    for key in ("messages", "conversations"):
+        if row.get(key):
+            turns = _turns(row[key], place)
+            return ([{"role": "system", "content": row["system"]}] if row.get("system") else []) + turns
+    prompt = row.get("instruction") or row.get("prompt") or row.get("question")
+    answer = row.get("output") or row.get("response") or row.get("answer")
+    if not isinstance(prompt, str) or not isinstance(answer, str):
+        raise InputError("no conversation in this row", where=place,
+                         how="Give `messages`, `conversations`, `instruction`/`output` or `prompt`/`response`; "
+                             f"this row has: {', '.join(sorted(row))}.")
+    return [*_prompt(row, prompt), {"role": "assistant", "content": answer}]
+
+
+def _prompt(row: dict[str, Any], prompt: str) -> list[Message]:
+    messages = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    for user, assistant in row.get("history") or []:
+        messages += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
+    text = f"{prompt}\n{row['input']}" if row.get("input") else prompt
+    return [*messages, {"role": "user", "content": text}]
+
+
+def _pair(row: dict[str, Any], place: str) -> tuple[list[Message], str, str]:
+    chosen, rejected = _loads(row["chosen"]), _loads(row["rejected"])
+    if isinstance(chosen, str) and chosen.lstrip().startswith("Human:"):
+        return _transcripts(chosen, str(rejected), place)
+    head: list[Message] = []
+    answers = []
+    for answer in (chosen, rejected):
+        if isinstance(answer, dict):
+            answer = answer.get("content", answer.get("value"))
+        elif isinstance(answer, list):
+            turns = _turns(answer, place)
+            head, answer = turns[:-1], turns[-1]["content"]
+        if not isinstance(answer, str):
+            raise InputError("'chosen' and 'rejected' must be texts or messages", where=place)
+        answers.append(answer)
+    prompt = _loads(row.get("prompt"))
+    if isinstance(prompt, list):
+        head = _turns(prompt, place)
+    elif row.get("conversations"):
+        head = _turns(row["conversations"], place)
+    elif isinstance(prompt, str) or isinstance(row.get("instruction"), str):
+        head = _prompt(row, row.get("instruction") or prompt)
+    if not head:
+        raise InputError("a preference needs a prompt", where=place)
+    return head, answers[0], answers[1]
+
+
+def _transcripts(chosen: str, rejected: str, place: str) -> tuple[list[Message], str, str]:
+    """HH-RLHF: the whole dialogue twice, different only in the last assistant turn."""
+    cut = chosen.rfind("\n\nAssistant:")
+    other = rejected.rfind("\n\nAssistant:")
+    if cut < 0 or other < 0:
+        raise InputError("a transcript needs an 'Assistant:' turn", where=place)
+    messages = []
+    for block in chosen[:cut].replace("\n\nHuman:", "\x00u").replace("\n\nAssistant:", "\x00a").split("\x00"):
+        if block.strip():
+            messages.append({"role": "user" if block[0] == "u" else "assistant", "content": block[1:].strip()})
+    mark = len("\n\nAssistant:")
+    return messages, chosen[cut + mark:].strip(), rejected[other + mark:].strip()

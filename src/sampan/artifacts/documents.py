@@ -1,0 +1,131 @@
+"""Documents: one text with where it came from, in Parquet shards beside a summary of what was kept and dropped."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.stage import Artifact
+from .tables import ParquetShards, read_rows, string_schema
+
+COLUMNS = ("id", "text", "language", "script", "source", "url", "license", "quality", "meta")
+MAX_DROP_EXAMPLES = 3
+
+
+@dataclass(slots=True)
+class Document:
+    """A text and its provenance. `language` is like `tha_Thai`, or '' while unknown; `quality` is a bucket name."""
+
+    id: str
+    text: str
+    language: str = ""
+    script: str = ""
+    source: str = ""
+    url: str = ""
+    license: str = ""
+    quality: str = ""
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def row(self) -> dict[str, str]:
+        row = {f.name: getattr(self, f.name) for f in fields(self)}
+        row["meta"] = json.dumps(self.meta, ensure_ascii=False, sort_keys=True) if self.meta else ""
+        return row
+
+
+class DocumentWriter:
+    """Writes kept documents in order, counts them by language, and counts every drop by reason and language.
+
+    Use as a context manager; `summary.json` is written when it closes without an error.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._shards = ParquetShards(folder, string_schema(COLUMNS))
+        self._folder = folder
+        self._kept: dict[str, Counter[str]] = defaultdict(Counter)
+        self._sources: Counter[str] = Counter()
+        self._licenses: set[str] = set()
+        self._dropped: dict[str, Counter[str]] = defaultdict(Counter)
+        self._examples: dict[str, list[str]] = defaultdict(list)
+
+    def write(self, document: Document) -> None:
+        size = len(document.text.encode("utf-8"))
+        kept = self._kept[document.language]
+        kept["documents"] += 1
+        kept["characters"] += len(document.text)
+        kept["text_bytes"] += size
+        self._sources[document.source] += 1
+        if document.license:
+            self._licenses.add(document.license)
+        self._shards.write(document.row(), size)
+
+    def drop(self, reason: str, language: str = "", example: str = "") -> None:
+        """Count one document that is left out. `reason` is a short stable name such as `too_short`."""
+        self._dropped[reason][language] += 1
+        if example and len(self._examples[reason]) < MAX_DROP_EXAMPLES:
+            self._examples[reason].append(example[:200])
+
+    def summary(self) -> dict[str, Any]:
+        total = sum(self._kept.values(), Counter())
+        return {
+            "documents": total["documents"],
+            "characters": total["characters"],
+            "text_bytes": total["text_bytes"],
+            "by_language": {k: dict(v) for k, v in sorted(self._kept.items())},
+            "by_source": dict(sorted(self._sources.items())),
+            "licenses": sorted(self._licenses),
+            "dropped": {r: dict(sorted(c.items())) for r, c in sorted(self._dropped.items())},
+            "dropped_documents": sum(sum(c.values()) for c in self._dropped.values()),
+            "dropped_examples": {r: e for r, e in sorted(self._examples.items())},
+        }
+
+    def __enter__(self) -> DocumentWriter:
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        self._shards.close()
+        if kind is None:
+            (self._folder / "summary.json").write_text(
+                json.dumps(self.summary(), ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def read_documents(source: Artifact | Path) -> Iterator[Document]:
+    """Documents of an artifact, or of a JSONL, Parquet or text file (or folder of them) from outside, in order.
+
+    Rows from outside need a `text` column; other columns of COLUMNS are used when present and anything else goes to
+    `meta`. `lang` is accepted for `language`. InputError names the file and line of a bad row.
+    """
+    path = source.path if isinstance(source, Artifact) else source
+    for place, row in read_rows(path):
+        yield _document(row, place)
+
+
+def read_summary(source: Artifact | Path) -> dict[str, Any]:
+    """The counts beside an artifact's documents, {} for documents from outside."""
+    path = (source.path if isinstance(source, Artifact) else source) / "summary.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _document(row: dict[str, Any], place: str) -> Document:
+    text = row.get("text")
+    if not isinstance(text, str):
+        raise InputError("a document needs a string column 'text'", where=place,
+                         how=f"This row has: {', '.join(sorted(row))}.")
+    meta = row.get("meta")
+    meta = json.loads(meta) if isinstance(meta, str) and meta else dict(meta or {})
+    meta.update({k: v for k, v in row.items() if k not in COLUMNS and k != "lang" and v is not None})
+    return Document(
+        id=str(row.get("id") or place), text=text, meta=meta, language=row.get("language") or row.get("lang") or "",
+        **{name: str(row.get(name) or "") for name in ("script", "source", "url", "license", "quality")})
+
+
+def write_documents(folder: Path, documents: Iterable[Document]) -> dict[str, Any]:
+    """Write all of `documents` and return the summary."""
+    with DocumentWriter(folder) as writer:
+        for document in documents:
+            writer.write(document)
+    return writer.summary()

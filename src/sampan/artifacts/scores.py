@@ -1,0 +1,52 @@
+"""Scores: one row for each model, task, language and metric, with its error and the digest of what was asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.stage import Artifact
+
+
+@dataclass(slots=True, kw_only=True)
+class Score:
+    """A number and how sure it is. `higher_is_better` lets a report colour gains and losses."""
+
+    model: str
+    model_digest: str
+    task: str
+    language: str
+    metric: str
+    value: float
+    stderr: float | None
+    n: int
+    higher_is_better: bool
+    prompt_digest: str
+    revision: int
+
+
+def write_scores(folder: Path, scores: Iterable[Score], samples: Iterable[dict[str, Any]] = ()) -> int:
+    """Write `scores.jsonl` and, for reading by people and audits, `samples.jsonl`; returns the number of scores."""
+    rows = [asdict(score) for score in scores]
+    _jsonl(folder / "scores.jsonl", rows)
+    _jsonl(folder / "samples.jsonl", samples)
+    return len(rows)
+
+
+def read_scores(source: Artifact | Path) -> list[Score]:
+    path = (source.path if isinstance(source, Artifact) else source) / "scores.jsonl"
+    return [Score(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def read_samples(source: Artifact | Path) -> list[dict[str, Any]]:
+    path = (source.path if isinstance(source, Artifact) else source) / "samples.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
+
+def _jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")

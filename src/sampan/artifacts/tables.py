@@ -1,0 +1,185 @@
+"""Rows on disk: Parquet shards that we write, and JSONL, Parquet or text files that we are given."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.identity import tree_files
+
+SHARD_BYTES = 64 << 20
+ROW_GROUP = 4096
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".txt")
+PACKED = (".gz", ".zst")
+
+
+def string_schema(columns: Sequence[str]):
+    """A Parquet schema of plain string columns."""
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.string()) for name in columns])
+
+
+class ParquetShards:
+    """Writes rows in order into `shard-00000.parquet`, `shard-00001.parquet`, …; equal rows give equal bytes."""
+
+    def __init__(self, folder: Path, schema: Any, *, shard_bytes: int = SHARD_BYTES) -> None:
+        self._folder, self._schema, self._limit = folder, schema, shard_bytes
+        self._rows: list[dict[str, Any]] = []
+        self._writer, self._count, self._bytes = None, 0, 0
+
+    def write(self, row: dict[str, Any], size: int) -> None:
+        """Add a row; `size` is roughly its bytes."""
+        self._rows.append(row)
+        self._bytes += size
+        if len(self._rows) >= ROW_GROUP:
+            self._flush()
+        if self._bytes >= self._limit:
+            self._end_shard()
+
+    def close(self) -> None:
+        if self._rows or self._count == 0:
+            self._flush()
+        self._end_shard()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            path = self._folder / f"shard-{self._count:05d}.parquet"
+            self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+            self._count += 1
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
+
+    def _end_shard(self) -> None:
+        if self._rows:
+            self._flush()
+        if self._writer is not None:
+            self._writer.close()
+        self._writer, self._bytes = None, 0
+
+
+def table_files(path: Path) -> list[Path]:
+    """The table files of a path: itself, or every table file below a folder, sorted. InputError if there is none."""
+    if path.is_file():
+        return [path]
+    if not path.exists():
+        raise InputError("no such file or folder", where=str(path))
+    found = [path / name for name in tree_files(path) if file_kind(Path(name))]
+    if not found:
+        raise InputError("no table in this folder", where=str(path),
+                         how=f"Looked for {', '.join(SUFFIXES)}, plain or with .gz or .zst.")
+    return found
+
+
+def file_kind(path: Path) -> str:
+    """`.jsonl`, `.parquet`, … without any compression suffix, or '' if the file is no table."""
+    name = path.name[: -len(path.suffix)] if path.suffix in PACKED else path.name
+    kind = Path(name).suffix
+    return kind if kind in SUFFIXES and path.name != "summary.json" else ""
+
+
+def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of a file or folder with their place (`file:line`), in the order of file names and lines."""
+    for file in table_files(path):
+        kind = file_kind(file)
+        if kind == ".parquet":
+            yield from _parquet_rows(file)
+        elif kind == ".json":
+            yield from _json_rows(file)
+        elif kind in (".jsonl", ".ndjson"):
+            yield from _jsonl_rows(file)
+        elif kind == ".txt":
+            yield from _text_rows(file)
+        else:
+            raise InputError("not a table", where=str(file), how=f"Give one of {', '.join(SUFFIXES)}.")
+
+
+def open_text(path: Path) -> io.TextIOBase:
+    """A UTF-8 text stream of a plain, .gz or .zst file."""
+    if path.suffix == ".gz":
+        raw: Any = gzip.open(path, "rb")
+    elif path.suffix == ".zst":
+        import zstandard
+
+        raw = zstandard.open(path, "rb")
+    else:
+        raw = open(path, "rb")
+    return io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Lines of a text file with their place; InputError names the line that is not UTF-8 or where a stream breaks."""
+    number = 0
+    try:
+        with open_text(path) as file:
+            for number, line in enumerate(file, 1):  # noqa: B007
+                yield f"{path}:{number}", line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 near here ({error.reason}: byte 0x{error.object[error.start]:02x})",
+                         where=f"{path}:{number + 1}", how="Convert the file to UTF-8, for instance with iconv.") from None
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise InputError(f"the compressed stream is damaged or cut off ({error})", where=f"{path}:{number + 1}",
+                         how="Fetch the file again.") from None
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, line in read_lines(path):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"not JSON ({error.msg} at column {error.colno})", where=place) from None
+        if not isinstance(row, dict):
+            raise InputError("a line must hold one JSON object", where=place)
+        yield place, row
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    text = "\n".join(line for _, line in read_lines(path))
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON ({error.msg})", where=f"{path}:{error.lineno}") from None
+    for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
+        if not isinstance(row, dict):
+            raise InputError("the file must hold a list of JSON objects", where=f"{path}, item {number}")
+        yield f"{path}, item {number}", row
+
+
+def _text_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A text file holds documents separated by blank lines."""
+    start, block = "", []
+    for place, line in read_lines(path):
+        if line.strip():
+            start = start or place
+            block.append(line)
+        elif block:
+            yield start, {"text": "\n".join(block)}
+            start, block = "", []
+    if block:
+        yield start, {"text": "\n".join(block)}
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        number = 0
+        for batch in file.iter_batches(batch_size=1024):
+            for row in batch.to_pylist():
+                number += 1
+                yield f"{path}, row {number}", row
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"not a readable Parquet file ({str(error).splitlines()[0]})", where=str(path)) from None

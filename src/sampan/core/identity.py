@@ -1,0 +1,82 @@
+"""Digests: canonical JSON of values, bytes of files, trees of files, and the key of a stage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+_CHUNK = 1 << 20
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling for equal values: sorted keys, no blanks, UTF-8 kept as it is.
+
+    Sets, NaN, infinities, paths and unknown types have no single spelling and raise TypeError or ValueError,
+    so that nothing about this machine can leak into an identity.
+    """
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} has no place in an identity")
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if isinstance(value, PurePath):
+        raise TypeError(f"a path ({value}) names a place, not a content; give its digest")
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError("mapping keys must be strings")
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [_plain(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no canonical spelling")
+
+
+def digest_text(text: str) -> str:
+    """SHA-256 of a string's UTF-8 bytes, as 64 hex digits."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def digest_value(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON."""
+    return digest_text(canonical_json(value))
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in chunks."""
+    sha = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            sha.update(chunk)
+    return sha.hexdigest()
+
+
+def tree_files(folder: Path) -> list[str]:
+    """Relative POSIX paths of the regular files below `folder`, sorted; links are not followed."""
+    found = []
+    for root, dirs, names in os.walk(folder):
+        dirs.sort()
+        found += [Path(root, name).relative_to(folder).as_posix() for name in names]
+    return sorted(found)
+
+
+def digest_tree(folder: Path, *, file_digest=digest_file) -> str:
+    """Digest of a folder: the sorted list of (relative path, digest of bytes). Times and modes do not count."""
+    return digest_value([[name, file_digest(folder / name)] for name in tree_files(folder)])
+
+
+def stage_key(stage: str, revision: int, params: Mapping[str, Any], inputs: Mapping[str, Sequence[str]]) -> str:
+    """The identity of one stage's result: what is run, with which non-default params, on which content.
+
+    `inputs` maps a role to the content digests it was given, in order. Code, machine, paths and worker counts do
+    not enter (a stage's `revision` is raised when its meaning changes).
+    """
+    return digest_value(["stage-key/1", stage, revision, dict(params), {k: list(v) for k, v in inputs.items()}])

@@ -1,0 +1,156 @@
+"""What a stage is: typed inputs, typed params, one function, one artifact out.
+
+A stage lives in `<room>/<stage>.py`, imports nothing heavy at module level (`plan` and `--help` load it), and exposes
+one `STAGE`. Its `run` writes files into `runtime.out`, which the engine then publishes, and returns metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import RecipeError, StageError
+from .params import NoParams
+
+KINDS = ("documents", "conversations", "preferences", "items", "tokenizer", "tokens", "checkpoint", "scores", "bundle")
+EXTERNAL = "external"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """Something a stage reads: a published result or a pinned file or folder from outside."""
+
+    path: Path
+    """The folder (or, for external inputs only, the file)."""
+    kind: str
+    """One of KINDS, or `external` for a pinned input, whose shape its reader finds out."""
+    digest: str
+    """Digest of its bytes."""
+    name: str
+    """What the recipe calls it: the stage or input name."""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    """Its manifest (empty for external inputs)."""
+
+    @property
+    def licenses(self) -> list[str]:
+        return list(self.manifest.get("licenses", []))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """One named input of a stage."""
+
+    kinds: tuple[str, ...]
+    """Accepted kinds; an external input is accepted too unless `external` is False."""
+    help: str
+    many: bool = False
+    """Whether a list may be given."""
+    required: bool = True
+    external: bool = True
+
+    def accepts(self, kind: str) -> bool:
+        return kind in self.kinds or (kind == EXTERNAL and self.external)
+
+
+class Inputs(Mapping[str, Sequence[Artifact]]):
+    """Artifacts by role, each role a list in recipe order."""
+
+    def __init__(self, by_role: Mapping[str, Sequence[Artifact]]) -> None:
+        self._by_role = {role: list(items) for role, items in by_role.items()}
+
+    def __getitem__(self, role: str) -> list[Artifact]:
+        return self._by_role[role]
+
+    def __iter__(self):
+        return iter(self._by_role)
+
+    def __len__(self) -> int:
+        return len(self._by_role)
+
+    def one(self, role: str) -> Artifact:
+        """The single artifact of a role; StageError if there is not exactly one."""
+        items = self.many(role)
+        if len(items) != 1:
+            raise StageError(f"role '{role}' needs exactly one input, got {len(items)}")
+        return items[0]
+
+    def many(self, role: str) -> list[Artifact]:
+        """All artifacts of a role, [] if it was left out."""
+        return self._by_role.get(role, [])
+
+    def optional(self, role: str) -> Artifact | None:
+        """The single artifact of a role, or None if it was left out."""
+        return self.one(role) if self.many(role) else None
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """Where and how to run. None of it enters a stage's key, so none of it may change a result's bytes."""
+
+    out: Path
+    """Empty folder; what is written here becomes the artifact."""
+    state: Path
+    """Folder that survives a kill: partial work of this very key, to resume from."""
+    threads: int = 1
+    """Compute threads this stage may use. Part of the machine layout: bit-equality holds for one value of it."""
+    device: str = "cpu"
+    checkpoint_seconds: float = 30.0
+    """How much work a kill may cost at most."""
+    on_progress: Callable[[int, int | None, str], None] = lambda done, total, unit: None
+    on_log: Callable[[str], None] = lambda text: None
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        """Say how far the work is; `total` None if unknown. Cheap to call often."""
+        self.on_progress(done, total, unit)
+
+    def log(self, text: str) -> None:
+        """Say one thing worth reading in a log."""
+        self.on_log(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A kind of step: what it takes, what it makes, and the function that does it."""
+
+    name: str
+    revision: int
+    """Raised in the commit that changes what the stage computes for equal params and inputs."""
+    summary: str
+    run: Callable[[Any, Inputs, Runtime], Mapping[str, Any]]
+    """`run(params, inputs, runtime) -> metrics`. Metrics are JSON values; the names `documents`, `text_bytes`, `tokens`
+    and `parameters` are the facts that later stages' estimates read."""
+    inputs: Mapping[str, Role]
+    output: str | Callable[[Any, Mapping[str, Sequence[str]]], str]
+    """The kind made, or a function of (params, {role: kinds given})."""
+    params: type = NoParams
+    estimate: Callable[[Any, Mapping[str, Sequence[Mapping[str, float]]]], Mapping[str, float]] | None = None
+    """Forecast from params and the inputs' facts: any of documents, text_bytes, tokens, parameters, flops, memory_bytes,
+    disk_bytes, seconds."""
+    heavy: bool = False
+    """Whether `run` imports torch and transformers, so that the engine can load them once for all stages."""
+    paper: str = ""
+    """Where the method comes from, or why it exists."""
+
+    def kind(self, params: Any, given: Mapping[str, Sequence[str]]) -> str:
+        return self.output(params, given) if callable(self.output) else self.output
+
+    def check_inputs(self, given: Mapping[str, Sequence[str]], *, where: str) -> None:
+        """RecipeError unless the roles and kinds `given` ({role: kinds}) are what this stage takes."""
+        from .errors import did_you_mean
+
+        for role, kinds in given.items():
+            spec = self.inputs.get(role)
+            if spec is None:
+                raise RecipeError(f"stage {self.name} has no input '{role}'", where=where,
+                                  how=did_you_mean(role, self.inputs))
+            if len(kinds) > 1 and not spec.many:
+                raise RecipeError(f"input '{role}' takes one artifact, {len(kinds)} were given", where=where)
+            for kind in kinds:
+                if not spec.accepts(kind):
+                    raise RecipeError(f"input '{role}' takes {' or '.join(spec.kinds)}, not {kind}", where=where)
+        for role, spec in self.inputs.items():
+            if spec.required and not given.get(role):
+                raise RecipeError(f"stage {self.name} needs the input '{role}' ({spec.help})", where=where,
+                                  how=f"Add it under `from:`, as `{role}: NAME`.")

@@ -1,0 +1,1 @@
+"""From files of the outside world to Documents and Conversations."""

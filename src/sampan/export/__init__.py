@@ -1,0 +1,1 @@
+"""Models in the shapes other tools read: Hugging Face, GGUF."""

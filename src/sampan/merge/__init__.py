@@ -1,0 +1,1 @@
+"""One streaming plan; methods are pure functions."""

@@ -1,0 +1,1 @@
+"""Causal language models on disk and in memory: make, import, load, save, chat, generate."""

@@ -1,0 +1,1 @@
+"""Load, resolve, plan, run, explain and report a whole lineage."""

@@ -1,0 +1,1 @@
+"""Objects by digest, names that point at them, locks and atomic publishing."""

@@ -1,0 +1,1 @@
+"""Make and vet instruction and preference data."""

@@ -1,0 +1,1 @@
+"""Train a tokenizer, expand a vocabulary, initialise its embeddings, measure fertility."""
