@@ -69,8 +69,12 @@ def _write(folder: Path, rows: Iterable[Any], columns: tuple[str, ...], extra: d
         languages[item.language] += 1
         licenses |= {item.license} - {""}
     shards.close()
-    summary = {"rows": languages.total(), "by_language": dict(sorted(languages.items())),
-               "licenses": sorted(licenses), **(extra or {})}
+    summary = {
+        "rows": languages.total(),
+        "by_language": dict(sorted(languages.items())),
+        "licenses": sorted(licenses),
+        **(extra or {}),
+    }
     (folder / "summary.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1, sort_keys=True), "utf-8")
     return summary
 
@@ -96,15 +100,22 @@ def read_preferences(source: Artifact | Path) -> Iterator[Preference]:
     path = source.path if isinstance(source, Artifact) else source
     for place, row in read_rows(path):
         if "chosen" not in row or "rejected" not in row:
-            raise InputError("a preference needs 'chosen' and 'rejected'", where=place,
-                             how=f"This row has: {', '.join(sorted(row))}.")
+            raise InputError(
+                "a preference needs 'chosen' and 'rejected'",
+                where=place,
+                how=f"This row has: {', '.join(sorted(row))}.",
+            )
         prompt, chosen, rejected = _pair(row, place)
         yield Preference(prompt=prompt, chosen=chosen, rejected=rejected, meta=_meta(row), **_origin(row, place))
 
 
 def _origin(row: dict[str, Any], place: str) -> dict[str, str]:
-    return {"id": str(row.get("id") or place), "language": row.get("language") or row.get("lang") or "",
-            "source": str(row.get("source") or ""), "license": str(row.get("license") or "")}
+    return {
+        "id": str(row.get("id") or place),
+        "language": row.get("language") or row.get("lang") or "",
+        "source": str(row.get("source") or ""),
+        "license": str(row.get("license") or ""),
+    }
 
 
 def _meta(row: dict[str, Any]) -> dict[str, Any]:
@@ -136,9 +147,12 @@ def _messages(row: dict[str, Any], place: str) -> list[Message]:
     prompt = row.get("instruction") or row.get("prompt") or row.get("question")
     answer = row.get("output") or row.get("response") or row.get("answer")
     if not isinstance(prompt, str) or not isinstance(answer, str):
-        raise InputError("no conversation in this row", where=place,
-                         how="Give `messages`, `conversations`, `instruction`/`output` or `prompt`/`response`; "
-                             f"this row has: {', '.join(sorted(row))}.")
+        raise InputError(
+            "no conversation in this row",
+            where=place,
+            how="Give `messages`, `conversations`, `instruction`/`output` or `prompt`/`response`; "
+            f"this row has: {', '.join(sorted(row))}.",
+        )
     return [*_prompt(row, prompt), {"role": "assistant", "content": answer}]
 
 
@@ -188,4 +202,4 @@ def _transcripts(chosen: str, rejected: str, place: str) -> tuple[list[Message],
         if block.strip():
             messages.append({"role": "user" if block[0] == "u" else "assistant", "content": block[1:].strip()})
     mark = len("\n\nAssistant:")
-    return messages, chosen[cut + mark:].strip(), rejected[other + mark:].strip()
+    return messages, chosen[cut + mark :].strip(), rejected[other + mark :].strip()

@@ -90,7 +90,8 @@ class DocumentWriter:
         self._shards.close()
         if kind is None:
             (self._folder / "summary.json").write_text(
-                json.dumps(self.summary(), ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
+                json.dumps(self.summary(), ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8"
+            )
 
 
 def read_documents(source: Artifact | Path) -> Iterator[Document]:
@@ -113,14 +114,19 @@ def read_summary(source: Artifact | Path) -> dict[str, Any]:
 def _document(row: dict[str, Any], place: str) -> Document:
     text = row.get("text")
     if not isinstance(text, str):
-        raise InputError("a document needs a string column 'text'", where=place,
-                         how=f"This row has: {', '.join(sorted(row))}.")
+        raise InputError(
+            "a document needs a string column 'text'", where=place, how=f"This row has: {', '.join(sorted(row))}."
+        )
     meta = row.get("meta")
     meta = json.loads(meta) if isinstance(meta, str) and meta else dict(meta or {})
     meta.update({k: v for k, v in row.items() if k not in COLUMNS and k != "lang" and v is not None})
     return Document(
-        id=str(row.get("id") or place), text=text, meta=meta, language=row.get("language") or row.get("lang") or "",
-        **{name: str(row.get(name) or "") for name in ("script", "source", "url", "license", "quality")})
+        id=str(row.get("id") or place),
+        text=text,
+        meta=meta,
+        language=row.get("language") or row.get("lang") or "",
+        **{name: str(row.get(name) or "") for name in ("script", "source", "url", "license", "quality")},
+    )
 
 
 def write_documents(folder: Path, documents: Iterable[Document]) -> dict[str, Any]:

@@ -46,7 +46,9 @@ def write_items(folder: Path, items: Iterable[Item]) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     for item in items:
         row = {name: getattr(item, name) for name in _COLUMNS}
-        row = {k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, sort_keys=True) for k, v in row.items()}
+        row = {
+            k: v if isinstance(v, str) else json.dumps(v, ensure_ascii=False, sort_keys=True) for k, v in row.items()
+        }
         row["prompt"] = json.dumps(item.prompt, ensure_ascii=False)
         shards.write(row, sum(map(len, row.values())))
         counts[f"{item.task}/{item.language}"] += 1

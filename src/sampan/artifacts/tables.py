@@ -75,8 +75,11 @@ def table_files(path: Path) -> list[Path]:
         raise InputError("no such file or folder", where=str(path))
     found = [path / name for name in tree_files(path) if file_kind(Path(name))]
     if not found:
-        raise InputError("no table in this folder", where=str(path),
-                         how=f"Looked for {', '.join(SUFFIXES)}, plain or with .gz or .zst.")
+        raise InputError(
+            "no table in this folder",
+            where=str(path),
+            how=f"Looked for {', '.join(SUFFIXES)}, plain or with .gz or .zst.",
+        )
     return found
 
 
@@ -124,11 +127,17 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
             for number, line in enumerate(file, 1):  # noqa: B007
                 yield f"{path}:{number}", line.rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise InputError(f"not UTF-8 near here ({error.reason}: byte 0x{error.object[error.start]:02x})",
-                         where=f"{path}:{number + 1}", how="Convert the file to UTF-8, for instance with iconv.") from None
+        raise InputError(
+            f"not UTF-8 near here ({error.reason}: byte 0x{error.object[error.start]:02x})",
+            where=f"{path}:{number + 1}",
+            how="Convert the file to UTF-8, for instance with iconv.",
+        ) from None
     except (EOFError, gzip.BadGzipFile) as error:
-        raise InputError(f"the compressed stream is damaged or cut off ({error})", where=f"{path}:{number + 1}",
-                         how="Fetch the file again.") from None
+        raise InputError(
+            f"the compressed stream is damaged or cut off ({error})",
+            where=f"{path}:{number + 1}",
+            how="Fetch the file again.",
+        ) from None
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

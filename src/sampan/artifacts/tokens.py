@@ -25,15 +25,25 @@ class TokenWriter:
 
     def __init__(self, folder: Path, *, vocab_size: int, tokenizer_digest: str) -> None:
         self._folder, self._dtype = folder, np.uint16 if vocab_size <= 1 << 16 else np.uint32
-        self._meta = {"format": FORMAT, "vocab_size": vocab_size, "tokenizer_digest": tokenizer_digest,
-                      "dtype": np.dtype(self._dtype).name}
+        self._meta = {
+            "format": FORMAT,
+            "vocab_size": vocab_size,
+            "tokenizer_digest": tokenizer_digest,
+            "dtype": np.dtype(self._dtype).name,
+        }
         self._ids = open(folder / "ids.bin", "wb")
         self._mask = open(folder / "mask.bin", "wb")
         self._offsets, self._streams, self._names = [0], [], {}
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def write(self, ids: list[int] | np.ndarray, *, stream: str, text_bytes: int = 0,
-              mask: list[int] | np.ndarray | None = None) -> None:
+    def write(
+        self,
+        ids: list[int] | np.ndarray,
+        *,
+        stream: str,
+        text_bytes: int = 0,
+        mask: list[int] | np.ndarray | None = None,
+    ) -> None:
         """Add one document. `mask` (same length, 0/1) None means every token is trained."""
         array = np.asarray(ids, dtype=self._dtype)
         flags = np.ones(len(array), np.uint8) if mask is None else np.asarray(mask, np.uint8)
@@ -55,8 +65,12 @@ class TokenWriter:
             (self._folder / "mask.bin").unlink()
         np.asarray(self._offsets, np.int64).tofile(self._folder / "offsets.bin")
         np.asarray(self._streams, np.uint16).tofile(self._folder / "streams.bin")
-        index = {**self._meta, **{k: total[k] for k in ("documents", "tokens", "trained_tokens", "text_bytes")},
-                 "streams": list(self._names), "by_stream": {k: dict(v) for k, v in sorted(self._counts.items())}}
+        index = {
+            **self._meta,
+            **{k: total[k] for k in ("documents", "tokens", "trained_tokens", "text_bytes")},
+            "streams": list(self._names),
+            "by_stream": {k: dict(v) for k, v in sorted(self._counts.items())},
+        }
         (self._folder / "index.json").write_text(json.dumps(index, indent=1, sort_keys=True), encoding="utf-8")
         return index
 
@@ -88,8 +102,11 @@ def read_tokens(source: Artifact | Path) -> TokenShards:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
-        raise InputError("not a folder of token shards (no index.json)", where=str(folder),
-                         how="Make one with the stage corpus.pack.") from None
+        raise InputError(
+            "not a folder of token shards (no index.json)",
+            where=str(folder),
+            how="Make one with the stage corpus.pack.",
+        ) from None
     if index.get("format") != FORMAT:
         raise InputError(f"format {index.get('format')} is not {FORMAT}", where=str(folder / "index.json"))
     dtype = np.dtype(index["dtype"])
@@ -98,6 +115,10 @@ def read_tokens(source: Artifact | Path) -> TokenShards:
     ids = np.memmap(folder / "ids.bin", dtype, "r") if index["tokens"] else np.empty(0, dtype)
     masked = (folder / "mask.bin").exists()
     return TokenShards(
-        ids=ids, mask=np.memmap(folder / "mask.bin", np.uint8, "r") if masked and index["tokens"] else None,
-        offsets=np.fromfile(folder / "offsets.bin", np.int64), streams=np.fromfile(folder / "streams.bin", np.uint16),
-        stream_names=index["streams"], index=index)
+        ids=ids,
+        mask=np.memmap(folder / "mask.bin", np.uint8, "r") if masked and index["tokens"] else None,
+        offsets=np.fromfile(folder / "offsets.bin", np.int64),
+        streams=np.fromfile(folder / "streams.bin", np.uint16),
+        stream_names=index["streams"],
+        index=index,
+    )

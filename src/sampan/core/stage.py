@@ -143,8 +143,9 @@ class Stage:
         for role, kinds in given.items():
             spec = self.inputs.get(role)
             if spec is None:
-                raise RecipeError(f"stage {self.name} has no input '{role}'", where=where,
-                                  how=did_you_mean(role, self.inputs))
+                raise RecipeError(
+                    f"stage {self.name} has no input '{role}'", where=where, how=did_you_mean(role, self.inputs)
+                )
             if len(kinds) > 1 and not spec.many:
                 raise RecipeError(f"input '{role}' takes one artifact, {len(kinds)} were given", where=where)
             for kind in kinds:
@@ -152,5 +153,8 @@ class Stage:
                     raise RecipeError(f"input '{role}' takes {' or '.join(spec.kinds)}, not {kind}", where=where)
         for role, spec in self.inputs.items():
             if spec.required and not given.get(role):
-                raise RecipeError(f"stage {self.name} needs the input '{role}' ({spec.help})", where=where,
-                                  how=f"Add it under `from:`, as `{role}: NAME`.")
+                raise RecipeError(
+                    f"stage {self.name} needs the input '{role}' ({spec.help})",
+                    where=where,
+                    how=f"Add it under `from:`, as `{role}: NAME`.",
+                )
