@@ -136,7 +136,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     number = 0
     try:
         with open_text(path) as file:
-            for number, line in enumerate(file, 1):  # noqa: B007
+            for number, line in enumerate(file, 1):
                 yield f"{path}:{number}", line.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise InputError(
