@@ -119,8 +119,9 @@ class Stage:
     """Raised in the commit that changes what the stage computes for equal params and inputs."""
     summary: str
     run: Callable[[Any, Inputs, Runtime], Mapping[str, Any]]
-    """`run(params, inputs, runtime) -> metrics`. Metrics are JSON values; the names `documents`, `text_bytes`, `tokens`,
-    `parameters` and `vocab_size` are the facts that later stages' estimates read."""
+    """`run(params, inputs, runtime) -> metrics`. Metrics are JSON values; those called `documents`, `text_bytes`,
+    `tokens`, `parameters` and `vocab_size` are the facts that later stages' estimates read, and `licenses` is added to
+    the union of the inputs' licences."""
     inputs: Mapping[str, Role]
     output: str | Callable[[Any, Mapping[str, Sequence[str]]], str]
     """The kind made, or a function of (params, {role: kinds given})."""

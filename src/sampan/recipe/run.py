@@ -56,7 +56,8 @@ class Outcome:
 
 
 Event = Callable[[str, Step, Any], None]
-"""Called as (what, step, detail): started, progress (done, total, unit), log text, built or hit manifest, failed error."""
+"""Called as (what, step, detail): started, progress (done, total, unit), log text, built manifest, hit manifest,
+failed error."""
 
 
 def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda what, step, detail: None) -> Outcome:
