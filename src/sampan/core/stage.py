@@ -14,7 +14,18 @@ from typing import Any
 from .errors import RecipeError, StageError, did_you_mean
 from .params import NoParams
 
-KINDS = ("documents", "conversations", "preferences", "items", "tokenizer", "tokens", "checkpoint", "scores", "bundle")
+KINDS = (
+    "pages",
+    "documents",
+    "conversations",
+    "preferences",
+    "items",
+    "tokenizer",
+    "tokens",
+    "checkpoint",
+    "scores",
+    "bundle",
+)
 EXTERNAL = "external"
 
 
