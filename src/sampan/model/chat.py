@@ -1,0 +1,94 @@
+"""Chat templates and what of a rendered conversation is trained: the assistant's words and its end of turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import InputError, RecipeError, did_you_mean
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+_BODY = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + END }}{% endfor %}"
+_OPEN = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+
+TEMPLATES = {
+    # SEALLMS.md §5.3: no newline between </s> and the next turn; exactly one BOS.
+    "seallm-v2": "{{ bos_token }}" + _BODY.replace("END", "eos_token") + _OPEN,
+    # SEALLMS.md §5.3: a newline after <eos>.
+    "seallm-v2.5": "{{ bos_token }}" + _BODY.replace("END", "eos_token + '\n'") + _OPEN,
+    # The common ChatML form, as Qwen writes it (no BOS).
+    "chatml": _BODY.replace("END", "'<|im_end|>\n'") + _OPEN,
+}
+"""Jinja chat templates by name. The first two are SeaLLMs' published strings, written as Jinja."""
+
+DEFAULT_TEMPLATE = "seallm-v2"
+
+
+def write_template(folder: Path, name: str) -> None:
+    """Put the named template into a tokenizer folder; RecipeError with the nearest name if there is none."""
+    if name not in TEMPLATES:
+        raise RecipeError(f"there is no chat template '{name}'", how=did_you_mean(name, TEMPLATES))
+    (folder / "chat_template.jinja").write_text(TEMPLATES[name], encoding="utf-8")
+
+
+def prompt_text(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> str:
+    """The conversation so far, opened for the assistant's next turn."""
+    return _text(tokenizer, list(messages), open_turn=True)
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> list[int]:
+    """Token ids of `prompt_text`; the template brings its own BOS."""
+    return tokenizer(prompt_text(tokenizer, messages), add_special_tokens=False)["input_ids"]
+
+
+def render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> tuple[list[int], list[int]]:
+    """Token ids and loss mask of a whole conversation, both of length T.
+
+    The mask is 1 on each assistant turn's content and end of turn and 0 elsewhere (SEALLMS.md §5.4). The whole text is
+    encoded once and tokens are marked by their character span, so a token that straddles the border between the
+    prompt and the answer is never trained. InputError if the template rewrites earlier turns, so that spans cannot
+    be told, or if no assistant turn is left.
+    """
+    spans = []
+    text = _text(tokenizer, list(messages), open_turn=False)
+    for number, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        before = _text(tokenizer, list(messages[:number]), open_turn=True)
+        until = _text(tokenizer, list(messages[: number + 1]), open_turn=False)
+        if not (until.startswith(before) and text.startswith(until)):
+            raise InputError(
+                "the chat template rewrites earlier turns, so the assistant's words cannot be marked",
+                how="Give one-turn conversations, or a template that only appends.",
+            )
+        spans.append((len(before), len(until)))
+    if not spans:
+        raise InputError("no assistant turn to learn from in this conversation")
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    mask = [_inside(start, end, spans) for start, end in encoded["offset_mapping"]]
+    return encoded["input_ids"], mask
+
+
+def stop_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """Ids that end an assistant turn: EOS, and ChatML's end of turn where the vocabulary has it as one token."""
+    ids = [tokenizer.eos_token_id]
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    if isinstance(end, int) and end >= 0 and end != tokenizer.unk_token_id:
+        ids.append(end)
+    return [i for i in dict.fromkeys(ids) if i is not None]
+
+
+def _inside(start: int, end: int, spans: Sequence[tuple[int, int]]) -> int:
+    return int(any(low <= start and end <= high and end > start for low, high in spans))
+
+
+def _text(tokenizer: Any, messages: list[dict[str, str]], *, open_turn: bool) -> str:
+    if not tokenizer.chat_template:
+        raise InputError(
+            "this tokenizer has no chat template",
+            how=f"Set `chat_template` to one of {', '.join(TEMPLATES)} where the tokenizer or model is made or imported.",
+        )
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_turn)
