@@ -46,6 +46,8 @@ def open_folder(label: str, path: Path) -> Folder:
         raise InputError(
             f"config.json cannot be read ({error})", where=f"{label} ({path})", how="Give a Hugging Face model folder."
         ) from None
+    if not isinstance(config, dict):
+        raise InputError("config.json is not an object", where=f"{label} ({path})")
     return Folder(label, path, TensorFolder(path), config, {})
 
 
@@ -90,20 +92,27 @@ def match_tensors(reference: Folder, others: Sequence[Folder]) -> None:
 
 
 def _match_heads(reference: Folder, other: Folder) -> None:
+    """Read a tied folder's head from its embedding; refuse a head of its own where the reference has no place for it.
+
+    A tied reference has none even if it stores a copy: whoever loads the merge would overwrite it.
+    """
     for head in HEADS:
-        here, there = head in reference.tensors, head in other.tensors
         embedding = embedding_of(other, head)
-        if here and not there and embedding is not None and is_tied(other):
-            other.alias[head] = embedding
-        if there and not here and embedding is not None:
-            if other.tensors.read_bytes(head) != other.tensors.read_bytes(embedding):
-                raise InputError(
-                    f"'{head}' of {other.label} has learnt its own values, but {reference.label} ties it to "
-                    f"'{embedding}' and has no place for them",
-                    where="merge",
-                    how=f"Untie {reference.label} (store '{head}' as a copy of its embedding and set "
-                    "tie_word_embeddings to false in its config.json), or leave this model out.",
-                )
+        if embedding is None:
+            continue
+        if is_tied(other):
+            if head in reference.tensors:
+                other.alias[head] = embedding
+            continue
+        no_place = head in other.tensors and (head not in reference.tensors or is_tied(reference))
+        if no_place and other.tensors.read_bytes(head) != other.tensors.read_bytes(embedding):
+            raise InputError(
+                f"'{head}' of {other.label} has learnt its own values, but {reference.label} ties it to "
+                f"'{embedding}' and has no place for them",
+                where="merge",
+                how=f"Untie {reference.label} (store '{head}' as a copy of its embedding and set "
+                "tie_word_embeddings to false in its config.json), or leave this model out.",
+            )
 
 
 def _match_shape(name: str, reference: Folder, other: Folder) -> None:

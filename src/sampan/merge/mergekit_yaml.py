@@ -197,7 +197,7 @@ class _Reader:
         raise RecipeError(
             f"'{key}: {source}' is not supported",
             where=self._path,
-            how="Known: base, or the name of the first model. Vocabularies are not united: expand the smaller one first.",
+            how="Known: base, or the name of the first model. Vocabularies are not united: expand the smaller first.",
         )
 
     def _wrong(self, key: str, says: str) -> RecipeError:

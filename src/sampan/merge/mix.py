@@ -18,14 +18,6 @@ def divisor(weights: Sequence[float]) -> float:
     return total if abs(total) >= _NOTHING else 1.0
 
 
-def weighted_sum(vectors: Sequence[np.ndarray], weights: Sequence[float], *, scale: float = 1.0) -> np.ndarray:
-    """scale · Σ_t w_t·v_t."""
-    total_N = vectors[0] * np.float32(scale * weights[0])
-    for vector_N, weight in zip(vectors[1:], weights[1:], strict=True):
-        total_N += vector_N * np.float32(scale * weight)
-    return total_N
-
-
 def elected_sum(
     vectors: Sequence[np.ndarray], weights: Sequence[float], *, normalize: bool, scale: float = 1.0
 ) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -60,5 +52,12 @@ def elected_sum(
 def linear_mix(
     vectors: Sequence[np.ndarray], weights: Sequence[float], *, normalize: bool, lambda_: float = 1.0
 ) -> np.ndarray:
-    """λ·Σ_t w_t·v_t, divided by Σ_t w_t if `normalize`."""
-    return weighted_sum(vectors, weights, scale=lambda_ / divisor(weights) if normalize else lambda_)
+    """λ·Σ_t w_t·v_t, divided by Σ_t w_t if `normalize`. Scaled after the sum, so that equal vectors average exactly."""
+    total_N = vectors[0] * np.float32(weights[0])
+    for vector_N, weight in zip(vectors[1:], weights[1:], strict=True):
+        total_N += vector_N if weight == 1 else vector_N * np.float32(weight)
+    if normalize:
+        total_N /= np.float32(divisor(weights))
+    if lambda_ != 1:
+        total_N *= np.float32(lambda_)
+    return total_N

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..core.errors import InputError, RecipeError, did_you_mean
 from ..core.params import params
-from ..core.stage import Artifact, Inputs, Role, Runtime, Stage
+from ..core.stage import Inputs, Role, Runtime, Stage
 from .methods import METHODS
 
 _HERE = "merge.weights"
@@ -63,7 +63,7 @@ class Params:
                 how="Add `normalize: true` (a mean of the models' changes) or `normalize: false` (their sum), or "
                 "`strict: false` for MergeKit's default of this method.",
             )
-        if self.shard_bytes < 1 or self.k < 1 or not self.weights and self.weights is not None:
+        if self.shard_bytes < 1 or self.k < 1 or (not self.weights and self.weights is not None):
             raise RecipeError("shard_bytes and k must be at least 1, and weights not an empty list", where=_HERE)
 
 
