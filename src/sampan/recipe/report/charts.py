@@ -11,6 +11,8 @@ from .markup import Raw, count, figure, join, number, scroll_table, share, tag, 
 
 _PLOT_W, _PLOT_H = 1000.0, 400.0
 _TABLE_ROWS = 12
+BAR_WIDTH = 80
+"""Percent of the plot that the longest bar takes; the rest is for the number at its end."""
 _AXIS = ("step", "tokens", "loss", "lr")
 
 
@@ -30,7 +32,7 @@ def bar_row(label: Any, bars: Sequence[tuple[float, str, str]], top: float, *, h
     marks = []
     for index, (value, class_, text) in enumerate(bars):
         y = 2 + index * (height + 3)
-        width = f"{84 * value / top if top else 0:.2f}%"
+        width = f"{BAR_WIDTH * value / top if top else 0:.2f}%"
         marks.append(tag("rect", x="0", y=y, width=width, height=height, class_=class_))
         marks.append(tag("text", text, x=width, dx="5", y=y + height - 3, class_="bar-text"))
     tall = 4 + len(bars) * (height + 3)
@@ -42,11 +44,11 @@ def scale_row(top: float, title: str) -> Raw:
     """The axis below bars drawn with `bar_row`: ticks with numbers, and the title with its unit."""
     marks = []
     for value in [v for v in ticks(0, top) if v <= top * 1.0001]:
-        x = f"{84 * value / top if top else 0:.2f}%"
+        x = f"{BAR_WIDTH * value / top if top else 0:.2f}%"
         anchor = "start" if value == 0 else "middle"
         marks.append(tag("line", x1=x, x2=x, y1="0", y2="5", class_="axis"))
         marks.append(tag("text", number(value), x=x, y="18", text_anchor=anchor, class_="tick"))
-    line = tag("line", x1="0", x2="84%", y1="0.5", y2="0.5", class_="axis")
+    line = tag("line", x1="0", x2=f"{BAR_WIDTH}%", y1="0.5", y2="0.5", class_="axis")
     name = tag("text", title, x="0", y="36", class_="tick")
     svg = tag("svg", line, marks, name, width="100%", height="42", aria_hidden="true")
     return tag("div", tag("div"), svg, class_="bar-row")
@@ -89,7 +91,7 @@ def _fertility_chart(data: ReportData, stage: StageView, rows: list[Mapping[str,
         numbers = ["–" if value is None else number(float(value), 3) for value in columns]
         table.append([data.name_of(row["language"]), unit, *numbers])
     unit = units.pop() if len(units) == 1 else "unit"
-    body.append(scale_row(top, f"tokens per {unit} (fewer is cheaper and leaves more context)"))
+    body.append(scale_row(top, f"tokens per {unit} (fewer is better)"))
     old, new = stage.fertility.get("vocab_size_before"), stage.fertility.get("vocab_size_after")
     grew = f"Vocabulary {count(old)} → {count(new)} tokens. " if old and new else ""
     head = ["Language", "Unit", "Tokens per unit before", "after", "Bytes per token before", "after"]
@@ -103,7 +105,8 @@ def _fertility_chart(data: ReportData, stage: StageView, rows: list[Mapping[str,
 
 
 def _percent(after: float, before: float) -> str:
-    return f"{100 * (after - before) / before:+.0f} %".replace("-", "−")
+    text = f"{100 * (after - before) / before:+.0f} %".replace("-", "−")
+    return "no change" if text[1:] == "0 %" else text
 
 
 def curves(data: ReportData) -> list[Raw]:
@@ -236,7 +239,7 @@ def _stream_numbers(stream: Mapping[str, int]) -> list[str]:
 
 
 def fill_patterns() -> Raw:
-    """The hidden definitions of the bar patterns `before` and `drop-0` … `drop-7`, shared by every chart."""
+    """The hidden definitions of the bar patterns `before` and `drop-0` … `drop-11`, shared by every chart."""
     strokes = (
         "M-1 1L1 -1M0 6L6 0M5 7L7 5",
         "M-1 5L1 7M0 0L6 6M5 -1L7 1",
@@ -247,6 +250,7 @@ def fill_patterns() -> Raw:
         "M0 3H6M3 0V6",
         "M2 2h1v1h-1z",
     )
+    strokes += strokes[:4]  # again, light on dark
     tiles = [
         tag(
             "pattern",

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .charts import scale_row
+from .charts import BAR_WIDTH, scale_row
 from .data import ReportData, StageView
-from .markup import Raw, count, figure, join, scroll_table, share, tag, words
+from .markup import Raw, breakable, count, figure, join, scroll_table, share, tag, words
 
-PATTERNS = 8
+PATTERNS = 12
 """Distinct fills for reasons; the least frequent reasons share the last one."""
 _UNITS = ("documents", "conversations", "preferences")
 
@@ -104,8 +104,10 @@ def _steps(data: ReportData, flows: Sequence[Flow], unit: str, reasons: Mapping[
     body = [_legend(reasons, unit)]
     for one in flows:
         losses = {reason: sum(by.values()) for reason, by in one.dropped.items()}
-        label = tag("div", one.stage.name, tag("small", one.stage.stage), class_="bar-label")
-        body.append(tag("div", label, _stack(one.out, losses, reasons, top, 84, count(one.out)), class_="bar-row"))
+        label = tag("div", breakable(one.stage.name), tag("small", breakable(one.stage.stage)), class_="bar-label")
+        body.append(
+            tag("div", label, _stack(one.out, losses, reasons, top, BAR_WIDTH, count(one.out)), class_="bar-row")
+        )
     body.append(scale_row(top, unit))
     codes = _languages(data, flows)
     head = ["Step", "In", "Out", "Dropped", *(data.name_of(code) for code in codes)]

@@ -60,17 +60,18 @@ def lineage(data: ReportData) -> Raw:
         class_="lineage",
     )
     box = tag("div", svg, class_="scroll graph", role="region", aria_label="Lineage graph", tabindex="0", id="graph")
-    buttons = tag("button", "Fit to width", type="button", id="graph-fit", aria_pressed="false")
+    buttons = tag("button", "Whole graph", type="button", id="graph-fit", aria_pressed="false")
     panel = tag(
         "div",
-        tag("p", "Tap or point at a step to see its parameters and metrics.", class_="note", id="panel-empty"),
         [_panel(stage, heads[stage.name], index) for index, stage in enumerate(data.stages)],
         class_="panel",
         id="panel",
+        hidden=True,
         aria_live="polite",
     )
     bar = tag("div", _legend(data), buttons, class_="graph-bar")
-    return join(bar, box, panel)
+    hint = tag("p", "Tap or point at a step to see its parameters and metrics.", class_="note graph-hint")
+    return join(bar, hint, box, panel)
 
 
 def _edge(edge: Edge, views: Mapping[str, StageView]) -> Raw:
@@ -183,13 +184,14 @@ def _legend(data: ReportData) -> Raw:
     items = []
     for room, words in {**ROOMS, "other": "other"}.items():
         if room in used:
-            mini = tag(
-                "path", d=_outline(room, 52, 30) if room != "train" else _outline("evals", 52, 30), class_="shape"
-            )
-            if room == "train":
-                mini = tag("rect", width="52", height="30", rx="15", class_="shape")
-            band = tag("rect", width="14", height="30", fill=f"url(#p-{room})", x="1")
-            icon = tag("svg", mini, band, viewBox="-2 -2 56 34", width="34", height="20", aria_hidden="true")
+            path, clip = _outline(room, SIZES.width, SIZES.height), f"url(#c-{room})"
+            parts = [
+                tag("path", d=path, class_="face"),
+                tag("rect", width="13", height=SIZES.height, fill=f"url(#p-{room})", clip_path=clip),
+                tag("path", d=path, class_="shape"),
+            ]
+            box = f"-2 -2 {SIZES.width + 4:g} {SIZES.height + 4:g}"
+            icon = tag("svg", parts, viewBox=box, width="58", height="22", aria_hidden="true")
             items.append(tag("li", icon, words, class_=f"room-{room}"))
     for kind, words in (("weights", "weights"), ("data", "data"), ("measure", "measured")):
         line = tag("path", d="M2 10H38", class_=f"edge {kind}")

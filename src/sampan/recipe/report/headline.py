@@ -7,7 +7,7 @@ from typing import Any
 
 from .data import INPUT, ReportData
 from .funnel import flow
-from .markup import Raw, count, duration, join, number, tag
+from .markup import Raw, count, duration, join, number, tag, words
 from .scoreboard import REGION, Board, formatted
 
 MAX_SCORE_TILES = 6
@@ -58,7 +58,11 @@ def headline(data: ReportData, made: Sequence[Board]) -> Raw:
 
 def _tile(title: str, big: Any, *lines: Any) -> Raw:
     return tag(
-        "div", tag("h2", title), tag("p", big, class_="big"), [tag("p", line) for line in lines if line], class_="tile"
+        "div",
+        tag("h2", words(title, title=True)),
+        tag("p", big, class_="big"),
+        [tag("p", line) for line in lines if line],
+        class_="tile",
     )
 
 

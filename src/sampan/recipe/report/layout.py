@@ -13,7 +13,8 @@ from itertools import pairwise
 
 Point = tuple[float, float]
 _SWEEPS = 12
-_ROUNDS = 24
+_ROUNDS = 60
+_SETTLE = 24
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Sizes:
     """Pixels: box width and height, gaps between boxes and between layers, width of an edge's lane, outer margin."""
 
     width: float = 176
-    height: float = 66
+    height: float = 64
     gap_x: float = 18
-    gap_y: float = 44
+    gap_y: float = 38
     lane: float = 14
     margin: float = 12
 
@@ -170,14 +171,21 @@ def _positions(layers: list[list], links: list, sizes: Sizes) -> dict:
         x_of |= {name: place - middle for name, place in zip(row, offset, strict=True)}
     for turn in range(_ROUNDS):
         order = layers if turn % 2 == 0 else layers[::-1]
-        sides = (above, below) if turn >= _ROUNDS - 4 else ((above,) if turn % 2 == 0 else (below,))
+        sides = (above, below) if turn >= _ROUNDS - _SETTLE else ((above,) if turn % 2 == 0 else (below,))
+        lanes: dict[tuple, list[float]] = {}
+        for name in x_of:
+            if isinstance(name, tuple):
+                lanes.setdefault(name[:2], []).append(x_of[name])
+        straight = {edge: sum(places) / len(places) for edge, places in lanes.items()}
         for row in order:
             wish, weight = [], []
             for name in row:
-                near = [other for side in sides for other in side.get(name, ())]
-                wish.append(sum(x_of[other] for other in near) / len(near) if near else x_of[name])
-                # A lane between two lanes should stay straight; a node without neighbours here only follows.
-                weight.append((4.0 if isinstance(name, tuple) else 1.0) if near else 0.05)
+                near = [x_of[other] for side in sides for other in side.get(name, ())]
+                mean = sum(near) / len(near) if near else x_of[name]
+                # The lanes of one edge keep to one line; a node without neighbours on this side only follows.
+                is_lane = isinstance(name, tuple)
+                wish.append(0.9 * straight[name[:2]] + 0.1 * mean if is_lane else mean)
+                weight.append(3.0 if is_lane else 1.0 if near else 0.05)
             x_of |= dict(zip(row, _spread(wish, weight, _offsets(row, sizes)), strict=True))
     return x_of
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-VOID = {"meta", "link", "br", "hr", "input", "col"}
+VOID = {"meta", "link"}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -91,11 +91,11 @@ def number(value: Any, digits: int = 4) -> str:
     """A number with about `digits` significant digits, − for minus; other JSON values compactly."""
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
-    if isinstance(value, int):
-        return str(value).replace("-", "−")
-    if isinstance(value, float):
+    if isinstance(value, int | float):
         if not math.isfinite(value):
             return str(value)
+        if value == int(value):
+            return count(value) if abs(value) >= 10_000 else f"{value:.0f}".replace("-", "−")
         text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
         return re.sub(r"e([+-])0*", r"e\1", text).replace("e+", "e").replace("-", "−")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
@@ -128,9 +128,15 @@ def short(digest: str) -> str:
     return digest.rpartition(":")[2][:8]
 
 
-def words(name: str) -> str:
-    """`bits_per_byte` as `bits per byte`."""
-    return name.replace("_", " ")
+def words(name: str, *, title: bool = False) -> str:
+    """`bits_per_byte` as `bits per byte`, or `Bits per byte` for a title."""
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:] if title else text
+
+
+def breakable(name: str) -> Raw:
+    """A name that may break after `_`, `.` and `-` where space is short."""
+    return join(Raw("<wbr>").join(escape(part) for part in re.split(r"(?<=[_.-])", name)))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

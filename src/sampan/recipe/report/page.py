@@ -12,7 +12,7 @@ from importlib.resources import files
 from . import charts, funnel, graph, headline, samples, scoreboard
 from .data import INPUT, ReportData, completed
 from .graph import STATUS_MARKS
-from .markup import Raw, duration, join, pairs, scroll_table, short, tag
+from .markup import Raw, breakable, duration, join, pairs, scroll_table, short, tag
 
 
 def render(data: ReportData) -> str:
@@ -81,7 +81,7 @@ def _merges(data: ReportData) -> Raw | None:
     """What each merge read, how, and what it measured."""
     rows = [
         [
-            tag("th", stage.name, tag("small", stage.stage), scope="row"),
+            tag("th", breakable(stage.name), tag("small", breakable(stage.stage)), scope="row"),
             ", ".join(f"{role}: {', '.join(names)}" for role, names in stage.inputs.items()),
             pairs(stage.params) or "–",
             pairs(stage.metrics) or "–",
@@ -96,7 +96,9 @@ def _stages(data: ReportData) -> Raw | None:
     rows = []
     for index, stage in enumerate(data.stages):
         mark, word = STATUS_MARKS.get(stage.status, ("", stage.status))
-        status = tag("td", f"{mark} {word}", tag("small", stage.reason) if stage.reason else None)
+        status = tag(
+            "td", tag("span", f"{mark} {word}", class_="status"), tag("small", stage.reason) if stage.reason else None
+        )
         digests = [
             tag("small", label, " ", tag("code", short(value), title=value))
             for label, value in (("bytes", stage.digest), ("key", stage.key))
@@ -104,7 +106,9 @@ def _stages(data: ReportData) -> Raw | None:
         ]
         rows.append(
             [
-                tag("th", stage.name, tag("small", stage.stage), scope="row", id=f"stage-{index}"),
+                tag(
+                    "th", breakable(stage.name), tag("small", breakable(stage.stage)), scope="row", id=f"stage-{index}"
+                ),
                 status,
                 tag("td", duration(stage.seconds), class_="num"),
                 pairs(stage.params) or "–",

@@ -26,8 +26,8 @@
       }
     };
     const show = (name) => {
-      const id = name === null ? "panel-empty" : nodes.get(name).dataset.panel;
-      document.getElementById("panel-empty").hidden = name !== null;
+      const id = name === null ? "" : nodes.get(name).dataset.panel;
+      document.getElementById("panel").hidden = name === null;
       for (const panel of panels) panel.hidden = panel.id !== id;
     };
     const choose = (name) => {
@@ -41,7 +41,7 @@
       node.addEventListener("pointerenter", (event) => {
         if (event.pointerType === "mouse") { light(name); if (chosen === null) show(name); }
       });
-      node.addEventListener("pointerleave", () => light(chosen));
+      node.addEventListener("pointerleave", () => { light(chosen); if (chosen === null) show(null); });
     }
     document.addEventListener("keydown", (event) => { if (event.key === "Escape" && chosen !== null) choose(chosen); });
 
@@ -49,7 +49,7 @@
     fit.addEventListener("click", () => {
       const on = graph.classList.toggle("fit");
       fit.setAttribute("aria-pressed", String(on));
-      fit.textContent = on ? "Natural size" : "Fit to width";
+      fit.textContent = on ? "Natural size" : "Whole graph";
     });
     // Start where the lineage starts.
     const first = graph.querySelector(".node").getBoundingClientRect();

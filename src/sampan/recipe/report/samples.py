@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .data import ReportData, Sample
-from .markup import Raw, tag, words
+from .markup import Raw, breakable, tag, words
 
 _TAGS = {
     "tha": "th", "lao": "lo", "khm": "km", "mya": "my", "tam": "ta", "vie": "vi", "ind": "id", "zsm": "ms", "msa": "ms",
@@ -56,7 +56,7 @@ def _card(data: ReportData, code: str, task: str, group: Sequence[Sample]) -> Ra
             answer = tag("dd", "as above", class_="note")
         right = bool(sample.expected) and sample.output.strip() == sample.expected.strip()
         mark = tag("span", " ✓", aria_label="as expected", class_="right") if right else None
-        answers.append(tag("div", tag("dt", sample.model, mark), answer))
+        answers.append(tag("div", tag("dt", breakable(sample.model), mark), answer))
     return tag("article", tag("div", head, class_="prompt"), tag("dl", answers, class_="answers"))
 
 

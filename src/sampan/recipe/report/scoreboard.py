@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .data import INPUT, ReportData, StageView
-from .markup import Raw, join, scroll_table, tag, words
+from .markup import Raw, breakable, join, scroll_table, tag, words
 
 REGION = "region"
 """The column of the mean over the region's languages."""
@@ -57,7 +57,7 @@ class Board:
     @property
     def title(self) -> str:
         same = self.task in (self.metric, "")
-        return words(self.metric) if same else f"{words(self.task)}: {words(self.metric)}"
+        return words(self.metric if same else f"{self.task}: {self.metric}", title=True)
 
 
 def boards(data: ReportData) -> list[Board]:
@@ -201,14 +201,13 @@ def board_table(data: ReportData, board: Board) -> Raw:
     rows = []
     for model in board.models:
         parent = board.parents.get(model)
-        first = tag("th", model, tag("small", f"from {parent}" if parent else "start"), scope="row")
-        rows.append([first, *(_cell(board, model, code, largest) for code in board.columns)])
+        first = tag("th", breakable(model), tag("small", f"from {parent}" if parent else "start"), scope="row")
+        rows.append([first, *(_cell(board, model, c, largest, " mean" if c == REGION else "") for c in board.columns)])
     return scroll_table(head, rows, label=board.title, class_="board")
 
 
-def _cell(board: Board, model: str, column: str, largest: float) -> Raw:
+def _cell(board: Board, model: str, column: str, largest: float, side: str = "") -> Raw:
     cell = board.cells.get((model, column))
-    side = " mean" if column == REGION else ""
     if cell is None:
         return tag("td", tag("span", "–", class_="none"), class_=f"score{side}")
     partial = column == REGION and len(cell.languages) < board.columns.index(REGION)
@@ -250,7 +249,7 @@ def overview(data: ReportData, made: Sequence[Board]) -> Raw | None:
         for board, code in columns:
             deltas = [abs(c.delta) for (_, col), c in board.cells.items() if col == code and c.delta is not None]
             cells.append(_cell(board, model, code, max(deltas, default=0.0)))
-        rows.append([tag("th", model, scope="row"), *cells])
+        rows.append([tag("th", breakable(model), scope="row"), *cells])
     return scroll_table(head, rows, label="Overview of all tasks", class_="board")
 
 
