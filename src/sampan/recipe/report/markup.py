@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "wbr"}
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -136,7 +136,7 @@ def words(name: str, *, title: bool = False) -> str:
 
 def breakable(name: str) -> Raw:
     """A name that may break after `_`, `.` and `-` where space is short."""
-    return join(Raw("<wbr>").join(escape(part) for part in re.split(r"(?<=[_.-])", name)))
+    return Raw("<wbr>".join(escape(part) for part in re.split(r"(?<=[_.-])(?=.)", name)))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
