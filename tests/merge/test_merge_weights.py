@@ -1,5 +1,6 @@
 """The stage merge.weights on small model folders: what it writes, what it refuses, resume, report."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from sampan.core.errors import InputError, RecipeError
 from sampan.core.params import non_default, parse_params
 from sampan.core.stage import Artifact, Inputs, Runtime
+from sampan.merge import stream
 from sampan.merge.weights import STAGE, Params
 from sampan.model.tensors import TensorFolder, TensorPlan, TensorWriter, bf16_bits, decode
 
@@ -45,7 +47,8 @@ def merge(tmp_path, base, models, *, name="out", logs=None, threads=1, **given):
     out, state = tmp_path / name, tmp_path / f"{name}-state"
     out.mkdir()
     state.mkdir(exist_ok=True)
-    runtime = Runtime(out=out, state=state, threads=threads, on_log=(logs if logs is not None else []).append)
+    log = (logs if logs is not None else []).append
+    runtime = Runtime(out=out, state=state, threads=threads, checkpoint_seconds=0, on_log=log)
     by_role = {"models": models} | ({"base": [base]} if base else {})
     params = parse_params(Params, given, where="test")
     return out, STAGE.run(params, Inputs(by_role), runtime)
@@ -92,19 +95,13 @@ def test_bytes_do_not_depend_on_threads_and_shards_hold_the_same(tmp_path, trio,
     (base, *models), _ = trio
     knobs = {"density": 0.5} if method not in ("linear", "consensus_ta") else {}
     first, _ = merge(tmp_path, base, models, method=method, **knobs)
-    monkeypatch.setattr("sampan.merge.stream.merge_tensor.__kwdefaults__", _blocks_of(5), raising=False)
+    monkeypatch.setattr(stream, "merge_tensor", functools.partial(stream.merge_tensor, block_size=5))
     second, _ = merge(tmp_path, base, models, name="second", method=method, threads=3, **knobs)
     assert contents(first) == contents(second)
     third, _ = merge(tmp_path, base, models, name="third", method=method, shard_bytes=100, **knobs)
     assert len(list(third.glob("model-*.safetensors"))) > 1
     with TensorFolder(first) as a, TensorFolder(third) as b:
         assert all(a.read_bytes(name) == b.read_bytes(name) for name in a)
-
-
-def _blocks_of(size):
-    from sampan.merge.stream import merge_tensor
-
-    return {**merge_tensor.__kwdefaults__, "block_size": size}
 
 
 def test_linear_needs_no_base(tmp_path, trio):
@@ -138,8 +135,6 @@ def test_report_measures_the_step(tmp_path):
 def test_killed_merge_resumes_to_the_same_bytes(tmp_path, trio, monkeypatch):
     (base, *models), _ = trio
     whole, expected = merge(tmp_path, base, models, method="della", density=0.5)
-    from sampan.merge import stream
-
     original, calls = stream._merge_one, []
 
     def dies(*args):
@@ -149,10 +144,6 @@ def test_killed_merge_resumes_to_the_same_bytes(tmp_path, trio, monkeypatch):
         return original(*args)
 
     monkeypatch.setattr(stream, "_merge_one", dies)
-    monkeypatch.setattr(Runtime, "checkpoint_seconds", 0.0)
-    monkeypatch.setattr(
-        Runtime.__init__, "__kwdefaults__", {**Runtime.__init__.__kwdefaults__, "checkpoint_seconds": 0.0}
-    )
     with pytest.raises(KeyboardInterrupt):
         merge(tmp_path, base, models, name="killed", method="della", density=0.5)
     (tmp_path / "killed").rmdir()
@@ -233,7 +224,7 @@ def test_tied_base_takes_a_copy_of_the_embedding_but_no_head_of_its_own(tmp_path
     with TensorFolder(out) as merged:
         assert HEAD not in merged
     assert json.loads((out / "config.json").read_text())["tie_word_embeddings"] is True
-    with pytest.raises(InputError, match="'lm_head.weight' of own has learnt its own values, but base ties it"):
+    with pytest.raises(InputError, match=r"'lm_head.weight' of own has learnt its own values, but base ties it"):
         merge(tmp_path, base, [own], name="no")
     stored, _ = make(tmp_path / "stored", values={**t, HEAD: t[EMBED]}, config=TIED)
     with pytest.raises(InputError, match="of own has learnt its own values, but stored ties it"):
@@ -305,7 +296,7 @@ def test_estimate_scales_with_parameters_and_memory_does_not():
 
 
 def test_stage_loads_without_numpy_or_torch():
-    code = "import sys, sampan.merge.weights, sampan.merge.mergekit_yaml as m; print({'numpy', 'torch'} & set(sys.modules))"
+    code = "import sys, sampan.merge.weights, sampan.merge.mergekit_yaml; print({'numpy', 'torch'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
