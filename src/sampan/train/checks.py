@@ -38,6 +38,15 @@ def check_vocabulary(model: Any, model_input: Artifact, tokens_input: Artifact, 
         )
 
 
+def check_same_tokenizer(model_input: Artifact, other: Artifact) -> None:
+    """StageError unless both models speak the same vocabulary."""
+    if tokenizer_digest(model_input.path) != tokenizer_digest(other.path):
+        raise StageError(
+            f"'{other.name}' has another tokenizer than '{model_input.name}'",
+            how="A reference must give log-probabilities of the same tokens: use an ancestor with this vocabulary.",
+        )
+
+
 def check_context(model: Any, context_len: int) -> None:
     """StageError if the context is longer than the model's window."""
     window = model.config.max_position_embeddings

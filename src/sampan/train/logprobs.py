@@ -116,7 +116,7 @@ def linear_logprobs(
 
 
 def token_logprobs(model: Any, batch: Any, *, dtype: torch.dtype, uniform: bool) -> torch.Tensor:
-    """Log-probabilities [N] of a MicroBatch's labels under `model` (which uses packed attention), computed in `dtype`."""
+    """Log-probabilities [N] of a MicroBatch's labels under `model`, which attends packed; computed in `dtype`."""
     mixed = dtype != torch.float32
     with torch.autocast(batch.ids_T.device.type, dtype=dtype, enabled=mixed):
         hidden_TD = model.base_model(

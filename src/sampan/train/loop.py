@@ -1,4 +1,4 @@
-"""One training loop: what differs between stages is where the pieces come from and what is done with log-probabilities."""
+"""One training loop. Stages differ in where the pieces come from and in what is made of their log-probabilities."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Artifact, Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
@@ -17,7 +18,7 @@ class Params(Optimisation):
     objective: str = "dpo"
     """dpo or simpo."""
     beta: float = 0.1
-    """Strength of the preference. DPO: usual 0.1; SimPO: 2 to 10, per its paper. Unpublished for SeaLLMs and SEA-LION."""
+    """Strength of the preference. Ours, not SeaLLMs' or SEA-LION's paper: DPO's usual 0.1; SimPO takes 2 to 10."""
     gamma: float = 0.5
     """SimPO's target margin γ itself, as LLaMA-Factory's `simpo_gamma`; papers also print γ/β. DPO does not use it."""
     label_smoothing: float = 0.0
@@ -49,6 +50,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .pair_loss import PairLoss
 
     objective = OBJECTIVES.load(params.objective, where="objective")
+    wanted = inspect.signature(objective).parameters
+    if "pairs" not in wanted:
+        raise RecipeError(f"'{params.objective}' does not learn from pairs", where="objective", how="Use dpo or simpo.")
     source = inputs.one("model")
     model = open_model(source, params, runtime)
     rows = (row for artifact in inputs.many("preferences") for row in read_preferences(artifact))
@@ -62,22 +66,29 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         names=names,
         unit="pairs",
     )
-    wanted = inspect.signature(objective).parameters
     settings = {name: getattr(params, name) for name in wanted if hasattr(params, name)}
     reference = (
-        _reference(model, pairs, inputs.optional("reference"), params, runtime) if "reference" in wanted else None
+        _reference(model, source, pairs, inputs.optional("reference"), params, runtime)
+        if "reference" in wanted
+        else None
     )
     loss = PairLoss(objective, settings, reference, params.sft_weight)
     metrics = train(model, source, Task(batches, loss, uniform=False), params, runtime)
     return {**metrics, "pairs": len(pairs), "dropped": dict(notes)}
 
 
-def _reference(model: Any, pairs: Any, other: Artifact | None, params: Params, runtime: Runtime) -> Any:
+def _reference(
+    model: Any, source: Artifact, pairs: Any, other: Artifact | None, params: Params, runtime: Runtime
+) -> Any:
     """Log-probabilities under the reference, computed once: by `other`, or by the model before it is trained."""
+    from .checks import check_same_tokenizer
     from .loop import compute_dtype, open_model
     from .pair_loss import reference_logprobs
 
-    referee = open_model(other, params, runtime) if other is not None else model
+    referee = model
+    if other is not None:
+        referee = open_model(other, params, runtime)
+        check_same_tokenizer(source, other)
     return reference_logprobs(
         referee,
         pairs,

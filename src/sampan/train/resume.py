@@ -1,4 +1,4 @@
-"""Where a run stands: one safetensors file, written aside and renamed, so that a kill finds the old one or the new one."""
+"""Where a run stands: one safetensors file, written aside and renamed, so that a kill finds the old or the new one."""
 
 from __future__ import annotations
 

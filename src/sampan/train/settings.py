@@ -28,8 +28,8 @@ class Optimisation:
     micro_batch_tokens: int = 8192
     """Tokens that go through the model at once (ours); it bounds memory and changes results only by rounding."""
     weight_decay: float = 0.1
-    """Decoupled decay, as torch counts it (per step lr × weight_decay), of matrices other than embeddings; ours, not the
-    paper's. Composer's λ is weight_decay × lr (SEALION.md §2.3)."""
+    """Decoupled decay, as torch counts it (per step lr × weight_decay), of matrices other than embeddings; ours, not
+    the paper's. Composer's λ is weight_decay × lr (SEALION.md §2.3)."""
     beta1: float = 0.9
     """AdamW's decay of the first moment."""
     beta2: float = 0.95
