@@ -61,7 +61,7 @@ def _steps(
     *,
     streams: Sequence[int],
 ) -> Iterator[list[tuple[int, int]]]:
-    """Per step, (row, token) of the rows that still run. Prompts are padded on the left and share one key-value cache."""
+    """Per step, (row, token) of the rows that still run. Prompts are padded on the left and share one cache."""
     import torch
     from transformers import DynamicCache
 
