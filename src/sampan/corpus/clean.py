@@ -81,7 +81,7 @@ def estimate(params: Params, inputs) -> dict:
 STAGE = Stage(
     name="corpus.clean",
     revision=1,
-    summary="Normalise, identify the language, filter; every drop is counted by reason",
+    summary="Normalise, identify the language, filter; every drop is counted by reason.",
     params=Params,
     inputs={"documents": Role(kinds=("documents",), help="documents to clean", many=True)},
     output="documents",

@@ -39,7 +39,7 @@ def estimate(params: Params, inputs) -> dict:
 STAGE = Stage(
     name="corpus.dedup",
     revision=1,
-    summary="Remove exact and near duplicates",
+    summary="Remove exact and near duplicates.",
     params=Params,
     inputs={"documents": Role(kinds=("documents",), help="documents to deduplicate", many=True)},
     output="documents",

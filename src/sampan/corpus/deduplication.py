@@ -31,7 +31,7 @@ def deduplicate(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> d
     firsts, seen = _exact(sources, runtime, total)
     if not seen:
         raise InputError("there is no document to deduplicate", where=", ".join(s.name for s in sources))
-    reasons = {number: "exact_duplicate" for number in range(seen)}
+    reasons = dict.fromkeys(range(seen), "exact_duplicate")
     for number in firsts:
         del reasons[number]
     if params.method == "minhash":

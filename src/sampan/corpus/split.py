@@ -41,7 +41,7 @@ def estimate(params: Params, inputs) -> dict:
 STAGE = Stage(
     name="corpus.split",
     revision=1,
-    summary="The training or the held-out part of documents, by hash of the id",
+    summary="The training or the held-out part of documents, by hash of the id.",
     params=Params,
     inputs={"documents": Role(kinds=("documents",), help="documents to split", many=True)},
     output="documents",

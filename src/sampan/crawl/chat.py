@@ -52,7 +52,7 @@ def estimate(params: Params, inputs) -> dict:
 STAGE = Stage(
     name="crawl.chat",
     revision=1,
-    summary="Conversations or preferences from Alpaca, ShareGPT, OpenAI, TRL or templated tables",
+    summary="Conversations or preferences from Alpaca, ShareGPT, OpenAI, TRL or templated tables.",
     params=Params,
     inputs={"files": Role(kinds=(EXTERNAL,), help="a table file, or a folder of them", many=True)},
     output=lambda params, given: params.part,

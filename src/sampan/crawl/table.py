@@ -83,7 +83,7 @@ def estimate(params: Params, inputs) -> dict:
 STAGE = Stage(
     name="crawl.table",
     revision=1,
-    summary="Documents from JSONL, Parquet or text files",
+    summary="Documents from JSONL, Parquet or text files.",
     params=Params,
     inputs={"files": Role(kinds=(EXTERNAL,), help="a table file, or a folder of them", many=True)},
     output="documents",

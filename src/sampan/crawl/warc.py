@@ -50,7 +50,7 @@ def estimate(params: Params, inputs) -> dict:
 STAGE = Stage(
     name="crawl.warc",
     revision=1,
-    summary="Documents from WARC and WET files: decode, extract the main text, count what is left out",
+    summary="Documents from WARC and WET files: decode, extract the main text, count what is left out.",
     params=Params,
     inputs={"files": Role(kinds=(EXTERNAL,), help="a WARC file, or a folder of them", many=True)},
     output="documents",
