@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,7 +47,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 def _copy_hugging_face(source: Path, out: Path) -> dict[str, Any]:
     from .checkpoint import check_folder
-    from .tensors import open_checkpoint
+    from .tensors import TensorFolder
 
     check_folder(source)
     names = [*MODEL_FILES, *TOKENIZER_FILES, *(file.name for file in source.glob("model-*.safetensors"))]
@@ -61,8 +62,8 @@ def _copy_hugging_face(source: Path, out: Path) -> dict[str, Any]:
         )
     if json.loads((out / "config.json").read_text("utf-8")).get("auto_map"):
         raise InputError("the config asks for remote code (auto_map), which is never run", where=str(source))
-    checkpoint = open_checkpoint(out)
-    return {"parameters": sum(info.size for info in checkpoint.tensors.values()), "tensors": len(checkpoint.tensors)}
+    tensors = TensorFolder(out)
+    return {"parameters": sum(math.prod(info.shape) for info in tensors.values()), "tensors": len(tensors)}
 
 
 STAGE = Stage(
