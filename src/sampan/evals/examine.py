@@ -18,7 +18,7 @@ from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
 from .bits_per_byte import bits_per_byte, document_bits
 from .generation import Question, answer_all, sample_questions
-from .groups import Group, describe_prompt, held_out, only_languages, own_items, thin
+from .groups import Group, code, describe_prompt, held_out, only_languages, own_items, thin
 from .likelihood import multiple_choice, preference
 from .marks import Mark, share
 from .task_items import task_groups
@@ -91,9 +91,10 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
         groups += task_groups(params.tasks, data.path, chat=params.prompt_style == "chat")
         if twice := sorted(own & set(params.tasks)):
             raise RecipeError(f"'{twice[0]}' is a bundled task and a task of the items", where="evals.run")
-    documents = held_out(inputs.many("held_out"), params.languages, params.max_documents, params.seed)
+    languages = [code(language) for language in params.languages]
+    documents = held_out(inputs.many("held_out"), languages, params.max_documents, params.seed)
     known = {group.language for group in groups} | set(documents)
-    groups = only_languages(groups, params.languages, known)
+    groups = only_languages(groups, languages, known)
     for group in groups:
         group.items = thin(group.items, params.max_items, params.seed)
     if not groups and not documents:

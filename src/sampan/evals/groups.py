@@ -11,6 +11,7 @@ from ..artifacts.items import Item, read_items
 from ..core.errors import InputError, RecipeError, did_you_mean
 from ..core.identity import digest_text, digest_value
 from ..core.stage import Artifact
+from ..lang.codes import normalise_code
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ def own_items(sources: Sequence[Artifact]) -> list[Group]:
     for source in sources:
         for item in read_items(source):
             check_item(item)
+            item.language = code(item.language)
             group = groups.setdefault((item.task, item.language), Group(item.task, item.language, item.type))
             if group.type != item.type:
                 raise InputError(
@@ -80,6 +82,7 @@ def held_out(sources: Sequence[Artifact], languages: Sequence[str], limit: int, 
     found: dict[str, list[Document]] = {}
     for source in sources:
         for document in read_documents(source):
+            document.language = code(document.language)
             if document.text and (not languages or document.language in languages):
                 found.setdefault(document.language, []).append(document)
     for language, documents in found.items():
@@ -97,6 +100,14 @@ def only_languages(groups: Sequence[Group], languages: Sequence[str], known: set
                 f"nothing to ask in the language '{language}'", where="languages", how=did_you_mean(language, known)
             )
     return [group for group in groups if not languages or group.language in languages]
+
+
+def code(language: str) -> str:
+    """The full code of a language we know (th, tha and th-TH are tha_Thai); other names stay as they are."""
+    try:
+        return normalise_code(language) if language else ""
+    except RecipeError:
+        return language
 
 
 def describe_prompt(prompt: Any) -> str:

@@ -70,7 +70,7 @@ class Task:
     """File and words by language code."""
 
     def language(self, code: str) -> Language:
-        return parse_params(Language, self.languages[code], where=f"task {self.name}, languages.{code}")
+        return parse_params(Language, self.languages[code], where=f"task file {self.name}.yaml, languages.{code}")
 
 
 def task_names(folder: Path = FOLDER) -> list[str]:

@@ -34,7 +34,8 @@ def generate(
     """New token ids for each prompt (ids, non-empty), without the stop token, in the given order.
 
     Each prompt draws from a generator of its own, seeded by (seed, its number in `streams`, by default its position in
-    `prompts`), so a sample does not depend on how prompts are batched. A prompt too long for the model's window loses its beginning.
+    `prompts`), so a sample does not depend on how prompts are batched. A prompt too long for the model's window loses
+    its beginning.
     """
     order = sorted(range(len(prompts)), key=lambda n: (len(prompts[n]), n))
     out: list[list[int]] = [[] for _ in prompts]
@@ -63,7 +64,7 @@ def _steps(
     *,
     streams: Sequence[int],
 ) -> Iterator[list[tuple[int, int]]]:
-    """Per step, (row, token) of the rows that still run. Prompts are padded on the left and share one key-value cache."""
+    """Per step, (row, token) of the rows that still run. Prompts are padded on the left and share one cache."""
     import torch
     from transformers import DynamicCache
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 Judge = Callable[[Sequence[list[Message]]], Sequence[tuple[float, float] | None]]
-"""For each question to the judge: log-probabilities of the two verdict labels, or None if it does not fit its window."""
+"""For each question to the judge: log-probabilities of the two labels, or None if it does not fit its window."""
 _PLACE = re.compile(r"\{(criteria|question|answer_a|answer_b|label_a|label_b)\}")
 _ROLES = {"system": "System", "user": "User", "assistant": "Assistant"}
 

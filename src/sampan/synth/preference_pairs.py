@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..artifacts.conversations import Message, Preference, read_conversations, write_preferences
-from ..core.errors import StageError
+from ..core.errors import RecipeError, StageError
 from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
+from ..lang.codes import normalise_code
 from .answer_filters import Answer, refuse_pair
 from .judging import Judge, Verdict, judge_pairs, model_judge, phrasings
 from .resume import in_pieces
@@ -111,6 +112,7 @@ def read_prompts(sources: Sequence[Artifact], tally: Tally, limit: int = 0) -> t
     given = 0
     for source in sources:
         for conversation in read_conversations(source):
+            language = _code(conversation.language)
             if limit and len(prompts) >= limit:
                 break
             given += 1
@@ -119,11 +121,11 @@ def read_prompts(sources: Sequence[Artifact], tally: Tally, limit: int = 0) -> t
                 messages.pop()
             key = digest_value(messages)
             if not messages or messages[-1]["role"] != "user" or not messages[-1]["content"].strip():
-                tally.drop("no_user_turn", conversation.language)
+                tally.drop("no_user_turn", language)
             elif key in prompts:
-                tally.drop("repeated_prompt", conversation.language)
+                tally.drop("repeated_prompt", language)
             else:
-                prompts[key] = Prompt(key, messages, conversation.language, conversation.license, conversation.source)
+                prompts[key] = Prompt(key, messages, language, conversation.license, conversation.source)
     if not prompts:
         raise StageError("no prompt to answer", where="synth.self_preference", how="Check the input `prompts`.")
     return list(prompts.values()), given
@@ -229,6 +231,14 @@ def _load(artifact: Artifact, params: Params, runtime: Runtime) -> tuple[Any, An
 
     model = load_model(artifact.path, dtype=params.dtype, device=runtime.device)
     return model, load_tokenizer(artifact.path)
+
+
+def _code(language: str) -> str:
+    """The full code of a language we know (th, tha and th-TH are tha_Thai); other names stay as they are."""
+    try:
+        return normalise_code(language) if language else ""
+    except RecipeError:
+        return language
 
 
 def _rate(part: float, whole: float) -> float | None:

@@ -1,4 +1,4 @@
-"""`synth.self_preference`: a model answers every prompt twice and states, asked in both orders, which answer it prefers.
+"""`synth.self_preference`: a model answers every prompt twice and states, asked in both orders, which it prefers.
 
 SeaLLMs' self-preferencing optimisation (SEALLMS paper, section 3.3): no stronger model labels the data, and a verdict
 that changes when the answers change places is dropped.
@@ -120,5 +120,5 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     heavy=True,
-    paper="SeaLLMs (arXiv:2312.00738), section 3.3; in the spirit of self-rewarding language models (arXiv:2401.10020).",
+    paper="SeaLLMs (arXiv:2312.00738), section 3.3; in the spirit of self-rewarding models (arXiv:2401.10020).",
 )
