@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,19 @@ def _copy_hugging_face(source: Path, out: Path) -> dict[str, Any]:
     return {"parameters": sum(math.prod(info.shape) for info in tensors.values()), "tensors": len(tensors)}
 
 
+def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Mapping[str, float]:
+    """Parameters from the size of the weights and the width of the numbers that the config names."""
+    size, width = 0, 4
+    for fact in facts.get("files", []):
+        folder = Path(fact.get("path", ""))
+        if (folder / "config.json").is_file():
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            width = 2 if "16" in str(config.get("dtype") or config.get("torch_dtype")) else 4
+        if folder.is_dir():
+            size += sum(file.stat().st_size for file in [*folder.glob("*.safetensors"), *folder.glob("*.bin")])
+    return {"parameters": size / width, "disk_bytes": size, "memory_bytes": 50e6, "seconds": size / 5e8}
+
+
 STAGE = Stage(
     name="model.import",
     revision=1,
@@ -74,6 +87,7 @@ STAGE = Stage(
     inputs={"files": Role(kinds=("checkpoint",), help="a Hugging Face folder, or a folder with a llama2.c checkpoint")},
     output="checkpoint",
     run=run,
+    estimate=estimate,
     heavy=True,
     paper="Every lineage starts from an open base model; llama2.c is the smallest real one.",
 )

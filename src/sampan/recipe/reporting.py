@@ -14,7 +14,8 @@ def report_data(plan: Plan, store: Store) -> ReportData:
     """Everything that a page can show of a plan, built or not."""
     recipe = plan.recipe
     sources = [
-        StageSource(name=name, kind=item.kind, digest=item.digest, status="given") for name, item in plan.outside.items()
+        StageSource(name=name, kind=item.kind, digest=item.digest, status="given")
+        for name, item in plan.outside.items()
     ]
     for name, step in plan.steps.items():
         built = step.status == HIT and step.manifest is not None
