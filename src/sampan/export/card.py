@@ -11,24 +11,10 @@ from ..artifacts.scores import Score
 from ..core.stage import Artifact
 
 # Identifiers that the Hugging Face hub accepts in a card's header; any other licence is `other` there.
-_HUB_LICENSES = [
-    "apache-2.0",
-    "mit",
-    "bsd-3-clause",
-    "cc0-1.0",
-    "cc-by-4.0",
-    "cc-by-sa-3.0",
-    "cc-by-sa-4.0",
-    "cc-by-nc-4.0",
-    "cc-by-nc-sa-4.0",
-    "odc-by",
-    "gemma",
-    "llama2",
-    "llama3",
-    "llama3.1",
-    "llama3.2",
-    "openrail",
-]
+_HUB_LICENSES = (
+    *("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "odc-by", "gemma"),
+    *("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "llama2", "llama3", "llama3.1", "llama3.2", "openrail"),
+)
 
 
 def model_card(

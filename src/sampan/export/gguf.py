@@ -40,16 +40,15 @@ class Params:
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
-    from ..model.checkpoint import read_config
     from ..model.tokenizer import load_tokenizer
     from .gguf_file import verify_gguf, write_gguf
-    from .gguf_model import gguf_tensors, metadata, plan_tensors, shape_of
+    from .gguf_model import full_config, gguf_tensors, metadata, plan_tensors, shape_of
     from .gguf_parity import check_parity
     from .gguf_vocab import read_vocabulary
     from .weights import Weights
 
     model = inputs.one("model")
-    config = read_config(model.path)
+    config = full_config(model.path)
     shape = shape_of(config, model.path)
     hyper = metadata(config, model.path)
     weights = Weights(model.path)
@@ -139,9 +138,8 @@ def _special_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
         "unknown": tokenizer.unk_token_id,
         "padding": tokenizer.pad_token_id,
     }
-    fields: dict[str, Any] = {
-        f"tokenizer.ggml.{name}_token_id": number for name, number in ids.items() if number is not None
-    }
+    known = {name: number for name, number in ids.items() if number is not None}
+    fields: dict[str, Any] = {f"tokenizer.ggml.{name}_token_id": number for name, number in known.items()}
     ends = [number for number in stop_ids(tokenizer) if number != tokenizer.eos_token_id]
     if ends:
         fields["tokenizer.ggml.eot_token_id"] = ends[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import StageError
+from ..core.errors import InputError, StageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,17 @@ class Shape:
     kv_heads: int
     head_dim: int
     tied: bool
+
+
+def full_config(folder: Path) -> dict[str, Any]:
+    """The config with the defaults that config.json leaves out; InputError if transformers cannot read it."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(f"the config does not load ({str(error)[:300]})", where=str(folder)) from error
+    return config.to_dict()
 
 
 def shape_of(config: Mapping[str, Any], where: Path) -> Shape:
