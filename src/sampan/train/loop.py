@@ -146,7 +146,8 @@ class _Stepper:
     def _record(self, progress: Progress, pieces: list[Piece], units: int, sums: dict[str, float], lr: float) -> None:
         names = self._task.batches.names
         for piece in pieces:
-            progress.by_stream[names[piece.source]] += len(piece.ids)
+            name = names[piece.source]
+            progress.by_stream[name] = progress.by_stream.get(name, 0) + len(piece.ids)
         progress.step += 1
         progress.tokens += sum(len(piece.ids) for piece in pieces)
         progress.trained_tokens += sum(piece.trained for piece in pieces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from ..core.errors import RecipeError, did_you_mean
 
@@ -41,7 +41,7 @@ class Mixture:
         phase = [p for p in self._phases if p.first <= step][-1]
         used = (step - phase.first) * self.tokens_per_step
         cuts = [(edge.numerator * used) // edge.denominator for edge in phase.edges]
-        return tuple(base + high - low for base, low, high in zip(phase.base, cuts, cuts[1:], strict=True))
+        return tuple(base + high - low for base, (low, high) in zip(phase.base, pairwise(cuts), strict=True))
 
 
 def make_mixture(

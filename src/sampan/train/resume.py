@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ class Progress:
     step: int = 0
     tokens: int = 0
     trained_tokens: int = 0
-    by_stream: dict[str, int] = field(default_factory=Counter)
+    by_stream: dict[str, int] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     """Rows of train_log.jsonl."""
     window: dict[str, float] = field(default_factory=dict)
@@ -39,7 +38,7 @@ def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, progress: P
             tensors[f"{key}/{name}"] = value
     part = folder / f"{_FILE}.part"
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(tensors, part, metadata={"progress": json.dumps(asdict(progress))})
+    save_file(tensors, part, metadata={"progress": json.dumps(vars(progress))})
     _publish(part, folder / _FILE)
 
 
@@ -51,7 +50,6 @@ def load(folder: Path, model: Any, optimiser: torch.optim.Optimizer) -> Progress
 
     with safe_open(folder / _FILE, "pt") as file:
         progress = Progress(**json.loads(file.metadata()["progress"]))
-        progress.by_stream = Counter(progress.by_stream)
         keys = set(file.keys())
         for name, parameter in _trainable(model):
             with torch.no_grad():
