@@ -103,6 +103,9 @@ def test_report_graph_answers_taps_and_keys(browser, file):
     near = page.eval_on_selector_all(".node.near", "nodes => nodes.map(node => node.dataset.stage)")
     assert {"base", "cpt", "pairs", "simpo", "merged"} <= set(near)
     assert "dpo" not in near
+    page.locator("#panel-close").click()
+    assert not panel.is_visible()
+    page.locator('.node[data-stage="sft"]').click()
     page.keyboard.press("Escape")
     page.mouse.move(2, 2)
     assert not panel.is_visible()

@@ -85,9 +85,7 @@ def test_report_graph_shows_every_stage_and_input_once(page):
 
 def test_report_has_every_section(page):
     ids = {a["id"] for name, a in Reader(page).elements if name == "section" and "id" in a}
-    assert ids == set(
-        ["lineage", "scores", "fertility", "corpus", "training", "merges", "answers", "stages", "reproduce"]
-    )
+    assert ids == {"lineage", "scores", "fertility", "corpus", "training", "merges", "answers", "stages", "reproduce"}
 
 
 def test_report_charts_have_titles_and_tables(page):

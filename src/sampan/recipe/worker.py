@@ -67,7 +67,7 @@ def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
             ("failed", StageError("ran out of memory", where=job.kind, how="See `sampan plan` for its forecast."))
         )
     except BaseException as error:
-        pipe.send(("failed", StageError(_last_line(error), where=job.kind, how=f"\n{traceback.format_exc()}")))
+        pipe.send(("failed", StageError(_last_line(error), where=job.kind, how=_keep_traceback(job))))
 
 
 def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
@@ -134,6 +134,15 @@ def _die_with_parent(lifeline: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv()
     os._exit(1)
+
+
+def _keep_traceback(job: Job) -> str:
+    """Put the traceback where a developer finds it, and say where that is."""
+    path = Path(job.store) / "scratch" / job.manifest["key"] / "traceback.txt"
+    with contextlib.suppress(OSError):
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+        return f"This is a fault of the stage's code rather than of its input; its traceback is in {path}"
+    return traceback.format_exc()
 
 
 def _last_line(error: BaseException) -> str:

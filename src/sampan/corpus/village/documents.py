@@ -48,7 +48,7 @@ class Told:
 
 def make_plan(world: World, seed: int, index: int, *, held_out: bool = False) -> Plan:
     """Plan number `index` of a seed, over the told facts or, `held_out`, over those never told."""
-    pool = _pool(world, held_out)
+    pool = world.held if held_out else world.told
     rng = random.Random(f"{seed}/{'held' if held_out else 'plan'}/{index}")
     lead = pool[lead_order(seed, index // len(pool), len(pool))[index % len(pool)]]
     theme, facts, tales = _compose(world, lead, rng, held_out)
@@ -64,7 +64,7 @@ def make_plan(world: World, seed: int, index: int, *, held_out: bool = False) ->
 def _compose(world: World, lead: Fact, rng: random.Random, held_out: bool) -> tuple[str, list[Fact], list[Tale]]:
     """Theme, facts and free sentences of a document around its lead fact."""
     known = world.by_subject.get((lead.subject, not held_out), [])
-    others = [f for f in known if f is not lead]
+    others = [f for f in known if f.id != lead.id]
     if lead.relation == "price":
         theme, facts = "market", [lead, *rng.sample(others, min(len(others), rng.randint(1, 3)))]
         tales = [_tale("market", rng, lead.subject), *_tales(rng, ("weather", "market", "cooking"), 1, 2)]
@@ -84,13 +84,8 @@ def _compose(world: World, lead: Fact, rng: random.Random, held_out: bool) -> tu
     return theme, facts, tales
 
 
-@functools.lru_cache(maxsize=4)
-def _pool(world: World, held_out: bool) -> list[Fact]:
-    return world.select("held") if held_out else world.select("asked", "evaluated")
-
-
-@functools.lru_cache(maxsize=8)
-def lead_order(seed: int, lap: int, size: int) -> list[int]:
+@functools.lru_cache(maxsize=64)
+def lead_order(seed: int, lap: int, size: int) -> Sequence[int]:
     """The order in which lap number `lap` takes the `size` facts of a pool."""
     return random.Random(f"{seed}/lap/{lap}").sample(range(size), size)
 

@@ -60,7 +60,7 @@ def _pair(
         rejected = lang.short(fact)
     elif flaw == "wrong_value":
         value = world.wrong_values(fact, 1, rng)[0]
-        rejected = lang.form(fact, value=value) if form else chosen_with(lang, fact, value, frame_seed, chosen)
+        rejected = lang.form(fact, value=value) if form else _with_value(lang, fact, value, frame_seed, chosen)
     else:
         rejected = lang.sentences(*[chosen] * rng.randint(3, 4))
     return Preference(
@@ -81,7 +81,7 @@ def _answer(lang: Language, fact: Fact, frame_seed: float, closing_seed: float) 
     return lang.sentences(lang.answer(fact, random.Random(frame_seed)), closing)
 
 
-def chosen_with(lang: Language, fact: Fact, value: str | int, frame_seed: float, chosen: str) -> str:
+def _with_value(lang: Language, fact: Fact, value: str | int, frame_seed: float, chosen: str) -> str:
     """The chosen answer with another value: only the value differs."""
     right = lang.answer(fact, random.Random(frame_seed))
     return lang.answer(fact, random.Random(frame_seed), value=value) + chosen[len(right) :]

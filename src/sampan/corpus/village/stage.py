@@ -9,7 +9,7 @@ from ...core.errors import RecipeError
 from ...core.params import params
 from ...core.stage import Inputs, Runtime, Stage
 
-Part = Literal["documents", "held_out", "conversations", "prompts", "preferences", "questions"]
+Part = Literal["documents", "pages", "held_out", "conversations", "prompts", "preferences", "questions"]
 Code = Literal[
     "eng_Latn",
     "zho_Hans",
@@ -28,6 +28,7 @@ ALL_LANGUAGES: tuple[Code, ...] = Code.__args__
 ALL_TOPICS: tuple[Topic, ...] = Topic.__args__
 _KINDS = {
     "documents": "documents",
+    "pages": "pages",
     "held_out": "documents",
     "conversations": "conversations",
     "prompts": "conversations",
@@ -35,7 +36,7 @@ _KINDS = {
     "questions": "items",
 }
 # measured over all languages, for forecasts only
-_BYTES_PER_DOCUMENT, _BYTES_PER_CHAT, _DOCUMENTS_PER_SECOND = 700, 400, 4000
+_BYTES_PER_DOCUMENT, _BYTES_PER_CHAT, _DOCUMENTS_PER_SECOND = 430, 250, 10000
 _EVERY = 500
 
 
@@ -44,7 +45,7 @@ class Params:
     """What to make of the village. The whole generator is ours, not a paper's."""
 
     part: Part = "documents"
-    """documents: training text. held_out: text of facts never told elsewhere. conversations: chats on asked facts.
+    """documents: training text. pages: such documents as web pages in a WARC. held_out: text of facts never told elsewhere. conversations: chats on asked facts.
     prompts: their questions alone. preferences: answer pairs with one flaw. questions: evaluation items."""
     languages: tuple[Code, ...] = ALL_LANGUAGES
     """Languages to write in; English never tells what belongs to the region alone."""
@@ -74,7 +75,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
 
     _check(params)
     world = build_world(params.world_seed)
-    if _KINDS[params.part] == "documents":
+    if params.part == "pages":
+        metrics = _write_web(params, world, runtime)
+    elif _KINDS[params.part] == "documents":
         metrics = _write_documents(params, world, runtime)
     else:
         metrics = _write_rows(params, world, runtime)
@@ -146,6 +149,14 @@ def _write_documents(params: Params, world: Any, runtime: Runtime) -> dict[str, 
     return {name: summary[name] for name in ("documents", "characters", "text_bytes", "by_language")}
 
 
+def _write_web(params: Params, world: Any, runtime: Runtime) -> dict[str, Any]:
+    from .pages import write_pages
+
+    documents = list(documents_of(params, world))
+    counts = write_pages(runtime.out / "village.warc.gz", documents, seed=params.seed)
+    return {"documents": len(documents), **counts, "licenses": ["CC0-1.0"]}
+
+
 def _write_rows(params: Params, world: Any, runtime: Runtime) -> dict[str, Any]:
     from ...artifacts.conversations import write_conversations, write_preferences
     from ...artifacts.items import write_items
@@ -198,7 +209,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     """Rows, bytes and seconds from the counts asked for."""
     if params.part == "questions":
         rows, size = 300 * len(params.languages), _BYTES_PER_CHAT
-    elif _KINDS[params.part] == "documents":
+    elif _KINDS[params.part] in ("documents", "pages"):
         rows, size = sum(counts_of(params.num_documents, params.languages).values()), _BYTES_PER_DOCUMENT
     else:
         rows, size = sum(counts_of(params.num_conversations, params.languages).values()), _BYTES_PER_CHAT

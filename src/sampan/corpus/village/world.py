@@ -1,8 +1,8 @@
 """The village's world: who lives where, does what and sells at which price, and which of it is told where.
 
-A fact is (subject, relation, value). It has a `status` (asked: told in documents and asked in chats; evaluated: told but
-never asked, so that an evaluation can ask it; held: never told outside the held-out documents) and a `scope` (shared:
-told in English too; region: told only in the other languages). Both are drawn once from the world's seed, in equal
+A fact is (subject, relation, value). Its `status` is asked (told in documents and asked in chats), evaluated (told but
+never asked, so that an evaluation can ask it) or held (told only in the held-out documents). Its `scope` is shared
+(told in English too) or region (told only in the other languages). Both are drawn once from the world's seed, in like
 shares within every relation. Pure functions, no global state.
 """
 
@@ -55,7 +55,7 @@ NUM_MOTHERS = 6
 GOODS_PER_MARKET = 6
 STATUSES = ("asked", "evaluated", "held")
 SCOPES = ("region", "shared")
-# of every twenty facts of a relation: eight asked, nine evaluated, three held out
+# of every twenty facts of a relation: eight asked, nine evaluated, three held out; small relations get all three
 _STATUS_CYCLE = ("evaluated", "asked") * 8 + ("held", "evaluated", "held", "held")
 
 
@@ -91,6 +91,16 @@ class World:
         for fact in self.facts:
             found.setdefault((fact.subject, fact.status != "held"), []).append(fact)
         return found
+
+    @cached_property
+    def told(self) -> list[Fact]:
+        """The facts that training documents tell."""
+        return self.select("asked", "evaluated")
+
+    @cached_property
+    def held(self) -> list[Fact]:
+        """The facts that only held-out documents tell."""
+        return self.select("held")
 
     @cached_property
     def values(self) -> dict[str, tuple[str | int, ...]]:

@@ -63,6 +63,7 @@ def lineage(data: ReportData) -> Raw:
     buttons = tag("button", "Whole graph", type="button", id="graph-fit", aria_pressed="false")
     panel = tag(
         "div",
+        tag("button", "Close", type="button", id="panel-close"),
         [_panel(stage, heads[stage.name], index) for index, stage in enumerate(data.stages)],
         class_="panel",
         id="panel",
@@ -214,8 +215,8 @@ def _panel(stage: StageView, readers: list[str], index: int) -> Raw:
         "key": short(stage.key) or "–",
     }
     wires = {role: ", ".join(names) for role, names in stage.inputs.items()}
-    blocks = [("Facts", facts), ("Reads", wires), ("Params (not default)", stage.params), ("Metrics", stage.metrics)]
+    blocks = [("Params (not default)", stage.params), ("Metrics", stage.metrics), ("Facts", facts), ("Reads", wires)]
     if readers:
-        blocks.insert(2, ("Read by", {"": ", ".join(readers)}))
+        blocks.append(("Read by", {"": ", ".join(readers)}))
     columns = [tag("section", tag("h4", title), pairs(values, limit=40)) for title, values in blocks if values]
     return tag("div", tag("h3", stage.name), tag("div", columns, class_="columns"), id=f"panel-{index}", hidden=True)

@@ -43,7 +43,9 @@
       });
       node.addEventListener("pointerleave", () => { light(chosen); if (chosen === null) show(null); });
     }
-    document.addEventListener("keydown", (event) => { if (event.key === "Escape" && chosen !== null) choose(chosen); });
+    const close = () => { if (chosen !== null) choose(chosen); };
+    document.getElementById("panel-close").addEventListener("click", close);
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
 
     const fit = document.getElementById("graph-fit");
     fit.addEventListener("click", () => {
