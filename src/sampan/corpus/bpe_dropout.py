@@ -2,6 +2,9 @@
 
 The `tokenizers` library has the same dropout, but draws from an unseeded generator. Here its own normaliser,
 pre-tokenizer and vocabulary are used, and only the merging is done again, with chance from a seed.
+
+As in SentencePiece, a pair is drawn once. The paper draws again at every step of a word; in a script without spaces a
+"word" is a whole phrase with many steps, so there a left-out pair would always come back and the dropout do nothing.
 """
 
 from __future__ import annotations
@@ -90,7 +93,7 @@ class DropoutEncoder:
         return ids
 
     def _merge(self, ids: list[int], chance: random.Random) -> list[int]:
-        """Merge best rank first; a drawn merge is put back once another has been made, as in the original code."""
+        """Merge best rank first; a pair that is left out stays out until a neighbour's merge makes another pair."""
         after = [*range(1, len(ids)), -1] if ids else []
         before = list(range(-1, len(ids) - 1))
         queue: list[tuple[int, int, int, int]] = []
@@ -102,18 +105,12 @@ class DropoutEncoder:
 
         for place in range(len(ids) - 1):
             consider(place, place + 1)
-        skipped = []
         while queue:
-            candidate = heapq.heappop(queue)
-            rank, left, right, merged = candidate
+            rank, left, right, merged = heapq.heappop(queue)
             if ids[left] < 0 or after[left] != right or self._merges.get((ids[left], ids[right])) != (rank, merged):
                 continue
             if self._dropout and chance.random() < self._dropout:
-                skipped.append(candidate)
                 continue
-            for item in skipped:
-                heapq.heappush(queue, item)
-            skipped.clear()
             ids[left], ids[right] = merged, -1
             after[left] = after[right]
             if after[right] >= 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,14 @@ class _LeftOut(Exception):
 
 def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[str, Any]:
     """Write documents and return metrics; InputError names a file in which no record can be read."""
-    if params.extractor == "trafilatura" and find_spec("trafilatura") is None:
-        raise RecipeError("trafilatura is not installed", how="Run `pip install 'sampan[trafilatura]'`.")
+    if params.extractor == "trafilatura":
+        try:
+            import trafilatura  # noqa: F401
+        except ImportError as error:
+            raise RecipeError(
+                f"trafilatura cannot be imported ({str(error).splitlines()[0]})",
+                how="Run `pip install 'sampan[trafilatura]' lxml_html_clean`.",
+            ) from None
     files = [(s, f) for s in sources for f in matching_files(s, params.paths, _is_archive)]
     records: Counter[str] = Counter()
     total = sum(file.stat().st_size for _, file in files)

@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from ..core.params import params
-from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..core.stage import Inputs, Role, Runtime, Stage
 
 
 @params
@@ -54,7 +54,7 @@ STAGE = Stage(
     revision=1,
     summary="Conversations or preferences from Alpaca, ShareGPT, OpenAI, TRL or templated tables.",
     params=Params,
-    inputs={"files": Role(kinds=(EXTERNAL,), help="a table file, or a folder of them", many=True)},
+    inputs={"files": Role(kinds=("conversations", "preferences"), help="a table file, or a folder of them", many=True)},
     output=lambda params, given: params.part,
     run=run,
     estimate=estimate,

@@ -11,6 +11,8 @@ HTML_TYPES = ("text/html", "application/xhtml+xml", "application/xhtml")
 _SNIFF_TYPES = ("", "text/plain", "application/octet-stream", "application/xml", "text/xml", "unknown/unknown")
 _HTML_START = regex.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta|script|div|p|table)\b", regex.I)
 _META_CHARSET = regex.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:\-]+)", regex.I)
+_WIDER = {"iso8859-11": "cp874", "tis-620": "cp874", "shift_jis": "cp932", "gbk": "gb18030", "gb2312": "gb18030"}
+"""What pages that declare an encoding really use: the vendor's superset of it."""
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -53,6 +55,7 @@ def decode(payload: bytes, declared: str = "") -> tuple[str, str]:
     meta = _META_CHARSET.search(payload[:4096])
     for label in (declared, meta[1].decode("ascii", "replace") if meta else ""):
         name = map_encoding_to_html5(label, fallback_utf8=False) if label else None
+        name = _WIDER.get(name or "", name)
         if name and name != "utf-8":
             try:
                 return payload.decode(name), name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from ..core.params import params
-from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..core.stage import Inputs, Role, Runtime, Stage
 
 
 @params
@@ -85,7 +85,7 @@ STAGE = Stage(
     revision=1,
     summary="Documents from JSONL, Parquet or text files.",
     params=Params,
-    inputs={"files": Role(kinds=(EXTERNAL,), help="a table file, or a folder of them", many=True)},
+    inputs={"files": Role(kinds=("documents",), help="a table file, or a folder of them", many=True)},
     output="documents",
     run=run,
     estimate=estimate,

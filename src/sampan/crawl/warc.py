@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import Literal
 
 from ..core.params import params
-from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..core.stage import Inputs, Role, Runtime, Stage
 
 
 @params
@@ -52,7 +52,7 @@ STAGE = Stage(
     revision=1,
     summary="Documents from WARC and WET files: decode, extract the main text, count what is left out.",
     params=Params,
-    inputs={"files": Role(kinds=("pages", EXTERNAL), help="a WARC file, or a folder of them", many=True)},
+    inputs={"files": Role(kinds=("pages",), help="a WARC file, or a folder of them", many=True)},
     output="documents",
     run=run,
     estimate=estimate,
