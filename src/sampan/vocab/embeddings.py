@@ -41,7 +41,9 @@ def grow_checkpoint(
 
     check_folder(source)
     rows = embedding_rows(source)
-    files = sorted({file.name for pattern in ("model.safetensors", "model-*.safetensors") for file in source.glob(pattern)})
+    files = sorted(
+        {file.name for pattern in ("model.safetensors", "model-*.safetensors") for file in source.glob(pattern)}
+    )
     grown, parameters, total = [], 0, 0
     for name in files:
         tensors = load_file(source / name)

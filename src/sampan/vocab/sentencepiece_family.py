@@ -75,7 +75,9 @@ class SentencePieceGrowth(Growth):
             for cut in range(1, len(piece)):
                 left, right = piece[:cut], piece[cut:]
                 if left in ids and right in ids and (piece in fresh or left in fresh or right in fresh):
-                    extra.append((-self._score(piece) if old else 0.0, ids[piece], ids[left], ids[right], (left, right)))
+                    extra.append(
+                        (-self._score(piece) if old else 0.0, ids[piece], ids[left], ids[right], (left, right))
+                    )
         extra = [(item[0], item[-1]) for item in sorted(extra)]
         ranked = [(-old[a + b] if old else 0.0, (a, b)) for a, b in self.base_merges]
         return [merge for _, merge in sorted([*ranked, *extra], key=lambda item: item[0])]
@@ -95,7 +97,9 @@ class SentencePieceGrowth(Growth):
         for number in range(len(grown.pieces), len(names)):
             name = names[number]
             real = name in fresh
-            grown.pieces.add(piece=name, score=self._score(name) if real else 0.0, type=NORMAL if real else USER_DEFINED)
+            grown.pieces.add(
+                piece=name, score=self._score(name) if real else 0.0, type=NORMAL if real else USER_DEFINED
+            )
         grown.trainer_spec.vocab_size = len(grown.pieces)
         return grown.SerializeToString(deterministic=True)
 
