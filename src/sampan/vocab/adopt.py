@@ -1,4 +1,4 @@
-"""`vocab.import`: a tokenizer from outside becomes an artifact: SentencePiece, tiktoken ranks or a Hugging Face folder."""
+"""`vocab.import`: a tokenizer from outside becomes an artifact: SentencePiece, tiktoken or a Hugging Face folder."""
 
 from __future__ import annotations
 
@@ -47,9 +47,8 @@ def adopt(source: Path, out: Path, *, pretokenizer: str = "auto") -> None:
             raise InputError(
                 "no tokenizer here (looked for tokenizer.json, tokenizer.model, *.tiktoken)", where=str(source)
             )
-        for name in ("chat_template.jinja",):
-            if (source / name).is_file():
-                (out / name).write_bytes((source / name).read_bytes())
+        if (source / "chat_template.jinja").is_file():
+            (out / "chat_template.jinja").write_bytes((source / "chat_template.jinja").read_bytes())
         source = found[0]
     if not source.is_file():
         raise InputError("no such file or folder", where=str(source))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import regex
 
@@ -18,6 +18,9 @@ from ..core.errors import InputError
 from . import byte_letters
 from .growth import Growth, Merge
 from .guard import Guard
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 class ByteLevelGrowth(Growth):
@@ -63,6 +66,14 @@ class ByteLevelGrowth(Growth):
                 self.add(a + b, language)
             added += len(fresh)
         return added
+
+    def reachable(self, tokenizer: Tokenizer, piece: str) -> bool:
+        """As for every family, and the word expression must not cut the piece (where it is whole characters)."""
+        try:
+            text = self.raw(piece).decode("utf-8")
+        except UnicodeDecodeError:
+            return super().reachable(tokenizer, piece)
+        return tokenizer.encode(text, add_special_tokens=False).tokens == [piece]
 
     def joinable(self, token: str) -> bool:
         return True

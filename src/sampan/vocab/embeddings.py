@@ -41,9 +41,7 @@ def grow_checkpoint(
 
     check_folder(source)
     rows = embedding_rows(source)
-    files = sorted(
-        {file.name for pattern in ("model.safetensors", "model-*.safetensors") for file in source.glob(pattern)}
-    )
+    files = sorted(file.name for file in source.glob("model*.safetensors"))
     grown, parameters, total = [], 0, 0
     for name in files:
         tensors = load_file(source / name)

@@ -1,4 +1,4 @@
-"""`vocab.expand`: new pieces for new languages, by continued BPE; old ids, rows and protected text stay as they were."""
+"""`vocab.expand`: new pieces for new languages, by continued BPE; old ids, rows and kept text stay as they were."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Params:
     scripts: tuple[str, ...] = ()
     """Scripts (ISO 15924) that may get pieces; empty for the scripts of the languages."""
     shared_script: Literal["distinct", "verified", "skip"] = "distinct"
-    """Languages written in a kept language's script (Vietnamese, Indonesian beside English): `distinct` adds only pieces
-    with a letter that the kept languages do not use, so kept text is provably unchanged; `verified` adds any piece
-    that occurs in none of the kept documents given; `skip` adds none. Ours, not the paper's."""
+    """Languages written in a kept language's script (Vietnamese, Indonesian beside English): `distinct` adds only
+    pieces with a letter that the kept languages do not use, so kept text is provably unchanged; `verified` adds any
+    piece that changes none of the kept documents given; `skip` adds none. Ours, not the paper's."""
     min_frequency: int = 5
     """A character or pair seen less often is never added. Ours, not the paper's (its m is unpublished)."""
     max_piece_chars: int = 16
@@ -39,7 +39,7 @@ class Params:
     cut_graphemes: bool = False
     """Whether a new piece may end inside a cluster (a consonant with its vowels, marks and subscripts)."""
     pretokenizer: Literal["repair", "keep"] = "repair"
-    """Byte-level bases: whether the word expression is repaired to keep vowel signs and tone marks with their letters."""
+    """Byte-level bases: whether the word expression is repaired so that it keeps vowel signs with their letters."""
     init: Literal["mean_subword", "random"] = "mean_subword"
     """New embedding rows: the mean of the rows that used to spell the piece, or random. Ours, not the paper's."""
     init_noise: float = 0.0
@@ -48,6 +48,8 @@ class Params:
     """Seed of random rows and noise."""
     max_documents: int = 20_000
     """Documents read at most per language, in order. Ours, not the paper's."""
+    chat_template: str = "keep"
+    """Name of a chat template to write beside the tokenizer; `keep` leaves what the base has."""
 
     def __post_init__(self) -> None:
         if self.num_new_tokens < 1 or self.min_frequency < 1 or self.max_piece_chars < 1 or self.pad_to_multiple < 1:
@@ -55,6 +57,7 @@ class Params:
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
+    from ..model.chat import write_template
     from . import embeddings
     from .growth import open_growth
     from .plan import plan_languages, protected_texts
@@ -76,8 +79,10 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     after = growth.build()
     _check(growth, after, found, protected)
     growth.save(runtime.out)
+    if params.chat_template != "keep":
+        write_template(runtime.out, params.chat_template)
     report = _fertility(runtime.out, growth, after, found)
-    facts: dict[str, Any] = {"parameters": 0}
+    facts: dict[str, Any] = {}
     if rows:
         facts = embeddings.grow_checkpoint(
             base,
@@ -99,7 +104,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         "dropped": dropped,
         "protected_documents": len(protected),
         "fertility": report,
-        **(facts if rows else {}),
+        **facts,
     }
 
 

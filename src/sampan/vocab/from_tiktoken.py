@@ -10,13 +10,13 @@ from ..core.errors import InputError
 from . import byte_letters
 from .from_sentencepiece import write_config
 
-_LLAMA3_NAMED = (
-    "begin_of_text end_of_text reserved_special_token_0 reserved_special_token_1 finetune_right_pad_id step_id "
-    "start_header_id end_header_id eom_id eot_id python_tag"
-).split()
-LLAMA3_SPECIALS = tuple(
-    f"<|{name}|>" for name in [*_LLAMA3_NAMED, *(f"reserved_special_token_{n}" for n in range(2, 247))]
+_LLAMA3_NAMES = """begin_of_text end_of_text reserved_special_token_0 reserved_special_token_1 finetune_right_pad_id
+step_id start_header_id end_header_id eom_id eot_id python_tag"""
+LLAMA3_SPECIALS = (
+    *(f"<|{name}|>" for name in _LLAMA3_NAMES.split()),
+    *(f"<|reserved_special_token_{number}|>" for number in range(2, 247)),
 )
+"""The 256 special tokens of Llama 3.1, in order of id."""
 QWEN_SPECIALS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 # ranks in the file -> (word expression, special tokens, BOS, EOS)
 _KNOWN = {

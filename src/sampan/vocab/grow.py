@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def _learn(
     for run, count in runs.items():
         tokens = growth.tokens(tokenizer, run)
         for sequence in _sequences(growth, run, tokens, inside=inside, cut=limits.cut):
-            joins = [_may_join(growth, guard, a, b) for a, b in zip(sequence, sequence[1:], strict=False)]
+            joins = [_may_join(growth, guard, a, b) for a, b in itertools.pairwise(sequence)]
             for word in cut_words(sequence, joins):
                 words[word] += count
     merges = learn_merges(

@@ -70,7 +70,7 @@ def protected_texts(params: Params, found: Mapping[str, Sample]) -> list[str]:
 
 
 def budget_of(params: Params, waiting: Sequence[str], room: int) -> int:
-    """Pieces the first of `waiting` may add: its own budget, or an equal share of what the budgets of the others leave."""
+    """Pieces the first of `waiting` may add: its own budget, or an equal share of what booked budgets leave."""
     budgets = dict(zip(normalised(params.budgets), params.budgets.values(), strict=True))
     if waiting[0] in budgets:
         return min(budgets[waiting[0]], room)

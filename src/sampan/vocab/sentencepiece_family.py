@@ -14,7 +14,6 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import InputError, StageError
 from ..model.sentencepiece_bpe import SPACE, merges_from_scores
@@ -66,21 +65,19 @@ class SentencePieceGrowth(Growth):
     def all_merges(self) -> Sequence[Merge]:
         if not self.pieces:
             return self.base_merges
-        old, fresh = self._base_scores, set(self.pieces)
+        scores, fresh = self._scores(), set(self.pieces)
         ids = self.vocab | self.new_ids()
         # In SentencePiece every split of a new piece is a merge, and so is every split of an old piece that a new one
         # opens. Where the base has no scores, old pieces stay as unreachable as they were.
         extra = []
-        for piece in [*old, *self.pieces]:
+        for piece in scores or self.pieces:
             for cut in range(1, len(piece)):
                 left, right = piece[:cut], piece[cut:]
-                if left in ids and right in ids and (piece in fresh or left in fresh or right in fresh):
-                    extra.append(
-                        (-self._score(piece) if old else 0.0, ids[piece], ids[left], ids[right], (left, right))
-                    )
-        extra = [(item[0], item[-1]) for item in sorted(extra)]
-        ranked = [(-old[a + b] if old else 0.0, (a, b)) for a, b in self.base_merges]
-        return [merge for _, merge in sorted([*ranked, *extra], key=lambda item: item[0])]
+                if left in ids and right in ids and not fresh.isdisjoint((piece, left, right)):
+                    extra.append((-scores.get(piece, 0.0), ids[piece], ids[left], ids[right], (left, right)))
+        ranked = [(-scores.get(a + b, 0.0), (a, b)) for a, b in self.base_merges]
+        ranked += [(item[0], item[-1]) for item in sorted(extra)]
+        return [merge for _, merge in sorted(ranked, key=lambda item: item[0])]
 
     def save(self, out: Path) -> None:
         super().save(out)
@@ -93,31 +90,19 @@ class SentencePieceGrowth(Growth):
         grown = type(self.proto)()
         grown.CopyFrom(self.proto)
         names = {number: name for name, number in (self.vocab | self.new_ids()).items()}
-        fresh = set(self.pieces)
+        scores = self._scores()
         for number in range(len(grown.pieces), len(names)):
             name = names[number]
-            real = name in fresh
-            grown.pieces.add(
-                piece=name, score=self._score(name) if real else 0.0, type=NORMAL if real else USER_DEFINED
-            )
+            kind = NORMAL if name in scores else USER_DEFINED
+            grown.pieces.add(piece=name, score=scores.get(name, 0.0), type=kind)
         grown.trainer_spec.vocab_size = len(grown.pieces)
         return grown.SerializeToString(deterministic=True)
 
-    def _score(self, piece: str) -> float:
-        place = self._place.get(piece)
-        return self._base_scores[piece] if place is None else self._floor - 1 - place
-
-    @property
-    def _place(self) -> dict[str, int]:
-        if self._places is None or len(self._places) != len(self.pieces):
-            self._places = {piece: number for number, piece in enumerate(self.pieces)}
-        return self._places
-
-    _places: dict[str, int] | None = None
-
-    def drop(self, pieces: Any) -> None:
-        super().drop(pieces)
-        self._places = None
+    def _scores(self) -> dict[str, float]:
+        """Scores of old normal pieces and new pieces; {} without a tokenizer.model."""
+        if self.proto is None:
+            return {}
+        return self._base_scores | {piece: self._floor - 1.0 - n for n, piece in enumerate(self.pieces)}
 
     @functools.cached_property
     def _base_scores(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
@@ -54,29 +55,29 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
     counts = {"documents": 0, "text_bytes": 0}
     lines = _lines(params, inputs, runtime, counts)
+    first = next(lines, None)
+    if first is None:
+        raise StageError("no text to learn a vocabulary from", how="Check `languages` and the documents' language.")
     learn = learn_sentencepiece.learn if params.family == "sentencepiece" else learn_byte_level.learn
-    learn(lines, params, runtime.out)
+    learn(itertools.chain([first], lines), params, runtime.out)
     if params.chat_template:
         write_template(runtime.out, params.chat_template)
-    if not counts["documents"]:
-        raise StageError("no document to learn a vocabulary from", how="Check `languages` and the documents' language.")
     return {"vocab_size": len(load_tokenizer(runtime.out)), **counts}
 
 
 def _lines(params: Params, inputs: Inputs, runtime: Runtime, counts: dict[str, int]) -> Iterator[str]:
     """Lines of the chosen documents, without line ends."""
-    from ..artifacts.documents import read_documents
+    from .selection import documents_in, normalised
 
-    for source in inputs.many("documents"):
-        for document in read_documents(source):
-            if params.languages and document.language not in params.languages:
-                continue
-            if counts["documents"] >= params.max_documents:
-                return
-            counts["documents"] += 1
-            counts["text_bytes"] += len(document.text.encode("utf-8"))
-            runtime.progress(counts["documents"], None, "documents")
-            yield from (line for line in document.text.split("\n") if line.strip())
+    wanted = normalised(params.languages)
+    for language, document in documents_in(inputs.many("documents"), runtime):
+        if wanted and language not in wanted:
+            continue
+        if counts["documents"] >= params.max_documents:
+            return
+        counts["documents"] += 1
+        counts["text_bytes"] += len(document.text.encode("utf-8"))
+        yield from (line for line in document.text.split("\n") if line.strip())
 
 
 def estimate(params: Params, facts: Mapping[str, Any]) -> Mapping[str, float]:
