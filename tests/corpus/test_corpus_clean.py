@@ -100,7 +100,10 @@ DROPPED = {
     "repeated_lines": ("khm_Khmr", "\n".join(["ទិញឥឡូវនេះ តម្លៃពិសេសណាស់"] * 8)),
     "repeated_phrase": ("lao_Laoo", "ຊື້ດຽວນີ້ລາຄາຖືກທີ່ສຸດໃນເມືອງ " * 30),
     "repeated_passages": ("eng_Latn", " ".join(f"{STORY} {n} {KEPT['eng_Latn'][1]}" for n in "abcdefgh")),
-    "boilerplate": ("ind_Latn", "Kebijakan privasi\nKami memakai cookie: accept all cookies\nLog in\nHak cipta dilindungi undang-undang"),
+    "boilerplate": (
+        "ind_Latn",
+        "Kebijakan privasi\nKami memakai cookie: accept all cookies\nLog in\nHak cipta dilindungi undang-undang",
+    ),
     "menu": ("vie_Latn", "Trang chủ\nTin tức\nThể thao\nGiải trí\nSức khỏe\nDu lịch\nLiên hệ\nBạn đọc viết"),
 }
 
@@ -147,7 +150,9 @@ def test_no_reason_is_without_a_document():
     import sampan.corpus
 
     folder = Path(sampan.corpus.__file__).parent
-    source = "".join(p.read_text() for p in [*folder.glob("filters/*.py"), folder / "language.py", folder / "cleaning.py"])
+    source = "".join(
+        p.read_text() for p in [*folder.glob("filters/*.py"), folder / "language.py", folder / "cleaning.py"]
+    )
     given = set(re.findall(r'drop\("(\w+)"\)', source)) | set(re.findall(r'"((?:un|other_|mis)\w+)"', source))
     given |= {"empty", "unknown_language"}
     assert given <= set(DROPPED)
@@ -222,7 +227,11 @@ def test_any_text_gets_an_answer(text, language):
 @pytest.mark.shared
 def test_real_text_of_small_languages_is_kept(shared, run_stage):
     """Curated prose of every language: 99 of 100 documents stay (measured: 99.6 % and more)."""
-    paths = [f"{c}/{n}.jsonl.gz" for c in ("km", "lo", "my", "th", "ta", "ms", "tl", "vi", "jv") for n in ("udhr", "talpco", "tico19")]
+    paths = [
+        f"{c}/{n}.jsonl.gz"
+        for c in ("km", "lo", "my", "th", "ta", "ms", "tl", "vi", "jv")
+        for n in ("udhr", "talpco", "tico19")
+    ]
     missing = {"km/talpco", "lo/talpco", "lo/tico19", "th/tico19", "ta/talpco", "tl/talpco", "vi/tico19", "jv/tico19"}
     paths = [path for path in paths if path.removesuffix(".jsonl.gz") not in missing] + ["su/tts_prompts_m.jsonl.gz"]
     _, table = run_stage("crawl.table", {"paths": paths}, {"files": [shared / "data/text"]})

@@ -90,7 +90,9 @@ def test_a_wrong_content_encoding_spoils_no_page(tmp_path, run_stage):
         response(page, "http://x.org/lies", extra="Content-Encoding: gzip\r\n"),
         response(gzip.compress(page), "http://x.org/true", extra="Content-Encoding: gzip\r\n"),
         response(page, "http://x.org/unchunked", extra="Transfer-Encoding: chunked\r\n"),
-        response(b"%x\r\n%b\r\n0\r\n\r\n" % (len(page), page), "http://x.org/chunked", extra="Transfer-Encoding: chunked\r\n"),
+        response(
+            b"%x\r\n%b\r\n0\r\n\r\n" % (len(page), page), "http://x.org/chunked", extra="Transfer-Encoding: chunked\r\n"
+        ),
         response(page, "http://x.org/after"),
     ]
     _, documents, dropped = crawl(run_stage, write(tmp_path / "a.warc.gz", records))
