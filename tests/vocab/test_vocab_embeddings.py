@@ -130,3 +130,23 @@ def test_bfloat16_and_shards_are_kept(tmp_path, bases, corpus):
     assert number >= first
     row = model.get_output_embeddings().weight[parts].float().mean(0).bfloat16()
     assert torch.equal(grown.get_output_embeddings().weight[number], row)
+
+
+@pytest.mark.shared
+def test_a_trained_model_scores_english_as_before(tmp_path, shared):
+    """The loss over the whole grown vocabulary moves by less than 1e-5: a model that was trained on English gives the
+    bytes of Thai letters, and so their mean, next to no probability."""
+    from sampan.model.adopt import STAGE as IMPORT
+
+    base = tmp_path / "base"
+    run_stage(IMPORT, base, {"files": shared / "data/models/stories260K"})
+    texts = [shared / f"data/text/{name}/ntrex128.jsonl.gz" for name in ("th", "en")]
+    run_stage(STAGE, tmp_path / "out", {"base": base, "documents": texts}, num_new_tokens=300)
+    text = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park."
+    losses = []
+    for folder in (base, tmp_path / "out"):
+        ids = torch.tensor([[1, *load_tokenizer(folder)(text, add_special_tokens=False)["input_ids"]]])
+        with torch.inference_mode():
+            losses.append(torch.nn.functional.cross_entropy(load_model(folder)(ids).logits[0, :-1], ids[0, 1:]))
+    assert losses[0] < 1
+    torch.testing.assert_close(losses[1], losses[0], rtol=0, atol=1e-5)
