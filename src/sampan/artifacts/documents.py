@@ -80,7 +80,7 @@ class DocumentWriter:
             "licenses": sorted(self._licenses),
             "dropped": {r: dict(sorted(c.items())) for r, c in sorted(self._dropped.items())},
             "dropped_documents": sum(sum(c.values()) for c in self._dropped.values()),
-            "dropped_examples": {r: e for r, e in sorted(self._examples.items())},
+            "dropped_examples": dict(sorted(self._examples.items())),
         }
 
     def __enter__(self) -> DocumentWriter:

@@ -14,6 +14,10 @@ from ..core.identity import tree_files
 
 SHARD_BYTES = 64 << 20
 ROW_GROUP = 4096
+PREVIEW = "preview.jsonl"
+NOT_TABLES = ("summary.json", PREVIEW, "manifest.json")
+PREVIEW_ROWS = 5
+PREVIEW_CHARACTERS = 1000
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 PACKED = (".gz", ".zst")
 
@@ -26,16 +30,23 @@ def string_schema(columns: Sequence[str]):
 
 
 class ParquetShards:
-    """Writes rows in order into `shard-00000.parquet`, `shard-00001.parquet`, …; equal rows give equal bytes."""
+    """Writes rows in order into `shard-00000.parquet`, `shard-00001.parquet`, …; equal rows give equal bytes.
+
+    The first rows also go, shortened, into `preview.jsonl`, so that they can be shown without a Parquet reader.
+    """
 
     def __init__(self, folder: Path, schema: Any, *, shard_bytes: int = SHARD_BYTES) -> None:
         self._folder, self._schema, self._limit = folder, schema, shard_bytes
         self._rows: list[dict[str, Any]] = []
         self._writer, self._count, self._bytes = None, 0, 0
+        self._preview: list[str] = []
 
     def write(self, row: dict[str, Any], size: int) -> None:
         """Add a row; `size` is roughly its bytes."""
         self._rows.append(row)
+        if len(self._preview) < PREVIEW_ROWS:
+            short = {key: str(value)[:PREVIEW_CHARACTERS] for key, value in row.items()}
+            self._preview.append(json.dumps(short, ensure_ascii=False) + "\n")
         self._bytes += size
         if len(self._rows) >= ROW_GROUP:
             self._flush()
@@ -46,6 +57,7 @@ class ParquetShards:
         if self._rows or self._count == 0:
             self._flush()
         self._end_shard()
+        (self._folder / PREVIEW).write_text("".join(self._preview), encoding="utf-8")
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -87,7 +99,7 @@ def file_kind(path: Path) -> str:
     """`.jsonl`, `.parquet`, … without any compression suffix, or '' if the file is no table."""
     name = path.name[: -len(path.suffix)] if path.suffix in PACKED else path.name
     kind = Path(name).suffix
-    return kind if kind in SUFFIXES and path.name != "summary.json" else ""
+    return kind if kind in SUFFIXES and path.name not in NOT_TABLES else ""
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -124,7 +136,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     number = 0
     try:
         with open_text(path) as file:
-            for number, line in enumerate(file, 1):  # noqa: B007
+            for number, line in enumerate(file, 1):
                 yield f"{path}:{number}", line.rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise InputError(

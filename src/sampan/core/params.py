@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import functools
 import inspect
+import itertools
 import textwrap
 from collections.abc import Mapping
 from typing import Any, TypeVar, dataclass_transform
@@ -101,13 +102,20 @@ def describe(cls: type) -> list[dict[str, str]]:
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """The string literal below each annotated field of a dataclass, by field name."""
+    """The string literal below each annotated field of a dataclass and of the classes it builds on, by field name."""
+    docs: dict[str, str] = {}
+    for owner in reversed(cls.__mro__[:-1]):
+        docs |= _own_field_docs(owner)
+    return docs
+
+
+def _own_field_docs(cls: type) -> dict[str, str]:
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
     except (OSError, TypeError):
         return {}
     docs = {}
-    for node, after in zip(body, body[1:], strict=False):
+    for node, after in itertools.pairwise(body):
         if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             docs[node.target.id] = inspect.cleandoc(str(after.value.value))
     return docs

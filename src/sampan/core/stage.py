@@ -11,10 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import RecipeError, StageError
+from .errors import RecipeError, StageError, did_you_mean
 from .params import NoParams
 
-KINDS = ("documents", "conversations", "preferences", "items", "tokenizer", "tokens", "checkpoint", "scores", "bundle")
+KINDS = (
+    "pages",
+    "documents",
+    "conversations",
+    "preferences",
+    "items",
+    "tokenizer",
+    "tokens",
+    "checkpoint",
+    "scores",
+    "bundle",
+)
 EXTERNAL = "external"
 
 
@@ -119,15 +130,16 @@ class Stage:
     """Raised in the commit that changes what the stage computes for equal params and inputs."""
     summary: str
     run: Callable[[Any, Inputs, Runtime], Mapping[str, Any]]
-    """`run(params, inputs, runtime) -> metrics`. Metrics are JSON values; the names `documents`, `text_bytes`, `tokens`
-    and `parameters` are the facts that later stages' estimates read."""
+    """`run(params, inputs, runtime) -> metrics`. Metrics are JSON values; those called `documents`, `text_bytes`,
+    `tokens`, `parameters` and `vocab_size` are the facts that later stages' estimates read, and `licenses` is added to
+    the union of the inputs' licences."""
     inputs: Mapping[str, Role]
     output: str | Callable[[Any, Mapping[str, Sequence[str]]], str]
     """The kind made, or a function of (params, {role: kinds given})."""
     params: type = NoParams
-    estimate: Callable[[Any, Mapping[str, Sequence[Mapping[str, float]]]], Mapping[str, float]] | None = None
-    """Forecast from params and the inputs' facts: any of documents, text_bytes, tokens, parameters, flops, memory_bytes,
-    disk_bytes, seconds."""
+    estimate: Callable[[Any, Mapping[str, Sequence[Mapping[str, Any]]]], Mapping[str, float]] | None = None
+    """Forecast from params and the inputs' facts (an input from outside has its `path` among them): any of documents, text_bytes, tokens, parameters, vocab_size, flops,
+    memory_bytes, disk_bytes, seconds (on one core)."""
     heavy: bool = False
     """Whether `run` imports torch and transformers, so that the engine can load them once for all stages."""
     paper: str = ""
@@ -138,8 +150,6 @@ class Stage:
 
     def check_inputs(self, given: Mapping[str, Sequence[str]], *, where: str) -> None:
         """RecipeError unless the roles and kinds `given` ({role: kinds}) are what this stage takes."""
-        from .errors import did_you_mean
-
         for role, kinds in given.items():
             spec = self.inputs.get(role)
             if spec is None:

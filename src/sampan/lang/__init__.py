@@ -1,1 +1,4 @@
-"""What is known of a language: profile, normalisation, identification, segmentation (imports without torch)."""
+"""What is known of each language, one YAML file each, and text work that is correct for scripts without spaces.
+
+Importable without torch; the identifier's model loads only when a Latin-script text is first identified.
+"""

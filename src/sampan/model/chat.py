@@ -89,6 +89,6 @@ def _text(tokenizer: Any, messages: list[dict[str, str]], *, open_turn: bool) ->
     if not tokenizer.chat_template:
         raise InputError(
             "this tokenizer has no chat template",
-            how=f"Set `chat_template` to one of {', '.join(TEMPLATES)} where the tokenizer or model is made or imported.",
+            how=f"Set `chat_template` ({', '.join(TEMPLATES)}) where the tokenizer is made or imported.",
         )
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_turn)

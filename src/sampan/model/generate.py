@@ -27,19 +27,22 @@ def generate(
     decoding: Decoding,
     *,
     stop_ids: Sequence[int],
+    streams: Sequence[int] | None = None,
     batch_size: int = 32,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[list[int]]:
     """New token ids for each prompt (ids, non-empty), without the stop token, in the given order.
 
-    Each prompt draws from a generator of its own, seeded by (seed, position in `prompts`), so a sample does not depend
-    on how prompts are batched. A prompt too long for the model's window loses its beginning.
+    Each prompt draws from a generator of its own, seeded by (seed, its number in `streams`, by default its position in
+    `prompts`), so a sample does not depend on how prompts are batched. A prompt too long for the model's window loses
+    its beginning.
     """
     order = sorted(range(len(prompts)), key=lambda n: (len(prompts[n]), n))
     out: list[list[int]] = [[] for _ in prompts]
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        for step in _steps(model, [prompts[n] for n in batch], decoding, stop_ids, streams=batch):
+        draws = batch if streams is None else [streams[n] for n in batch]
+        for step in _steps(model, [prompts[n] for n in batch], decoding, stop_ids, streams=draws):
             for row, token in step:
                 out[batch[row]].append(token)
         progress(start + len(batch), len(order))
@@ -61,7 +64,7 @@ def _steps(
     *,
     streams: Sequence[int],
 ) -> Iterator[list[tuple[int, int]]]:
-    """Per step, (row, token) of the rows that still run. Prompts are padded on the left and share one key-value cache."""
+    """Per step, (row, token) of the rows that still run. Prompts are padded on the left and share one cache."""
     import torch
     from transformers import DynamicCache
 

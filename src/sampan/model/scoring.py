@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
+
+MAX_LOGITS = 1 << 27
+"""Logits held at once (512 MiB in float32), whatever the vocabulary's size, as long as one row fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,25 @@ class Likelihood:
     greedy: bool
 
 
+@dataclass(slots=True)
+class _Row:
+    """Ids fed to the model, of whose next-token predictions the last `predicted` count.
+
+    Continuations that differ only in their last token (A, B, C, D) share a row: `lasts` are these tokens and `owners`
+    the numbers of their pairs.
+    """
+
+    ids: list[int]
+    predicted: int
+    lasts: list[int] = field(default_factory=list)
+    owners: list[int] = field(default_factory=list)
+
+    @property
+    def before(self) -> int:
+        """Ids whose predictions do not count."""
+        return len(self.ids) - self.predicted
+
+
 def continuations(
     model: PreTrainedModel,
     pairs: Sequence[tuple[list[int], list[int]]],
@@ -29,61 +51,86 @@ def continuations(
 ) -> list[Likelihood]:
     """Score each (context ids, continuation ids), both non-empty, in the given order.
 
-    A context longer than the model's window loses its beginning; the continuation is always whole.
+    A context longer than the model's window loses its beginning. A continuation longer than the window is scored in
+    pieces, each with one token of context, so every token of it is predicted exactly once.
     """
     import torch
 
-    window = model.config.max_position_embeddings
-    rows = [((context + continuation)[-window:], len(continuation)) for context, continuation in pairs]
-    out: list[Likelihood | None] = [None] * len(rows)
+    rows = _rows(pairs, model.config.max_position_embeddings)
+    totals = [(0.0, 0, True)] * len(pairs)
     done = 0
     with torch.inference_mode():
-        for batch in _batches([len(ids) for ids, _ in rows], max_batch_tokens):
-            for number, value in zip(batch, _score(model, [rows[n] for n in batch]), strict=True):
-                out[number] = value
+        for batch in _batches(rows, max_batch_tokens, max(1, MAX_LOGITS // model.config.vocab_size)):
+            for row, values in zip(batch, _score(model, batch), strict=True):
+                for owner, (logprob, greedy) in zip(row.owners, values, strict=True):
+                    before = totals[owner]
+                    totals[owner] = (before[0] + logprob, before[1] + row.predicted, before[2] and greedy)
             done += len(batch)
             progress(done, len(rows))
-    return out
+    return [Likelihood(*total) for total in totals]
 
 
-def _batches(lengths: Sequence[int], limit: int) -> Iterator[list[int]]:
-    """Indexes grouped by similar length so that a padded batch holds at most `limit` tokens."""
-    batch: list[int] = []
-    for number in sorted(range(len(lengths)), key=lambda n: (-lengths[n], n)):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > limit:
+def _rows(pairs: Sequence[tuple[list[int], list[int]]], window: int) -> list[_Row]:
+    rows: dict[tuple, _Row] = {}
+    for owner, (context, continuation) in enumerate(pairs):
+        whole, start = context + continuation, len(context)
+        step = len(continuation) if len(continuation) <= window else max(1, window - 1)
+        for first in range(start, len(whole), step):
+            last = min(first + step, len(whole))
+            begin = max(0, last - 1 - window) if first == start else first - 1
+            begin = min(begin, first - 1)
+            ids, predicted = whole[begin : last - 1], last - first
+            row = rows.setdefault((tuple(ids), predicted), _Row(ids, predicted))
+            row.lasts.append(whole[last - 1])
+            row.owners.append(owner)
+    return list(rows.values())
+
+
+def _batches(rows: Sequence[_Row], max_tokens: int, max_positions: int) -> Iterator[list[_Row]]:
+    """Rows of similar length together: at most `max_tokens` padded ids and `max_positions` positions with logits."""
+    batch: list[_Row] = []
+    before = 0
+    for row in sorted(rows, key=lambda row: -len(row.ids)):  # stable: equal lengths keep their order
+        width = len(batch[0].ids) if batch else len(row.ids)
+        least = min(before, row.before) if batch else row.before
+        size = len(batch) + 1
+        if batch and (size * width > max_tokens or size * (width - least) > max_positions):
             yield batch
-            batch = []
-        batch.append(number)
+            batch, least = [], row.before
+        batch.append(row)
+        before = least
     if batch:
         yield batch
 
 
-def _score(model: PreTrainedModel, rows: Sequence[tuple[list[int], int]]) -> list[Likelihood]:
+def _score(model: PreTrainedModel, rows: Sequence[_Row]) -> list[list[tuple[float, bool]]]:
+    """(log-probability, greedy) for every last token of every row."""
     import torch
 
-    width = max(len(ids) for ids, _ in rows)
-    ids_BT = torch.zeros(len(rows), width, dtype=torch.long)
-    keep_BT = torch.zeros(len(rows), width, dtype=torch.long)
-    for b, (ids, _) in enumerate(rows):  # padded on the right: causal attention never looks there
-        ids_BT[b, : len(ids)] = torch.tensor(ids)
-        keep_BT[b, : len(ids)] = 1
-    ids_BT, keep_BT = ids_BT.to(model.device), keep_BT.to(model.device)
-    longest = max(n for _, n in rows)
-    first = min(len(ids) - n for ids, n in rows)
-    logits_BTV = model(input_ids=ids_BT, attention_mask=keep_BT, logits_to_keep=width - first + 1).logits.float()
-    assert longest <= width
-    offset = width - logits_BTV.shape[1]
-    out = []
-    for b, (ids, n) in enumerate(rows):
-        at = slice(len(ids) - n - 1 - offset, len(ids) - 1 - offset)
-        out.append(_likelihood(logits_BTV[b, at], ids_BT[b, len(ids) - n : len(ids)]))
-    return out
+    width = max(len(row.ids) for row in rows)
+    # Padded on the right: causal attention never looks there.
+    ids_BT = torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in rows], device=model.device)
+    keep_BT = torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows], device=model.device)
+    cut = min(row.before for row in rows)
+    logits_BTV = model(input_ids=ids_BT, attention_mask=keep_BT, logits_to_keep=width - cut, use_cache=False).logits
+    return [
+        _last_values(logits_BTV[b, row.before - cut : len(row.ids) - cut].float(), row) for b, row in enumerate(rows)
+    ]
 
 
-def _likelihood(logits_TV: torch.Tensor, target_T: torch.Tensor) -> Likelihood:
-    logprobs_TV = logits_TV.log_softmax(-1)
-    total = logprobs_TV.gather(1, target_T[:, None]).double().sum().item()
-    return Likelihood(total, len(target_T), bool((logprobs_TV.argmax(-1) == target_T).all()))
+def _last_values(logits_NV: torch.Tensor, row: _Row) -> list[tuple[float, bool]]:
+    """For each last token, the row's log-probability with it; N = `row.predicted` positions."""
+    import torch
+
+    norm_N = logits_NV.logsumexp(-1)
+    best_N = logits_NV.argmax(-1)
+    told_N = torch.tensor(row.ids[row.before + 1 :], dtype=torch.long, device=logits_NV.device)
+    said_N = logits_NV[:-1].gather(1, told_N[:, None])[:, 0] - norm_N[:-1]
+    shared = said_N.double().sum().item() if len(told_N) else 0.0
+    greedy = bool((best_N[:-1] == told_N).all())
+    ends = (logits_NV[-1, row.lasts] - norm_N[-1]).tolist()
+    best = best_N[-1].item()
+    return [(shared + end, greedy and last == best) for end, last in zip(ends, row.lasts, strict=True)]
 
 
 def text_nats(
@@ -91,6 +138,7 @@ def text_nats(
     documents: Sequence[list[int]],
     *,
     context_len: int,
+    max_batch_tokens: int = 8192,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[float]:
     """Nats that the model spends on each document (ids beginning with BOS, which is given, not predicted).
@@ -99,11 +147,13 @@ def text_nats(
     the first is predicted exactly once.
     """
     pairs, owner = [], []
+    step = max(1, context_len - 1)
     for number, ids in enumerate(documents):
-        for start in range(1, len(ids), context_len - 1):
-            pairs.append((ids[start - 1 : start], ids[start : start + context_len - 1]))
+        for start in range(1, len(ids), step):
+            pairs.append((ids[start - 1 : start], ids[start : start + step]))
             owner.append(number)
     nats = [0.0] * len(documents)
-    for number, value in zip(owner, continuations(model, pairs, progress=progress), strict=True):
+    scored = continuations(model, pairs, max_batch_tokens=max_batch_tokens, progress=progress)
+    for number, value in zip(owner, scored, strict=True):
         nats[number] -= value.logprob
     return nats

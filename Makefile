@@ -1,0 +1,57 @@
+# One Python environment in .venv, made by `make install`; every other target uses it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test fast check check-style format bench bench-env docs golden clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+# The whole lineage of recipes/village.yaml, then its report.
+demo: install
+	$(BIN)/sampan run recipes/village.yaml
+	$(BIN)/sampan report recipes/village.yaml --out village.html
+	@echo "Open village.html in a browser; talk to the result with: $(BIN)/sampan chat village/final"
+
+test: install
+	$(BIN)/python -m pytest
+
+# Only the tests that take seconds.
+fast: install
+	$(BIN)/python -m pytest -m "not slow"
+
+check: check-style
+	$(BIN)/python -m pytest -m "not slow"
+
+check-style: install
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+
+format: install
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+# Peers live in an environment of their own; each script runs both sides and prints one line of JSON.
+bench-env:
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet -c constraints.txt -r benchmarks/requirements.txt
+
+bench: install bench-env
+	for script in benchmarks/*_vs_*.py; do $(BIN)/python $$script --peer-python .venv-bench/bin/python || exit 1; done
+
+# Regenerate the reference pages and the golden files; both are checked by tests.
+docs: install
+	$(BIN)/python docs/generate.py
+
+golden: install
+	$(BIN)/python -m pytest tests --update-golden -m "not slow" -q
+
+clean:
+	rm -rf $(VENV) .venv-bench .pytest_cache .ruff_cache .hypothesis

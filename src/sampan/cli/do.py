@@ -1,0 +1,155 @@
+"""Run one stage on plain files, without a recipe or a store; the output is a plain folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import RecipeError
+from ..core.params import describe, parse_params
+from ..core.stage import Stage
+from ..recipe import yaml
+from ..recipe.alone import run_alone
+from ..recipe.stages import STAGES
+from .progress import Bar
+from .text import table
+
+EXAMPLES = """examples:
+  sampan do                                                     all stages
+  sampan do corpus.clean --help                                 its inputs and parameters
+  sampan do crawl.warc --from files=crawl.warc.gz --out pages
+  sampan do corpus.clean --from documents=pages --with languages=[tha_Thai] --out clean
+  sampan do merge.weights --config mergekit.yaml --out merged   mergekit's own YAML"""
+
+
+class _StageName(argparse.Action):
+    """Keeps the stage's name, and puts its inputs and parameters below the help text."""
+
+    def __call__(self, parser, namespace, value, option=None):
+        if value is not None:
+            parser.epilog = stage_help(STAGES.load(value))
+        setattr(namespace, self.dest, value)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stage", nargs="?", action=_StageName, help="a stage kind, such as corpus.clean")
+    parser.add_argument(
+        "--from",
+        dest="sources",
+        action="append",
+        default=[],
+        metavar="ROLE=PATH",
+        help="an input: a file or folder (repeatable; a role that takes many may be given again)",
+    )
+    parser.add_argument(
+        "--with",
+        dest="params",
+        action="append",
+        default=[],
+        metavar="PARAM=VALUE",
+        help="a parameter, written as in a recipe (repeatable)",
+    )
+    parser.add_argument("--config", type=Path, metavar="YAML", help="for merge.weights: a mergekit configuration")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder to make")
+    parser.add_argument("--force", action="store_true", help="replace DIR if it is there")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, metavar="N", help="compute threads (default: all)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+
+
+def call(options: argparse.Namespace) -> int:
+    if options.stage is None:
+        print(table(["stage", "what it does"], [[name, STAGES.load(name).summary] for name in STAGES]))
+        return 0
+    stage: Stage = STAGES.load(options.stage)
+    if options.out is None:
+        raise RecipeError("say where to put the result", where=f"sampan do {stage.name}", how="Give --out DIR.")
+    if options.out.exists() and not options.force and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise RecipeError("there is something already", where=str(options.out), how="Give another --out, or --force.")
+    sources, given = _sources(options.sources), _params(options.params)
+    if options.config is not None:
+        sources, given = _from_mergekit(stage, options.config, sources, given)
+    params = parse_params(
+        stage.params, given, where=f"sampan do {stage.name}", how=f"See `sampan do {stage.name} --help`."
+    )
+    _publish(stage, params, sources, options)
+    return 0
+
+
+def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options: argparse.Namespace) -> None:
+    """Run aside, then rename into place, so that a failure leaves no half result and never harms an old one."""
+    out: Path = options.out.absolute()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        bar = Bar(stage.name)
+        manifest = run_alone(
+            stage,
+            params,
+            sources,
+            aside / "out",
+            state=aside / "state",
+            threads=options.threads,
+            device=options.device,
+            on_progress=bar.progress,
+            on_log=bar.log,
+        )
+        bar.close()
+        if out.exists():
+            shutil.rmtree(out)
+        os.rename(aside / "out", out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    print(f"{manifest['kind']} in {options.out}")
+    print(json.dumps(manifest["metrics"], ensure_ascii=False, indent=1))
+
+
+def _sources(given: Sequence[str]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for item in given:
+        role, equals, path = item.partition("=")
+        if not equals or not path:
+            raise RecipeError("an input is ROLE=PATH", where=f"--from {item}")
+        found.setdefault(role, []).append(Path(path).expanduser())
+    return found
+
+
+def _params(given: Sequence[str]) -> dict[str, Any]:
+    found = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise RecipeError("a parameter is NAME=VALUE", where=f"--with {item}")
+        found[name] = yaml.parse_value(value, where=f"--with {item}")
+    return found
+
+
+def _from_mergekit(stage: Stage, config: Path, sources: dict[str, list[Path]], given: dict[str, Any]):
+    if stage.name != "merge.weights":
+        raise RecipeError("--config belongs to merge.weights", where=f"sampan do {stage.name}")
+    from ..merge.mergekit_yaml import read_mergekit
+
+    plan = read_mergekit(config)
+    roles = {"models": list(plan.models), **({"base": [plan.base]} if plan.base else {})}
+    return {**roles, **sources}, {**plan.params, **given}
+
+
+def stage_help(stage: Stage) -> str:
+    """Inputs, output and parameters of a stage, for --help."""
+    lines = [f"{stage.name}: {stage.summary}", "", "inputs (--from):"]
+    for role, spec in stage.inputs.items():
+        notes = [" or ".join(spec.kinds), *(["many"] if spec.many else []), *([] if spec.required else ["optional"])]
+        lines.append(f"  {role}: {spec.help} ({', '.join(notes)})")
+    lines += ["", "parameters (--with):"]
+    for row in describe(stage.params):
+        lines.append(f"  {row['name']}: {row['type']} = {row['default']}")
+        lines += [f"      {line}" for line in row["doc"].splitlines()]
+    lines += ["", f"method: {stage.paper}"] if stage.paper else []
+    return "\n".join(lines)

@@ -1,0 +1,205 @@
+"""Examine checkpoints one after another, keeping each one's finished rows so that a kill costs at most one model."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..artifacts.documents import Document
+from ..artifacts.scores import Score, write_scores
+from ..core.errors import RecipeError
+from ..core.identity import digest_value
+from ..core.stage import Artifact, Inputs, Runtime
+from .bits_per_byte import bits_per_byte, document_bits
+from .generation import Question, answer_all, sample_questions
+from .groups import Group, code, describe_prompt, held_out, only_languages, own_items, thin
+from .likelihood import multiple_choice, preference
+from .marks import Mark, share
+from .task_items import task_groups
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from .run import Params
+
+HELD_OUT = "held_out"
+"""Task name of the rows about held-out text."""
+BY_LIKELIHOOD = {"multiple_choice": multiple_choice, "preference": preference}
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Everything that every checkpoint is asked."""
+
+    documents: dict[str, list[Document]]
+    groups: list[Group]
+    samples: list[Question]
+
+    @property
+    def size(self) -> int:
+        """Documents, items and sample prompts, for the progress bar."""
+        return sum(map(len, self.documents.values())) + sum(len(g.items) for g in self.groups) + len(self.samples)
+
+
+def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
+    """Ask all checkpoints, write scores and samples into `runtime.out`; returns counts and seconds per model."""
+    import torch
+
+    torch.set_num_threads(max(1, runtime.threads))
+    exam = prepare(params, inputs)
+    models = inputs.many("models")
+    digests = list(dict.fromkeys(model.digest for model in models))
+    results, seconds = {}, {}
+    for number, digest in enumerate(digests):
+        model = next(model for model in models if model.digest == digest)
+        base = number * exam.size
+        runtime.progress(base, exam.size * len(digests), "questions")
+        report = _report(runtime, base, exam.size * len(digests))
+        begun = time.monotonic()
+        results[digest] = _resume(runtime, digest, lambda: _ask(params, runtime, model, exam, report))  # noqa: B023
+        seconds[model.name] = round(time.monotonic() - begun, 3)
+    scores = [Score(model=m.name, **row) for m in models for row in results[m.digest]["scores"]]
+    samples = [{"model": m.name, **row} for m in models for row in results[m.digest]["samples"]]
+    write_scores(runtime.out, scores, samples)
+    return {
+        "scores": len(scores),
+        "models": len(models),
+        "documents": sum(map(len, exam.documents.values())),
+        "items": sum(len(group.items) for group in exam.groups),
+        "model_seconds": seconds,
+    }
+
+
+def prepare(params: Params, inputs: Inputs) -> Exam:
+    """Gather and thin what is asked; RecipeError if there is nothing, or if a task would be asked twice."""
+    groups = own_items(inputs.many("items"))
+    data = inputs.optional("data")
+    if params.tasks and data is None:
+        raise RecipeError(
+            "`tasks` needs the input `data`, the folder with the tasks' files",
+            where="evals.run",
+            how="Add it under `from:`, or give `items` of your own.",
+        )
+    if data is not None:
+        own = {group.task for group in groups}
+        groups += task_groups(params.tasks, data.path, chat=params.prompt_style == "chat")
+        if twice := sorted(own & set(params.tasks)):
+            raise RecipeError(f"'{twice[0]}' is a bundled task and a task of the items", where="evals.run")
+    languages = [code(language) for language in params.languages]
+    documents = held_out(inputs.many("held_out"), languages, params.max_documents, params.seed)
+    known = {group.language for group in groups} | set(documents)
+    groups = only_languages(groups, languages, known)
+    for group in groups:
+        group.items = thin(group.items, params.max_items, params.seed)
+    if not groups and not documents:
+        raise RecipeError(
+            "there is nothing to ask",
+            where="evals.run",
+            how="Give `held_out` documents, `items`, or `data` with the names of `tasks`.",
+        )
+    return Exam(documents, groups, sample_questions(groups, documents, params.sample_prompts, params.seed))
+
+
+def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, report: Callable) -> dict[str, Any]:
+    """Score rows (without the model's name) and sample rows of one checkpoint."""
+    from ..model.checkpoint import load_model
+    from ..model.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(artifact.path)
+    model = load_model(artifact.path, dtype=params.dtype, device=runtime.device)
+    rows: list[dict[str, Any]] = []
+
+    def add(task: str, language: str, revision: int, prompt_digest: str, marks: Sequence[Mark]) -> None:
+        for mark in marks:
+            fixed = {"task": task, "language": language, "revision": revision, "prompt_digest": prompt_digest}
+            rows.append({**fixed, **asdict(mark), "model_digest": artifact.digest})
+
+    for language, documents in exam.documents.items():
+        texts = [document.text for document in documents]
+        mark = _text_mark(params, model, tokenizer, texts, report(len(texts)))
+        add(HELD_OUT, language, 1, digest_value(texts), [mark])
+    for group in exam.groups:
+        if group.type in BY_LIKELIHOOD:
+            method = BY_LIKELIHOOD[group.type]
+            progress = report(len(group.items))
+            marks = method(model, tokenizer, group.items, batch_tokens=params.batch_tokens, progress=progress)
+            add(group.task, group.language, group.revision, group.prompt_digest, marks)
+    written = [group for group in exam.groups if group.type == "generate"]
+    questions = [Question.of(group, item) for group in written for item in group.items]
+    total = len(questions) + len(exam.samples)
+    outputs = answer_all(
+        model,
+        tokenizer,
+        [*questions, *exam.samples],
+        max_new_tokens=params.max_new_tokens,
+        batch_size=params.batch_size,
+        progress=report(total),
+    )
+    for group in written:
+        right = [outputs.is_right(item) for item in group.items]
+        add(group.task, group.language, group.revision, group.prompt_digest, [share("exact_match", right)])
+    samples = [
+        {
+            "task": question.task,
+            "language": question.language,
+            "prompt": describe_prompt(question.prompt),
+            "output": outputs.text(question),
+            "expected": question.expected,
+        }
+        for question in exam.samples
+    ]
+    del model
+    gc.collect()
+    return {"scores": rows, "samples": samples}
+
+
+def _text_mark(
+    params: Params,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: list[str],
+    progress: Callable[[int, int], None],
+) -> Mark:
+    bits = document_bits(
+        model,
+        tokenizer,
+        texts,
+        context_len=params.context_len,
+        batch_tokens=params.batch_tokens,
+        progress=progress,
+    )
+    return bits_per_byte(bits, [len(text.encode()) for text in texts])
+
+
+def _report(runtime: Runtime, base: int, total: int) -> Callable[[int], Callable[[int, int], None]]:
+    """Each call takes the next `size` questions of the bar and returns a callback for work of any own unit."""
+    start = base
+
+    def part(size: int) -> Callable[[int, int], None]:
+        nonlocal start
+        here, start = start, start + size
+        return lambda done, of: runtime.progress(here + size * done // max(1, of), total, "questions")
+
+    return part
+
+
+def _resume(runtime: Runtime, digest: str, work: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The finished rows of the model with this digest from `runtime.state`, or the rows that `work` makes now."""
+    runtime.state.mkdir(parents=True, exist_ok=True)
+    path: Path = runtime.state / f"model-{digest_value(digest)[:16]}.json"
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    rows = work()
+    aside = path.with_suffix(".tmp")
+    with open(aside, "w", encoding="utf-8") as file:
+        json.dump(rows, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    return rows

@@ -1,0 +1,66 @@
+"""Items that are marked by likelihood: multiple choice and preference pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..artifacts.items import Item
+from ..model.encoding import encode_answer, encode_choices
+from ..model.scoring import Likelihood, continuations
+from .marks import Mark, share
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+Progress = Callable[[int, int], None]
+
+
+def multiple_choice(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    items: Sequence[Item],
+    *,
+    batch_tokens: int = 8192,
+    progress: Progress = lambda done, total: None,
+) -> list[Mark]:
+    """`acc`: the likeliest choice is right. `acc_bytes`: the likeliest per UTF-8 byte of the choice is right.
+
+    Dividing by bytes (not tokens) leaves the tokenizer out of it; outer blanks of a choice are not counted. Of equally
+    likely choices the first one counts as given.
+    """
+    pairs = [pair for item in items for pair in encode_choices(tokenizer, item.prompt, item.choices)]
+    scored = iter(continuations(model, pairs, max_batch_tokens=batch_tokens, progress=progress))
+    plain, by_bytes = [], []
+    for item in items:
+        logprobs = [next(scored).logprob for _ in item.choices]
+        sizes = [max(1, len(choice.strip().encode())) for choice in item.choices]
+        right = int(item.answer)
+        plain.append(_best(logprobs) == right)
+        by_bytes.append(_best([value / size for value, size in zip(logprobs, sizes, strict=True)]) == right)
+    return [share("acc", plain), share("acc_bytes", by_bytes)]
+
+
+def preference(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    items: Sequence[Item],
+    *,
+    batch_tokens: int = 8192,
+    progress: Progress = lambda done, total: None,
+) -> list[Mark]:
+    """`preference_acc`: share of pairs whose better answer has the higher mean log-probability per token.
+
+    That mean, with the end of the turn in it, is SimPO's reward (arXiv:2405.14734, section 2.2). A tie is not right.
+    """
+    pairs = [encode_answer(tokenizer, item.prompt, choice) for item in items for choice in item.choices]
+    means = [_mean(value) for value in continuations(model, pairs, max_batch_tokens=batch_tokens, progress=progress)]
+    return [share("preference_acc", [better > worse for better, worse in zip(means[::2], means[1::2], strict=True)])]
+
+
+def _best(values: Sequence[float]) -> int:
+    return max(range(len(values)), key=lambda n: (values[n], -n))
+
+
+def _mean(value: Likelihood) -> float:
+    return value.logprob / value.tokens

@@ -1,0 +1,90 @@
+"""`evals.run`: ask every checkpoint the same questions and write what it scored, with the error of each number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Any, Literal
+
+from ..core.params import params
+from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+
+
+@params
+class Params:
+    tasks: list[str] = field(default_factory=list)
+    """Bundled tasks to run on the files of the `data` input (xcopa, belebele, mgsm, …); their names are the files in
+    evals/tasks."""
+    languages: list[str] = field(default_factory=list)
+    """Only these languages, as codes like tha_Thai; empty = every language that is there."""
+    prompt_style: Literal["plain", "chat"] = "plain"
+    """How bundled tasks ask: as plain text to continue, or as a user's turn in the chat template. Items say for
+    themselves."""
+    max_items: int = 0
+    """Most items per task and language, 0 = all. Chosen by the hash of their id, so parallel items stay parallel."""
+    max_documents: int = 0
+    """Most held-out documents per language, 0 = all. Chosen by the hash of their text."""
+    max_new_tokens: int = 64
+    """Longest answer to a `generate` item, in tokens."""
+    context_len: int = 1024
+    """Longest window of held-out text in tokens, or the model's own if that is shorter. Ours, not a paper's."""
+    batch_tokens: int = 8192
+    """Most tokens in a batch that is scored."""
+    batch_size: int = 32
+    """Prompts that are answered at once."""
+    sample_prompts: int = 3
+    """Answers per language to keep for reading side by side; the same prompts for every checkpoint."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the weights while scoring."""
+    seed: int = 0
+    """Seed of the choice of items, documents and sample prompts. Decoding is greedy and needs none."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_items", "max_documents", "sample_prompts"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more")
+        for name in ("max_new_tokens", "batch_tokens", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more")
+        if self.context_len < 2:
+            raise ValueError("context_len must be 2 or more")
+
+
+def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
+    from .examine import examine
+
+    return examine(params, inputs, runtime)
+
+
+def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
+    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text."""
+    models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
+    tokens = sum(fact.get("text_bytes", 0.0) for fact in facts.get("held_out", [])) / 3
+    width = 2 if params.dtype == "bfloat16" else 4
+    return {
+        "flops": 2 * tokens * sum(models),
+        "memory_bytes": width * max(models, default=0.0) * 1.25,
+        "disk_bytes": 100_000 * max(1, len(models)),
+    }
+
+
+STAGE = Stage(
+    name="evals.run",
+    revision=1,
+    summary="Scores of every checkpoint: bits per byte of held-out text, and tasks by likelihood or by generation.",
+    params=Params,
+    inputs={
+        "models": Role(kinds=("checkpoint",), help="the checkpoints to compare", many=True),
+        "items": Role(kinds=("items",), help="evaluation items of your own", many=True, required=False),
+        "held_out": Role(
+            kinds=("documents",), help="text kept out of training, for bits per byte", many=True, required=False
+        ),
+        "data": Role(kinds=(EXTERNAL,), help="a folder with the files that the bundled tasks read", required=False),
+    },
+    output="scores",
+    run=run,
+    estimate=estimate,
+    heavy=True,
+    paper="lm-evaluation-harness (Gao et al. 2021) for likelihood scoring; bits per byte as in The Pile "
+    "(arXiv:2101.00027, section 3.1).",
+)

@@ -1,0 +1,183 @@
+"""Task files: one YAML per published test says how its rows become questions. Being in the folder is registering.
+
+A template holds `{path}` fields: a column of the row (`{question}`, `{prompts.0.text}`) or one of the language's own
+words (`{words.answer}`); `{row_number}` counts from 0. `{path|filter|…}` changes the value on the way; FILTERS lists
+what there is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from ..core.errors import InputError, RecipeError, did_you_mean
+from ..core.params import params, parse_params
+
+FOLDER = Path(__file__).parent / "tasks"
+_FIELD = re.compile(r"\{([^{}\n]+)\}")
+_CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
+_FINAL_MARKS = ".。．।။។!?！？…"
+
+
+@params
+class Language:
+    """How one language asks."""
+
+    file: str
+    """The rows' JSONL file below the data folder; with `.gz` or `.zst` added if only that exists."""
+    words: dict[str, str] = field(default_factory=dict)
+    """Native words for the templates: `{words.NAME}`, or `{column|word}` for the word named by a column."""
+
+
+@params
+class Task:
+    """A task file, validated."""
+
+    name: str
+    """What `tasks` calls it: the file's name."""
+    revision: int
+    """Raised in the commit that changes a question or its marking."""
+    type: Literal["multiple_choice", "generate"]
+    """How it is asked."""
+    summary: str
+    """One sentence."""
+    paper: str
+    """Where the test comes from, and whose phrasing the prompt is."""
+    source: str
+    """Where to get the files."""
+    license: str
+    """Licence of the data."""
+    prompt: str
+    """Template of the question."""
+    answer: str
+    """Template of the right answer: looked up in `answers` if that is given."""
+    answers: dict[str, str] = field(default_factory=dict)
+    """From what the rows say to the index of the right choice."""
+    choices: list[str] = field(default_factory=list)
+    """Templates of the choices, each beginning with the blank that parts it from the prompt, if any."""
+    match: Literal["exact", "number"] = "exact"
+    """How a `generate` answer is compared."""
+    stop: list[str] = field(default_factory=list)
+    """Templates of the texts that end a `generate` answer, such as the next question."""
+    id: str = "{id}"
+    """Template of a row's id; equal in all languages where rows are parallel."""
+    languages: dict[str, Any]
+    """File and words by language code."""
+
+    def language(self, code: str) -> Language:
+        return parse_params(Language, self.languages[code], where=f"task file {self.name}.yaml, languages.{code}")
+
+
+def task_names(folder: Path = FOLDER) -> list[str]:
+    """Names of the task files in `folder`."""
+    return sorted(file.stem for file in folder.glob("*.yaml"))
+
+
+def load_task(name: str, folder: Path = FOLDER) -> Task:
+    """The task called `name`; RecipeError with the nearest name, or with what is wrong in its file."""
+    if name not in task_names(folder):
+        raise RecipeError(f"there is no task '{name}'", where="tasks", how=did_you_mean(name, task_names(folder)))
+    where = f"task file {name}.yaml"
+    try:
+        given = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise RecipeError(f"not YAML ({getattr(error, 'problem', error)})", where=f"{where}{line}") from None
+    if not isinstance(given, dict):
+        raise RecipeError("a task file holds a mapping", where=where)
+    task = parse_params(Task, given, where=where)
+    _check(task, name, where)
+    return task
+
+
+def _check(task: Task, name: str, where: str) -> None:
+    if task.name != name:
+        raise RecipeError(
+            f"its name is '{task.name}'", where=where, how=f"Write `name: {name}`, as the file is called."
+        )
+    if task.type == "multiple_choice" and len(task.choices) < 2:
+        raise RecipeError("a multiple_choice task needs at least two `choices`", where=where)
+    if task.type == "generate" and task.choices:
+        raise RecipeError("a generate task has no `choices`", where=where)
+    if not task.languages:
+        raise RecipeError("a task needs at least one language", where=where)
+    words: set[str] | None = None
+    for code in task.languages:
+        if not _CODE.fullmatch(code):
+            raise RecipeError(f"'{code}' is not a language code like tha_Thai", where=where)
+        has = set(task.language(code).words)
+        words = has if words is None else words
+        if has != words:
+            odd = ", ".join(sorted(has ^ words))
+            raise RecipeError(f"the languages do not all have the same words ({odd})", where=f"{where}, {code}")
+    for template in (task.prompt, task.answer, task.id, *task.choices, *task.stop):
+        for path, filters in fields(template):
+            for step in filters:
+                if step.partition("=")[0] not in FILTERS:
+                    raise RecipeError(f"there is no filter '{step}'", where=where, how=did_you_mean(step, FILTERS))
+            if path.startswith("words.") and path[len("words.") :] not in (words or ()):
+                raise RecipeError(
+                    f"no language has the word '{path}'", where=where, how=did_you_mean(path[6:], words or ())
+                )
+
+
+def fields(template: str) -> list[tuple[str, list[str]]]:
+    """(path, filters) of every field of a template."""
+    found = [inner.split("|") for inner in _FIELD.findall(template)]
+    return [(parts[0], parts[1:]) for parts in found]
+
+
+def fill(template: str, row: Mapping[str, Any], words: Mapping[str, str], *, where: str) -> str:
+    """The template with its fields filled in, once: braces inside a value stay as they are."""
+
+    def value(match: re.Match[str]) -> str:
+        path, *filters = match[1].split("|")
+        found = _look_up(path, row, words, where)
+        for step in filters:
+            name, _, argument = step.partition("=")
+            found = FILTERS[name](found, argument, words, where)
+        return found
+
+    return _FIELD.sub(value, template)
+
+
+def _look_up(path: str, row: Mapping[str, Any], words: Mapping[str, str], where: str) -> str:
+    here: Any = {**row, "words": words}
+    for part in path.split("."):
+        try:
+            here = here[int(part)] if isinstance(here, list) else here[part]
+        except (KeyError, IndexError, ValueError, TypeError):
+            known = f" This row has: {', '.join(sorted(map(str, row)))}."
+            raise InputError(f"the row has no '{path}'", where=where, how=did_you_mean(part, row) + known) from None
+    if isinstance(here, bool) or not isinstance(here, str | int):
+        raise InputError(f"'{path}' is not a text or a whole number but {type(here).__name__}", where=where)
+    return str(here)
+
+
+def _word(value: str, _: str, words: Mapping[str, str], where: str) -> str:
+    if value not in words:
+        raise InputError(f"there is no word for '{value}'", where=where, how=did_you_mean(value, words))
+    return words[value]
+
+
+def _after(value: str, mark: str, _: Mapping[str, str], where: str) -> str:
+    if mark not in value:
+        raise InputError(f"'{mark}' is missing in '{value[-60:]}'", where=where)
+    return value.rpartition(mark)[2].strip()
+
+
+FILTERS: dict[str, Callable[[str, str, Mapping[str, str], str], str]] = {
+    "strip": lambda value, argument, words, where: value.strip(),
+    "no_final_mark": lambda value, argument, words, where: value.strip().rstrip(_FINAL_MARKS).rstrip(),
+    "lower_first": lambda value, argument, words, where: value[:1].lower() + value[1:],
+    "word": _word,
+    "after": _after,
+}
+"""`strip` outer blanks; `no_final_mark` drops a sentence's end; `lower_first`; `word` gives the language's word of that
+name; `after=MARK` keeps what follows the last MARK."""

@@ -1,0 +1,241 @@
+"""The merge itself: block by block from the models' files into the output file, in float32, whatever the model's size.
+
+Memory is a few blocks per model and thread. Because draws depend on positions only and trims on whole-tensor
+thresholds, block size and thread count do not change a bit of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..core.errors import InputError
+from ..model.tensors import FLOATS, TensorInfo, TensorWriter
+from .folders import Folder
+from .method import Block, Method, Settings
+from .sparsify import trim_threshold
+
+BLOCK = 1 << 17
+"""Elements per block: what fits a core's cache for two or three models (524 kB each as float32)."""
+
+
+@dataclass
+class Tally:
+    """Sums over all elements seen so far, for the report: G the Gram matrix of the task vectors, and the like."""
+
+    elements: int
+    merged_sq: float
+    base_sq: float
+    gram_MM: np.ndarray
+    kept_M: np.ndarray
+
+    @classmethod
+    def empty(cls, models: int) -> Tally:
+        return cls(0, 0.0, 0.0, np.zeros((models, models)), np.zeros(models, np.int64))
+
+    @classmethod
+    def from_json(cls, data: dict) -> Tally:
+        gram_MM, kept_M = np.array(data["gram"], np.float64), np.array(data["kept"], np.int64)
+        return cls(data["elements"], data["merged_sq"], data["base_sq"], gram_MM, kept_M)
+
+    def to_json(self) -> dict:
+        return {
+            "elements": self.elements,
+            "merged_sq": self.merged_sq,
+            "base_sq": self.base_sq,
+            "gram": self.gram_MM.tolist(),
+            "kept": self.kept_M.tolist(),
+        }
+
+    def add(self, other: Tally) -> None:
+        self.elements += other.elements
+        self.merged_sq += other.merged_sq
+        self.base_sq += other.base_sq
+        self.gram_MM += other.gram_MM
+        self.kept_M += other.kept_M
+
+
+Reader = Callable[[int, int], np.ndarray]
+"""`read(start, stop)`: those elements of one flattened tensor as float32."""
+
+
+def merge_block(
+    method: Method, base: Reader | None, models: Sequence[Reader], settings: Settings, block: Block, stop: int
+) -> tuple[np.ndarray, Tally]:
+    """Merged elements block.start … stop - 1 of one tensor, and their tally."""
+    deltas_MN = np.empty((len(models), stop - block.start), np.float32)
+    base_N = base(block.start, stop) if base else None
+    for delta_N, read in zip(deltas_MN, models, strict=True):
+        if base_N is None:
+            delta_N[:] = read(block.start, stop)
+        else:
+            np.subtract(read(block.start, stop), base_N, out=delta_N)
+    mixed = method.run(deltas_MN, settings, block)
+    gram_MM = (deltas_MN @ deltas_MN.T).astype(np.float64)
+    tally = Tally(
+        elements=mixed.delta_N.size,
+        merged_sq=float(np.dot(mixed.delta_N, mixed.delta_N)),
+        base_sq=float(np.dot(base_N, base_N)) if base_N is not None else 0.0,
+        gram_MM=gram_MM,
+        kept_M=np.array(mixed.kept_M, np.int64),
+    )
+    return (mixed.delta_N if base_N is None else base_N + mixed.delta_N), tally
+
+
+def merge_tensor(
+    method: Method,
+    base: Reader | None,
+    models: Sequence[Reader],
+    settings: Settings,
+    *,
+    name: str,
+    shape: Sequence[int],
+    seed: int = 0,
+    block_size: int = BLOCK,
+    pool: ThreadPoolExecutor | None = None,
+    ahead: int = 1,
+) -> Iterator[tuple[np.ndarray, Tally]]:
+    """Merge one tensor; yields merged blocks in order. `pool` works up to `ahead` blocks at once."""
+    size = int(np.prod(shape, dtype=np.int64))
+    columns = shape[-1] if len(shape) > 1 else size
+    thresholds = _thresholds(base, models, settings, size, block_size) if method.trims and size else ()
+    whole = Block(tensor=name, start=0, columns=columns, seed=seed, thresholds=thresholds)
+    step = max(1, block_size // columns) * columns if method.grain == "row" and columns else block_size
+    starts = range(0, size, step)
+
+    def work(start: int) -> tuple[np.ndarray, Tally]:
+        block = replace(whole, start=start)
+        return merge_block(method, base, models, settings, block, min(start + step, size))
+
+    if pool is None or len(starts) < 2:
+        yield from map(work, starts)
+        return
+    waiting: list[Future] = []
+    for start in starts:
+        waiting.append(pool.submit(work, start))
+        if len(waiting) > ahead:
+            yield waiting.pop(0).result()
+    for future in waiting:
+        yield future.result()
+
+
+def _thresholds(
+    base: Reader | None, models: Sequence[Reader], settings: Settings, size: int, block_size: int
+) -> tuple[float, ...]:
+    """Per model the magnitude from which a trim to its density keeps the elements; 0 where it keeps all."""
+
+    def of(read: Reader, density: float) -> float:
+        if density >= 1:
+            return 0.0
+
+        def blocks() -> Iterator[np.ndarray]:
+            for start in range(0, size, block_size):
+                stop = min(start + block_size, size)
+                yield read(start, stop) - base(start, stop) if base else read(start, stop)
+
+        return trim_threshold(blocks, size, density)
+
+    return tuple(of(read, density) for read, density in zip(models, settings.density, strict=True))
+
+
+def merge_arrays(
+    method: Method,
+    base: np.ndarray | None,
+    models: Sequence[np.ndarray],
+    settings: Settings,
+    *,
+    name: str = "weight",
+    seed: int = 0,
+    block_size: int = BLOCK,
+) -> np.ndarray:
+    """Merge arrays of one shape as if they were the tensor `name`: the same numbers as a merge of files. float32."""
+
+    def reader(array: np.ndarray) -> Reader:
+        flat = np.ascontiguousarray(array, np.float32).ravel()
+        return lambda start, stop: flat[start:stop]
+
+    shape = models[0].shape
+    parts = merge_tensor(
+        method,
+        None if base is None else reader(base),
+        [reader(model) for model in models],
+        settings,
+        name=name,
+        shape=shape,
+        seed=seed,
+        block_size=block_size,
+    )
+    return np.concatenate([np.empty(0, np.float32), *(part for part, _ in parts)]).reshape(shape)
+
+
+def merge_folders(
+    method: Method,
+    reference: Folder,
+    base: Folder | None,
+    models: Sequence[Folder],
+    settings: Settings,
+    writer: TensorWriter,
+    *,
+    seed: int,
+    tally: Tally,
+    threads: int = 1,
+    after_tensor: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Merge the tensors that `writer` has still to write, adding to `tally`; `after_tensor(done)` after each."""
+    with ThreadPoolExecutor(threads) as threads_pool:
+        pool = threads_pool if threads > 1 else None
+        while writer.done < len(writer.plan):
+            info = reference.tensors[writer.plan[writer.done].name]
+            if info.dtype not in FLOATS.values() or info.size == 0:
+                writer.write(info.name, reference.tensors.read_bytes(info.name))
+            else:
+                part = _merge_one(method, info, base, models, settings, writer, seed, pool, 2 * threads)
+                tally.add(part)
+            after_tensor(writer.done)
+
+
+def _merge_one(
+    method: Method,
+    info: TensorInfo,
+    base: Folder | None,
+    models: Sequence[Folder],
+    settings: Settings,
+    writer: TensorWriter,
+    seed: int,
+    pool: ThreadPoolExecutor | None,
+    ahead: int,
+) -> Tally:
+    def reader(folder: Folder) -> Reader:
+        return lambda start, stop: folder.tensors.read_flat(folder.source(info.name), start, stop)
+
+    here = Tally.empty(len(models))
+    blocks = merge_tensor(
+        method,
+        reader(base) if base else None,
+        [reader(model) for model in models],
+        settings,
+        name=info.name,
+        shape=info.shape,
+        seed=seed,
+        pool=pool,
+        ahead=ahead,
+    )
+    for merged_N, part in blocks:
+        writer.write(info.name, merged_N)
+        here.add(part)
+    _check_finite(here, info.name, [model.label for model in models])
+    return here
+
+
+def _check_finite(tally: Tally, name: str, labels: Sequence[str]) -> None:
+    bad = [label for label, square in zip(labels, np.diag(tally.gram_MM), strict=True) if not np.isfinite(square)]
+    if bad or not np.isfinite(tally.merged_sq):
+        raise InputError(
+            f"tensor '{name}' holds NaN or infinite values"
+            + (f" in {' or '.join(bad)} or the base" if bad else " after the merge"),
+            where="merge",
+            how="That checkpoint's training broke; take an earlier one.",
+        )

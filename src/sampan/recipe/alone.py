@@ -1,0 +1,77 @@
+"""One stage on plain paths: no recipe, no store; the manifest is written beside the files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.identity import digest_file, digest_tree, stage_key
+from ..core.params import all_values, non_default
+from ..core.stage import EXTERNAL, KINDS, Artifact, Inputs, Runtime, Stage
+from ..store.files import disk_errors
+from ..store.store import MANIFEST
+from .worker import all_licenses, library_versions
+
+
+def run_alone(
+    stage: Stage,
+    params: Any,
+    sources: Mapping[str, Sequence[Path]],
+    out: Path,
+    *,
+    state: Path,
+    threads: int = 1,
+    device: str = "cpu",
+    on_progress: Callable[[int, int | None, str], None] = lambda done, total, unit: None,
+    on_log: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Run `stage` on files and folders into the new folder `out`; returns the manifest, also written there."""
+    inputs = {role: [_artifact(path) for path in paths] for role, paths in sources.items()}
+    where = f"sampan do {stage.name}"
+    kinds = {role: [item.kind for item in items] for role, items in inputs.items()}
+    stage.check_inputs(kinds, where=where)
+    out.mkdir(parents=True)
+    state.mkdir(parents=True, exist_ok=True)
+    clock = time.perf_counter()
+    runtime = Runtime(out=out, state=state, threads=threads, device=device, on_progress=on_progress, on_log=on_log)
+    with disk_errors(out.parent):
+        metrics = dict(stage.run(params, Inputs(inputs), runtime) or {})
+    digests = {role: [item.digest for item in items] for role, items in inputs.items()}
+    manifest = {
+        "name": stage.name,
+        "stage": stage.name,
+        "revision": stage.revision,
+        "kind": stage.kind(params, kinds),
+        "key": stage_key(stage.name, stage.revision, non_default(params), digests),
+        "digest": digest_tree(out),
+        "params": all_values(params),
+        "inputs": {
+            role: [{"name": item.name, "kind": item.kind, "digest": item.digest} for item in items]
+            for role, items in inputs.items()
+        },
+        "metrics": metrics,
+        "licenses": all_licenses(inputs, metrics, out),
+        "libraries": library_versions(),
+        "times": {"seconds": round(time.perf_counter() - clock, 3)},
+    }
+    (out / MANIFEST).write_text(json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
+    return manifest
+
+
+def _artifact(path: Path) -> Artifact:
+    """A path as an input; a folder that Sampan made is known by the manifest inside it."""
+    if not path.exists():
+        raise InputError("no such file or folder", where=str(path))
+    digest = digest_file(path) if path.is_file() else digest_tree(path)
+    manifest = {}
+    if (path / MANIFEST).is_file():
+        try:
+            manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        except ValueError:
+            manifest = {}
+    kind = manifest.get("kind") if manifest.get("kind") in KINDS else EXTERNAL
+    return Artifact(path=path.resolve(), kind=kind, digest=digest, name=path.name, manifest=manifest)

@@ -1,0 +1,192 @@
+"""Recipes: one YAML, one `extends:`, no templating, and `--set` on top; every declaration knows its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import RecipeError, did_you_mean
+from . import yaml
+
+TOP = ("recipe", "about", "extends", "languages", "inputs", "stages", "targets")
+PER_STAGE = ("stage", "from", "with", "about")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class StageDecl:
+    """One stage as written: its kind, role → names, params, and where it stands."""
+
+    name: str
+    kind: str
+    sources: dict[str, list[str]]
+    params: dict[str, Any]
+    where: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe as written. `base` is the folder that relative input paths start from."""
+
+    name: str
+    about: str
+    languages: list[str]
+    inputs: dict[str, str | None]
+    stages: dict[str, StageDecl]
+    base: Path
+    path: Path
+    input_where: dict[str, str] = field(default_factory=dict)
+
+
+def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
+    """Read a recipe with its parents and apply `--set` settings; RecipeError names file and line of what is wrong.
+
+    `path` may also be the name of a recipe that comes with Sampan, such as `village`.
+    """
+    path = _find(path)
+    data, places = _read(path, seen=())
+    _apply(data, places, settings)
+    return _build(data, places, path)
+
+
+def bundled() -> dict[str, Path]:
+    """Recipes that come with Sampan, by name."""
+    here = resources.files("sampan.recipe") / "bundled"
+    folder = Path(str(here))
+    if not folder.is_dir():  # a source checkout keeps them at its root
+        folder = Path(__file__).resolve().parents[3] / "recipes"
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))} if folder.is_dir() else {}
+
+
+def _find(path: Path) -> Path:
+    if path.suffix or path.exists():
+        return path
+    known = bundled()
+    if path.name in known and path.parent == Path("."):
+        return known[path.name]
+    raise RecipeError(f"no recipe '{path}'", how=f"Give a YAML file or one of: {', '.join(known)}.")
+
+
+Places = dict[tuple[str, ...], str]
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Places]:
+    if path.resolve() in seen:
+        raise RecipeError("a recipe extends itself, directly or through another", where=f"{path}")
+    data, lines = yaml.read(path)
+    if not isinstance(data, dict):
+        raise RecipeError("a recipe is a mapping with `recipe:` and `stages:`", where=str(path))
+    places = {key: f"{path}:{line}" for key, line in lines.items()}
+    for key in data:
+        if key not in TOP:
+            raise RecipeError(f"there is no section '{key}'", where=places[(key,)], how=did_you_mean(key, TOP))
+    parent = data.pop("extends", None)
+    if parent is None:
+        return data, places
+    base = path.parent / parent
+    base = base if base.is_file() else _find(Path(parent))
+    below, below_places = _read(base, (*seen, path.resolve()))
+    return _merge(below, data), {**below_places, **places}
+
+
+def _merge(below: Any, above: Any) -> Any:
+    """Mappings merge key by key; anything else is replaced; a null removes."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    merged = dict(below)
+    for key, value in above.items():
+        if value is None and key in merged and isinstance(merged[key], dict):
+            del merged[key]
+        else:
+            merged[key] = _merge(merged[key], value) if key in merged else value
+    return merged
+
+
+def _apply(data: dict[str, Any], places: Places, settings: Sequence[str]) -> None:
+    """`stage.param=value`, `inputs.name=path` and `languages=[…]` settings, in order."""
+    for setting in settings:
+        where = f"--set {setting}"
+        name, equals, text = setting.partition("=")
+        parts = name.split(".")
+        if not equals or len(parts) > 3 or (len(parts) == 1 and name != "languages"):
+            raise RecipeError("not a setting", where=where, how="Write STAGE.PARAM=VALUE or inputs.NAME=PATH.")
+        if name == "languages":
+            data["languages"] = yaml.parse_value(text, where=where)
+        elif parts[0] == "inputs" and len(parts) == 2:
+            inputs = data.setdefault("inputs", {})
+            if parts[1] not in inputs:
+                raise RecipeError(f"there is no input '{parts[1]}'", where=where, how=did_you_mean(parts[1], inputs))
+            inputs[parts[1]] = _input_spec(text)
+            places[("inputs", parts[1])] = where
+        else:
+            stages = data.get("stages") or {}
+            if parts[0] not in stages:
+                raise RecipeError(f"there is no stage '{parts[0]}'", where=where, how=did_you_mean(parts[0], stages))
+            params = stages[parts[0]].get("with") or {}
+            stages[parts[0]]["with"] = params
+            for part in parts[1:-1]:
+                params = params.setdefault(part, {})
+            params[parts[-1]] = yaml.parse_value(text, where=where)
+            places[("stages", parts[0])] = places.get(("stages", parts[0]), "") + f" with {where}"
+
+
+def _input_spec(text: str) -> str:
+    """An input given on the command line: as it is, or a path relative to the current folder."""
+    if text.startswith(("file:", "dir:", "hf:")):
+        kind, _, path = text.partition(":")
+        return text if kind == "hf" else f"{kind}:{Path(path).expanduser().absolute()}"
+    path = Path(text).expanduser().absolute()
+    return f"{'dir' if path.is_dir() else 'file'}:{path}"
+
+
+def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
+    name = data.get("recipe")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise RecipeError("a recipe needs a name: `recipe: my-model`", where=places.get(("recipe",), str(path)))
+    stages = data.get("stages")
+    if not isinstance(stages, dict) or not stages:
+        raise RecipeError("a recipe needs `stages:`", where=places.get(("stages",), str(path)))
+    inputs = data.get("inputs") or {}
+    for key, value in inputs.items():
+        if value is not None and not isinstance(value, str):
+            raise RecipeError(f"input '{key}' must be a string like dir:PATH", where=places[("inputs", key)])
+    both = sorted(set(inputs) & set(stages))
+    if both:
+        raise RecipeError(f"'{both[0]}' is both an input and a stage", where=places[("stages", both[0])])
+    return Recipe(
+        name=name,
+        about=str(data.get("about") or ""),
+        languages=list(data.get("languages") or []),
+        inputs=dict(inputs),
+        stages={key: _stage(key, value, places) for key, value in stages.items()},
+        base=path.resolve().parent,
+        path=path,
+        input_where={key: places.get(("inputs", key), str(path)) for key in inputs},
+    )
+
+
+def _stage(name: str, value: Any, places: Places) -> StageDecl:
+    where = f"{places.get(('stages', name), name)}, stage '{name}'"
+    if not _NAME.fullmatch(str(name)):
+        raise RecipeError("a stage's name needs letters, digits, '-' and '_', a letter first", where=where)
+    if not isinstance(value, dict) or not isinstance(value.get("stage"), str):
+        raise RecipeError("a stage is a mapping with `stage: KIND`", where=where)
+    for key in value:
+        if key not in PER_STAGE:
+            raise RecipeError(f"there is no key '{key}' in a stage", where=where, how=did_you_mean(key, PER_STAGE))
+    sources = value.get("from") or {}
+    params = value.get("with") or {}
+    if not isinstance(sources, dict) or not isinstance(params, dict):
+        raise RecipeError("`from:` and `with:` are mappings", where=where)
+    roles = {}
+    for role, names in sources.items():
+        names = names if isinstance(names, list) else [names]
+        if not all(isinstance(item, str) for item in names):
+            raise RecipeError(f"`from: {role}` takes names of stages or inputs", where=where)
+        roles[role] = names
+    return StageDecl(name, value["stage"], roles, dict(params), where, str(value.get("about") or ""))

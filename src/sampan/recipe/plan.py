@@ -1,0 +1,154 @@
+"""What a run would do: for every stage hit, run or pending, why, and what it is likely to cost."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..core.errors import RecipeError
+from ..core.identity import digest_file, stage_key
+from ..core.params import all_values
+from ..core.stage import Artifact
+from ..store.outside import DigestCache, input_bytes, open_input
+from ..store.store import Store
+from .explain import difference
+from .load import Recipe
+from .resolve import Node, identity_params
+
+HIT, RUN, PENDING = "hit", "run", "pending"
+FACTS = ("documents", "text_bytes", "tokens", "parameters", "vocab_size")
+
+
+@dataclass
+class Step:
+    """One stage's outlook. `key` is known unless an input still has to be built."""
+
+    node: Node
+    status: str
+    why: str
+    key: str | None = None
+    manifest: dict[str, Any] | None = None
+    inputs: dict[str, list[Artifact]] = field(default_factory=dict)
+    estimate: dict[str, float] = field(default_factory=dict)
+    warning: str = ""
+
+
+@dataclass
+class Plan:
+    """Steps by name in running order, and the recipe's outside inputs."""
+
+    recipe: Recipe
+    steps: dict[str, Step]
+    outside: dict[str, Artifact]
+
+    def count(self, status: str) -> int:
+        return sum(step.status == status for step in self.steps.values())
+
+
+def make_plan(recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> Plan:
+    """Look at every stage in order. Reads digests and manifests, and nothing of the artifacts themselves."""
+    cache = DigestCache(store)
+    used = {name for node in nodes.values() for name in node.parents if name in recipe.inputs}
+    outside = {}
+    for name in (name for name in recipe.inputs if name in used):
+        where, spec = recipe.input_where[name], recipe.inputs[name]
+        if spec is None:
+            raise RecipeError(
+                f"the recipe leaves input '{name}' to you", where=where, how=f"Give --set inputs.{name}=PATH."
+            )
+        outside[name] = open_input(spec, name, recipe.base, cache, where=where)
+    cache.save()
+    steps: dict[str, Step] = {}
+    for name, node in nodes.items():
+        steps[name] = plan_step(node, steps, outside, recipe.name, store)
+    return Plan(recipe, steps, outside)
+
+
+def plan_step(
+    node: Node, steps: Mapping[str, Step], outside: Mapping[str, Artifact], recipe: str, store: Store
+) -> Step:
+    """The outlook of one stage whose inputs' outlooks are in `steps`."""
+    waiting = [name for name in node.parents if name in steps and steps[name].status != HIT]
+    facts = {role: [_facts(name, steps, outside) for name in names] for role, names in node.decl.sources.items()}
+    estimate = dict(node.stage.estimate(node.params, facts)) if node.stage.estimate else {}
+    if waiting:
+        return Step(node, PENDING, f"waits for {', '.join(waiting)}", estimate=estimate)
+    inputs = {
+        role: [
+            outside[name] if name in outside else store.artifact(steps[name].manifest or {}, name=name)
+            for name in names
+        ]
+        for role, names in node.decl.sources.items()
+    }
+    digests = {role: [item.digest for item in items] for role, items in inputs.items()}
+    key = stage_key(node.decl.kind, node.stage.revision, identity_params(node), digests)
+    manifest = store.lookup(key)
+    if manifest is not None:
+        return Step(node, HIT, "", key, manifest, inputs, estimate, _drift(node, manifest))
+    return Step(node, RUN, _why(node, inputs, recipe, store), key, None, inputs, estimate)
+
+
+def source_digest(node: Node) -> str:
+    """Digest of the source file that holds the stage: recorded, compared, and no part of the key."""
+    return _file_digest(getattr(sys.modules.get(node.stage.run.__module__), "__file__", None) or "")
+
+
+@functools.cache
+def _file_digest(file: str) -> str:
+    path = Path(file)
+    return digest_file(path) if file and path.is_file() else ""
+
+
+def manifest_of(node: Node, key: str, inputs: Mapping[str, list[Artifact]]) -> dict[str, Any]:
+    """The part of a manifest that is known before the stage has run."""
+    return {
+        "name": node.name,
+        "stage": node.decl.kind,
+        "revision": node.stage.revision,
+        "kind": node.kind,
+        "key": key,
+        "params": all_values(node.params),
+        "given_params": identity_params(node),
+        "inputs": {
+            role: [
+                {"name": item.name, "kind": item.kind, "digest": item.digest, "key": item.manifest.get("key", "")}
+                for item in items
+            ]
+            for role, items in inputs.items()
+        },
+        "code": {"version": __version__, "source": source_digest(node)},
+    }
+
+
+def _facts(name: str, steps: Mapping[str, Step], outside: Mapping[str, Artifact]) -> dict[str, Any]:
+    """What is known of an input: its measured facts, its own forecast, or for one from outside its size and `path`."""
+    if name in outside:
+        size = input_bytes(outside[name])
+        return {"text_bytes": size, "disk_bytes": size, "path": str(outside[name].path)}
+    step = steps[name]
+    if step.manifest:
+        metrics = step.manifest.get("metrics", {})
+        known = {fact: metrics[fact] for fact in FACTS if isinstance(metrics.get(fact), int | float)}
+        return {**step.estimate, **known, "disk_bytes": step.manifest.get("bytes", 0)}
+    return step.estimate
+
+
+def _why(node: Node, inputs: Mapping[str, list[Artifact]], recipe: str, store: Store) -> str:
+    """What changed since this stage was last built under this name."""
+    old = store.ref(recipe, node.name)
+    before = store.lookup(old["key"]) if old else None
+    if before is None:
+        return "never built"
+    return "; ".join(difference(before, manifest_of(node, "", inputs))) or "its last result is gone"
+
+
+def _drift(node: Node, manifest: Mapping[str, Any]) -> str:
+    recorded, now = manifest.get("code", {}).get("source", ""), source_digest(node)
+    if recorded and now and recorded != now and manifest.get("revision") == node.stage.revision:
+        return f"the source of {node.decl.kind} changed since this was built and its revision did not"
+    return ""

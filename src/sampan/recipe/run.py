@@ -1,0 +1,232 @@
+"""Build what is missing: ready stages side by side in processes, each result published before the next needs it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import yaml
+
+from ..core.errors import SampanError, StageError
+from ..store.files import disk_errors, write_atomic
+from ..store.store import Store
+from . import worker
+from .plan import HIT, RUN, Plan, Step, manifest_of, plan_step
+from .resolve import Node, lock
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """How to run, none of it part of any identity. Results are bit-equal for one value of `threads` on one machine."""
+
+    workers: int = 0
+    """Stages side by side; 0 = as many as the cores allow at `threads` each."""
+    threads: int = 1
+    """Compute threads a stage."""
+    device: str = "cpu"
+    checkpoint_seconds: float = 30.0
+    keep_going: bool = False
+    """After a failure, go on with what does not depend on it (otherwise only what has started is finished)."""
+    wait: bool = False
+    """Wait for another run of this recipe in this store instead of refusing."""
+
+    @property
+    def slots(self) -> int:
+        return self.workers or max(1, (os.cpu_count() or 1) // max(1, self.threads))
+
+
+@dataclass
+class Outcome:
+    """What a run did: stages by how they ended. `failed` maps a name to its error."""
+
+    built: list[str] = field(default_factory=list)
+    hits: list[str] = field(default_factory=list)
+    failed: dict[str, SampanError] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        return not self.failed
+
+
+Event = Callable[[str, Step, Any], None]
+"""Called as (what, step, detail): started, progress (done, total, unit), log text, built manifest, hit manifest,
+failed error."""
+
+
+def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda what, step, detail: None) -> Outcome:
+    """Build every step that is not a hit, in the order of the graph; returns when nothing more can be done.
+
+    One run per recipe and store: StoreError if another is at it. A stage's failure is in the outcome, not raised.
+    """
+    clock = time.monotonic()
+    recipe = plan.recipe
+    with (
+        store.lock("users", what="collecting garbage in this store", wait=engine.wait, shared=True),
+        store.lock(f"recipe-{recipe.name}", what=f"the recipe {recipe.name}", wait=engine.wait),
+    ):
+        _write_lock(plan, store)
+        outcome = Outcome()
+        for name, step in plan.steps.items():
+            if step.status == HIT:
+                store.set_ref(recipe.name, name, step.manifest or {})
+                outcome.hits.append(name)
+                on_event("hit", step, step.manifest)
+        if len(outcome.hits) < len(plan.steps):
+            _Scheduler(plan, store, engine, on_event, outcome).loop()
+        outcome.seconds = time.monotonic() - clock
+        return outcome
+
+
+def _write_lock(plan: Plan, store: Store) -> None:
+    pins = {name: item.digest for name, item in plan.outside.items()}
+    full = lock(plan.recipe, {name: step.node for name, step in plan.steps.items()}, pins)
+    path = store.root / "refs" / plan.recipe.name / "recipe.lock.yaml"
+    text = yaml.dump(full, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, allow_unicode=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        with disk_errors(store.root):
+            write_atomic(path, text)
+
+
+@dataclass
+class _Running:
+    step: Step
+    process: Any
+    pipe: Connection
+    lifeline: Connection
+
+
+class _Scheduler:
+    """Starts ready steps while there are slots, and listens to the ones that run."""
+
+    def __init__(self, plan: Plan, store: Store, engine: Engine, on_event: Event, outcome: Outcome) -> None:
+        self.plan, self.store, self.engine, self.on_event, self.outcome = plan, store, engine, on_event, outcome
+        self.running: dict[str, _Running] = {}
+        self.context = _context(any(step.node.stage.heavy for step in plan.steps.values() if step.status != HIT))
+
+    def loop(self) -> None:
+        todo = [name for name, step in self.plan.steps.items() if step.status != HIT]
+        try:
+            while todo or self.running:
+                todo = self._start_ready(todo)
+                if not self.running:
+                    break
+                self._listen()
+        finally:
+            for each in self.running.values():
+                each.process.kill()
+        self.outcome.skipped = todo
+
+    def _start_ready(self, todo: list[str]) -> list[str]:
+        """Start what is ready; returns what still waits. A step that turns out to be a hit frees others at once."""
+        left = list(todo)
+        again = True
+        while again:
+            again = False
+            for name in list(left):
+                stop = self.outcome.failed and not self.engine.keep_going
+                if stop or len(self.running) >= self.engine.slots:
+                    return left
+                step = self._refresh(name)
+                if step.status == HIT:
+                    left.remove(name)
+                    self.store.set_ref(self.plan.recipe.name, name, step.manifest or {})
+                    self.outcome.hits.append(name)
+                    self.on_event("hit", step, step.manifest)
+                    again = True
+                elif step.status == RUN:
+                    left.remove(name)
+                    self._start(name, step)
+        return left
+
+    def _refresh(self, name: str) -> Step:
+        """Look at a step again now that more of its inputs may be there."""
+        old = self.plan.steps[name]
+        parents = [self.plan.steps[p] for p in old.node.parents if p in self.plan.steps]
+        if old.status == RUN or any(parent.status != HIT for parent in parents):
+            return old
+        step = plan_step(old.node, self.plan.steps, self.plan.outside, self.plan.recipe.name, self.store)
+        self.plan.steps[name] = step
+        return step
+
+    def _start(self, name: str, step: Step) -> None:
+        pipe, child_pipe = self.context.Pipe(duplex=False)
+        child_life, lifeline = self.context.Pipe(duplex=False)
+        job = make_job(step.node, step.key or "", step.inputs, self.store, self.engine)
+        process = self.context.Process(target=worker.main, args=(job, child_pipe, child_life), name=name)
+        process.start()
+        child_pipe.close()
+        child_life.close()
+        self.running[name] = _Running(step, process, pipe, lifeline)
+        self.on_event("started", step, None)
+
+    def _listen(self) -> None:
+        by_pipe = {each.pipe: name for name, each in self.running.items()}
+        for pipe in wait(list(by_pipe)):
+            name = by_pipe[pipe]
+            each = self.running[name]
+            try:
+                what, *detail = each.pipe.recv()
+            except EOFError:
+                each.process.join()
+                what, detail = "failed", [_died(each.process.exitcode)]
+            if what == "done":
+                self._finish(name, each, detail[0])
+            elif what == "failed":
+                self._fail(name, each, detail[0])
+            else:
+                self.on_event(what, each.step, tuple(detail) if what == "progress" else detail[0])
+
+    def _finish(self, name: str, each: _Running, manifest: dict[str, Any]) -> None:
+        self._end(name, each)
+        each.step.status, each.step.manifest = HIT, manifest
+        self.store.set_ref(self.plan.recipe.name, name, manifest)
+        self.outcome.built.append(name)
+        self.on_event("built", each.step, manifest)
+
+    def _fail(self, name: str, each: _Running, error: SampanError) -> None:
+        self._end(name, each)
+        error.where = error.where or each.step.node.decl.kind
+        self.outcome.failed[name] = error
+        self.on_event("failed", each.step, error)
+
+    def _end(self, name: str, each: _Running) -> None:
+        del self.running[name]
+        each.process.join()
+        each.pipe.close()
+        each.lifeline.close()
+
+
+def make_job(node: Node, key: str, inputs: dict[str, Any], store: Store, engine: Engine) -> worker.Job:
+    """The job of one step whose inputs are there."""
+    manifest = manifest_of(node, key, inputs)
+    return worker.Job(
+        store=str(store.root),
+        kind=node.decl.kind,
+        params=manifest["params"],
+        inputs=inputs,
+        manifest=manifest,
+        threads=engine.threads,
+        device=engine.device,
+        checkpoint_seconds=engine.checkpoint_seconds,
+    )
+
+
+def _context(heavy: bool):
+    """Processes are forked from a clean server that has already imported torch if any stage needs it."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["sampan.recipe.preload"] if heavy else ["sampan.recipe.worker"])
+    return context
+
+
+def _died(code: int | None) -> StageError:
+    how = "It was killed, most often for lack of memory: see `sampan plan`, lower the batch or use a larger machine."
+    return StageError(f"its process ended without a word (exit status {code})", how=how if code in (-9, 137) else "")

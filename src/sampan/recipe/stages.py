@@ -1,0 +1,33 @@
+"""The table of stage kinds. To add one, write `<room>/<stage>.py` with a STAGE and one line here."""
+
+from __future__ import annotations
+
+from ..core.registry import Registry
+
+STAGES = Registry(
+    "stage",
+    {
+        "crawl.table": "sampan.crawl.table:STAGE",
+        "crawl.warc": "sampan.crawl.warc:STAGE",
+        "crawl.chat": "sampan.crawl.chat:STAGE",
+        "corpus.village": "sampan.corpus.village.stage:STAGE",
+        "corpus.clean": "sampan.corpus.clean:STAGE",
+        "corpus.dedup": "sampan.corpus.dedup:STAGE",
+        "corpus.split": "sampan.corpus.split:STAGE",
+        "corpus.pack": "sampan.corpus.pack:STAGE",
+        "vocab.train": "sampan.vocab.train:STAGE",
+        "vocab.import": "sampan.vocab.adopt:STAGE",
+        "vocab.expand": "sampan.vocab.expand:STAGE",
+        "model.init": "sampan.model.init:STAGE",
+        "model.import": "sampan.model.adopt:STAGE",
+        "train.causal_lm": "sampan.train.causal_lm:STAGE",
+        "train.sft": "sampan.train.sft:STAGE",
+        "train.preference": "sampan.train.preference:STAGE",
+        "synth.self_preference": "sampan.synth.self_preference:STAGE",
+        "merge.weights": "sampan.merge.weights:STAGE",
+        "evals.run": "sampan.evals.run:STAGE",
+        "export.hf": "sampan.export.hf:STAGE",
+        "export.gguf": "sampan.export.gguf:STAGE",
+    },
+    group="sampan.stages",
+)

@@ -1,0 +1,154 @@
+"""One stage in a process of its own: runs it, publishes what it made, and dies with its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import SampanError, StageError
+from ..core.params import parse_params
+from ..core.stage import Artifact, Inputs, Runtime, Stage
+from ..store.files import disk_errors, read_json
+from ..store.outside import fetch
+from ..store.store import Store
+from .stages import STAGES
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "sentencepiece")
+_PROGRESS_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process needs to build one stage; plain values, so that it can be sent."""
+
+    store: str
+    kind: str
+    params: dict[str, Any]
+    inputs: dict[str, list[Artifact]]
+    manifest: dict[str, Any]
+    threads: int
+    device: str
+    checkpoint_seconds: float
+
+
+def preload() -> None:
+    """Import what training stages import, once, in the process that the stage processes are forked from."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("torch")
+        importlib.import_module("transformers.models.auto.modeling_auto")
+        importlib.import_module("transformers.models.auto.tokenization_auto")
+        importlib.import_module("transformers.models.llama.modeling_llama")
+
+
+def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
+    """The body of a stage process: sends progress and log, and last ("done", manifest) or ("failed", error)."""
+    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
+    os.environ["OMP_NUM_THREADS"] = str(job.threads)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if "torch" in sys.modules:  # already imported by the server that this process was forked from
+        sys.modules["torch"].set_num_threads(job.threads)
+    try:
+        pipe.send(("done", build(job, pipe)))
+    except SampanError as error:
+        pipe.send(("failed", error))
+    except MemoryError:
+        pipe.send(
+            ("failed", StageError("ran out of memory", where=job.kind, how="See `sampan plan` for its forecast."))
+        )
+    except BaseException as error:
+        pipe.send(("failed", StageError(_last_line(error), where=job.kind, how=_keep_traceback(job))))
+
+
+def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
+    """Run the stage under its key's lock and publish; a result that appeared meanwhile is taken as it is."""
+    store = Store(Path(job.store))
+    key = job.manifest["key"]
+    with store.lock(f"key-{key}", what=f"the stage {job.manifest['name']}", wait=True):
+        if (found := store.lookup(key)) is not None:
+            return found
+        stage: Stage = STAGES.load(job.kind)
+        params = parse_params(stage.params, job.params, where=job.kind)
+        out, state = store.scratch(key)
+        runtime = Runtime(
+            out=out, state=state, threads=job.threads, device=job.device, checkpoint_seconds=job.checkpoint_seconds
+        )
+        if pipe is not None:
+            runtime.on_progress, runtime.on_log = _throttled(pipe), lambda text: pipe.send(("log", text))
+        inputs = Inputs({role: [fetch(item) for item in items] for role, items in job.inputs.items()})
+        started, clock, cpu = time.time(), time.perf_counter(), time.process_time()
+        with disk_errors(store.root):
+            metrics = dict(stage.run(params, inputs, runtime) or {})
+        times = {
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.perf_counter() - clock, 3),
+            "cpu_seconds": round(time.process_time() - cpu, 3),
+        }
+        return store.publish(out, {**job.manifest, **_record(job, metrics, out), "times": times})
+
+
+def _record(job: Job, metrics: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    return {
+        "metrics": metrics,
+        "licenses": all_licenses(job.inputs, metrics, out),
+        "libraries": library_versions(),
+        "runtime": {"threads": job.threads, "device": job.device},
+    }
+
+
+def all_licenses(inputs: Mapping[str, Sequence[Artifact]], metrics: Mapping[str, Any], out: Path) -> list[str]:
+    """The union of the inputs' licences, of those that the stage reports and of those of the rows it wrote."""
+    found = {name for items in inputs.values() for item in items for name in item.licenses}
+    summary = read_json(out / "summary.json") or {}
+    return sorted(found | set(metrics.get("licenses", [])) | set(summary.get("licenses", [])))
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that results may depend on."""
+    found = {}
+    for name in LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _throttled(pipe: Connection):
+    last = [0.0]
+
+    def send(done: int, total: int | None, unit: str) -> None:
+        now = time.monotonic()
+        if now - last[0] >= _PROGRESS_SECONDS or (total is not None and done >= total):
+            last[0] = now
+            pipe.send(("progress", done, total, unit))
+
+    return send
+
+
+def _die_with_parent(lifeline: Connection) -> None:
+    """Nothing is ever sent on the lifeline: it ends when the parent's end closes, by its will or by its death."""
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv()
+    os._exit(1)
+
+
+def _keep_traceback(job: Job) -> str:
+    """Put the traceback where a developer finds it, and say where that is."""
+    path = Path(job.store) / "scratch" / job.manifest["key"] / "traceback.txt"
+    with contextlib.suppress(OSError):
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+        return f"This is a fault of the stage's code rather than of its input; its traceback is in {path}"
+    return traceback.format_exc()
+
+
+def _last_line(error: BaseException) -> str:
+    return traceback.format_exception_only(error)[-1].strip()

@@ -1,0 +1,101 @@
+"""Small file operations that survive a kill: atomic writes, fsynced trees, safe names."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import StoreError
+from ..core.identity import tree_files
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def safe_name(name: str, *, what: str) -> str:
+    """`name` if it can be a file name inside the store and nowhere else; StoreError otherwise."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise StoreError(
+            f"'{name}' cannot name a {what}",
+            how="Use letters, digits, '.', '_' and '-', beginning with a letter or digit.",
+        )
+    return name
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a whole file or nothing: aside, fsync, rename, fsync the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def read_json(path: Path) -> Any:
+    """Parsed JSON, or None if there is no such file; StoreError if it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise StoreError(
+            f"not valid JSON ({error})", where=str(path), how="Delete the file and run again: what it named is rebuilt."
+        ) from None
+
+
+def sync_tree(folder: Path) -> None:
+    """fsync every file below `folder` and the folders that hold them."""
+    folders = {folder}
+    for name in tree_files(folder):
+        path = folder / name
+        folders.add(path.parent)
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    for each in folders:
+        sync_folder(each)
+
+
+def sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def tree_bytes(folder: Path) -> int:
+    """Size of the files below `folder`."""
+    return sum((folder / name).stat().st_size for name in tree_files(folder))
+
+
+@contextmanager
+def disk_errors(root: Path) -> Iterator[None]:
+    """Turn a full disk, a quota or a read-only store into a StoreError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(
+                "the disk is full",
+                where=str(root),
+                how="Nothing that was published is lost. Free space (`sampan gc --yes` drops what no recipe names), "
+                "or put the store elsewhere with --store, then run the same command again.",
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise StoreError(
+                f"cannot write here ({error.strerror})", where=str(error.filename or root), how="Choose --store DIR."
+            ) from error
+        raise

@@ -1,0 +1,113 @@
+"""Inputs from outside the store, pinned by the digest of their bytes: `file:`, `dir:` and `hf:`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from ..core.errors import InputError, RecipeError
+from ..core.identity import digest_file, digest_tree, digest_value, tree_files
+from ..core.stage import EXTERNAL, Artifact
+from .files import read_json, tree_bytes, write_atomic
+from .store import Store
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HUB = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(@(?P<commit>.+))?")
+
+
+class DigestCache:
+    """Digests of outside files, remembered by path, size and modification time, so that `plan` need not read them."""
+
+    def __init__(self, store: Store) -> None:
+        self._path = store.root / "cache" / "digests.json"
+        self._known: dict[str, list] = read_json(self._path) or {}
+        self._changed = False
+
+    def file(self, path: Path) -> str:
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        known = self._known.get(str(path))
+        if known and known[:3] == stamp:
+            return known[3]
+        digest = digest_file(path)
+        self._known[str(path)] = [*stamp, digest]
+        self._changed = True
+        return digest
+
+    def save(self) -> None:
+        if self._changed:
+            write_atomic(self._path, json.dumps(self._known))
+            self._changed = False
+
+
+def check_spec(spec: str, *, where: str) -> str:
+    """The spec if it is pinned and well-formed; RecipeError otherwise. Reads nothing."""
+    if spec.startswith(("file:", "dir:")):
+        return spec
+    match = _HUB.fullmatch(spec)
+    if not match:
+        raise RecipeError(
+            f"'{spec}' is not an input", where=where, how="Write file:PATH, dir:PATH or hf:org/name@<40-digit commit>."
+        )
+    if not match["commit"] or not _COMMIT.fullmatch(match["commit"]):
+        raise RecipeError(
+            f"'{spec}' is not pinned: a branch or tag can move",
+            where=where,
+            how=f"Write hf:{match['repo']}@ and the 40 hex digits of a commit (on the hub: Files, History).",
+        )
+    return spec
+
+
+def open_input(spec: str, name: str, base: Path, cache: DigestCache, *, where: str) -> Artifact:
+    """The artifact of an input spec; paths are relative to `base`.
+
+    Local files and folders are digested (through the cache). A hub repository is identified by its name and commit and
+    downloaded when it is run. InputError if a path is missing.
+    """
+    check_spec(spec, where=where)
+    if spec.startswith("hf:"):
+        return Artifact(path=Path(spec), kind=EXTERNAL, digest=digest_value(["hub", spec]), name=name)
+    kind, _, text = spec.partition(":")
+    path = Path(text).expanduser()
+    path = path if path.is_absolute() else base / path
+    if kind == "file" and not path.is_file():
+        raise InputError(
+            f"input '{name}': no such file: {path}",
+            where=where,
+            how="It is a folder: write dir:." if path.is_dir() else f"Set it with --set inputs.{name}=PATH.",
+        )
+    if kind == "dir" and not path.is_dir():
+        raise InputError(
+            f"input '{name}': no such folder: {path}",
+            where=where,
+            how="It is a file: write file:." if path.is_file() else f"Set it with --set inputs.{name}=PATH.",
+        )
+    digest = cache.file(path) if kind == "file" else digest_tree(path, file_digest=cache.file)
+    return Artifact(path=path.resolve(), kind=EXTERNAL, digest=digest, name=name)
+
+
+def fetch(artifact: Artifact) -> Artifact:
+    """The artifact with a local path: a hub repository is downloaded at its commit, anything else is as it is."""
+    spec = str(artifact.path)
+    match = _HUB.fullmatch(spec)
+    if not match:
+        return artifact
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = snapshot_download(match["repo"], revision=match["commit"])
+    except Exception as error:  # the hub client raises many kinds for network, name and permission
+        raise InputError(
+            f"cannot download ({type(error).__name__}: {str(error)[:200]})",
+            where=spec,
+            how="Check the network and the name; gated models need `hf auth login`.",
+        ) from error
+    return Artifact(path=Path(folder), kind=artifact.kind, digest=artifact.digest, name=artifact.name)
+
+
+def input_bytes(artifact: Artifact) -> int:
+    """Size of an outside input on disk, 0 if it is not here yet."""
+    if artifact.path.is_file():
+        return artifact.path.stat().st_size
+    return tree_bytes(artifact.path) if artifact.path.is_dir() and tree_files(artifact.path) else 0

@@ -1,0 +1,33 @@
+"""Long work in pieces: each finished piece is kept on disk, so that a kill costs at most one piece."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+Rows = list[dict]
+
+
+def in_pieces(
+    folder: Path, name: str, items: Sequence[T], size: int, work: Callable[[Sequence[T]], Rows]
+) -> Iterator[Rows]:
+    """`work` on `size` items at a time, piece by piece in order; finished pieces are read back, not done again.
+
+    Pieces are cut at the same places after a kill, so a resumed run does the same work in the same batches. `work`
+    must return JSON values.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, start in enumerate(range(0, len(items), size)):
+        path = folder / f"{name}-{number:05d}.json"
+        if not path.is_file():
+            aside = path.with_suffix(".tmp")
+            with open(aside, "w", encoding="utf-8") as file:
+                json.dump(work(items[start : start + size]), file, ensure_ascii=False)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
+        yield json.loads(path.read_text(encoding="utf-8"))

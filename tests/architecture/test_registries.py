@@ -1,0 +1,52 @@
+"""Every table of lazy strings loads, names its source, and appears in docs/papers.md; schemas have a golden snapshot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sampan.core.errors import RecipeError
+from sampan.core.params import describe
+from sampan.core.stage import KINDS, Stage
+from sampan.recipe.stages import STAGES
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+@pytest.mark.parametrize("name", list(STAGES))
+def test_stage(name):
+    stage = STAGES.load(name)
+    assert isinstance(stage, Stage)
+    assert stage.name == name
+    assert stage.paper, "name the paper or the reason"
+    assert stage.summary.endswith(".")
+    assert stage.output in KINDS or callable(stage.output)
+    for row in describe(stage.params):
+        assert row["doc"], f"{row['name']} has no doc string below it"
+    for role in stage.inputs.values():
+        assert set(role.kinds) <= set(KINDS)
+        assert role.help
+    assert f"`{name}`" in (DOCS / "papers.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", list(STAGES))
+def test_schema_is_frozen(name, golden):
+    """A changed default or parameter changes results: raise the stage's revision, then `make golden`."""
+    stage = STAGES.load(name)
+    schema = {
+        "stage": name,
+        "revision": stage.revision,
+        "params": [{k: row[k] for k in ("name", "type", "default")} for row in describe(stage.params)],
+        "inputs": {
+            role: {"kinds": list(spec.kinds), "many": spec.many, "required": spec.required}
+            for role, spec in stage.inputs.items()
+        },
+    }
+    golden(f"schemas/{name}.json", json.dumps(schema, indent=1) + "\n")
+
+
+def test_typo_gets_a_suggestion():
+    with pytest.raises(RecipeError, match="Did you mean 'corpus.clean'"):
+        STAGES.load("corpus.claen")

@@ -1,0 +1,57 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="write golden files instead of comparing with them")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data that is not part of the repository: $SAMPAN_SHARED or ../shared.
+
+    It exists on the project's own machines; elsewhere these tests are skipped. In CI its absence is a failure, so that
+    nothing is skipped in silence.
+    """
+    folder = Path(os.environ.get("SAMPAN_SHARED", ROOT.parent / "shared"))
+    if (folder / "data").is_dir():
+        return folder
+    if os.environ.get("CI"):
+        pytest.fail(f"CI needs the shared data, and {folder} is not there")
+    pytest.skip("needs the shared data folder (SAMPAN_SHARED)")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium; without one the tests that look at pages are skipped, and fail in CI."""
+    import shutil
+
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    if os.environ.get("CI"):
+        pytest.fail("CI needs Chromium (apt-get install chromium)")
+    pytest.skip("needs Chromium")
+
+
+@pytest.fixture
+def golden(request):
+    """Compare text with a file under tests/golden, or write it with --update-golden."""
+
+    def check(name: str, text: str) -> None:
+        path = ROOT / "tests" / "golden" / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.is_file(), f"no golden file {name}: make golden"
+        assert path.read_text(encoding="utf-8") == text, f"{name} differs: if it is meant, make golden"
+
+    return check

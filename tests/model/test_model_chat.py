@@ -1,0 +1,69 @@
+"""Rendering: the published strings, and masks that cover the assistant's words and end of turn, no more, no less."""
+
+from __future__ import annotations
+
+import pytest
+
+from sampan.core.errors import InputError, RecipeError
+from sampan.model.chat import TEMPLATES, prompt_text, render, write_template
+
+TURNS = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "the cat"},
+    {"role": "assistant", "content": "in the sun"},
+    {"role": "user", "content": "ไปไหน"},
+    {"role": "assistant", "content": "ไปตลาด"},
+]
+
+GOLDEN = {
+    "seallm-v2": "<s><|im_start|>system\nBe brief.</s><|im_start|>user\nthe cat</s><|im_start|>assistant\n",
+    "seallm-v2.5": "<s><|im_start|>system\nBe brief.</s>\n<|im_start|>user\nthe cat</s>\n<|im_start|>assistant\n",
+    "chatml": "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nthe cat<|im_end|>\n<|im_start|>assistant\n",
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates_write_the_published_strings(loaded, name):
+    tokenizer = loaded[1]
+    before, tokenizer.chat_template = tokenizer.chat_template, TEMPLATES[name]
+    try:
+        assert prompt_text(tokenizer, TURNS[:2]) == GOLDEN[name]
+    finally:
+        tokenizer.chat_template = before
+
+
+def test_mask_is_the_assistants_words_and_end(loaded):
+    tokenizer = loaded[1]
+    ids, mask = render(tokenizer, TURNS)
+    assert len(ids) == len(mask)
+    trained, runs = [], []
+    for number, (token, flag) in enumerate(zip(ids, mask, strict=True)):
+        if flag and (number == 0 or not mask[number - 1]):
+            runs.append([])
+        if flag:
+            runs[-1].append(token)
+            trained.append(token)
+    assert [tokenizer.decode(run) for run in runs] == ["in the sun</s>", "ไปตลาด</s>"]
+    assert trained.count(tokenizer.eos_token_id) == 2
+    assert ids.count(tokenizer.bos_token_id) == 1
+
+
+def test_a_conversation_without_an_answer_is_refused(loaded):
+    with pytest.raises(InputError, match="no assistant turn"):
+        render(loaded[1], TURNS[:2])
+
+
+def test_a_template_that_rewrites_history_is_refused(loaded):
+    tokenizer = loaded[1]
+    before = tokenizer.chat_template
+    tokenizer.chat_template = "{% for m in messages[-2:] %}{{ m['role'] + ':' + m['content'] + eos_token }}{% endfor %}"
+    try:
+        with pytest.raises(InputError, match="rewrites earlier turns"):
+            render(tokenizer, TURNS)
+    finally:
+        tokenizer.chat_template = before
+
+
+def test_unknown_template(tmp_path):
+    with pytest.raises(RecipeError, match="Did you mean 'seallm-v2'"):
+        write_template(tmp_path, "seallm-v")

@@ -1,0 +1,106 @@
+"""A wrong recipe is one paragraph that names file and line, says what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import pytest
+
+from sampan.core.errors import SampanError
+from sampan.recipe.load import bundled, load_recipe
+from sampan.recipe.resolve import resolve
+from sampan.recipe.yaml import parse_value
+
+GOOD = """\
+recipe: r
+inputs: {rows: "file:rows.jsonl"}
+stages:
+  a: {stage: crawl.table, from: {files: rows}, with: {max_documents: 2}}
+  b: {stage: corpus.split, from: {documents: a}}
+"""
+
+WRONG = {
+    "section": ("inputs:", "input:", r":2: there is no section 'input'. Did you mean 'inputs'"),
+    "stage key": ("from: {files", "form: {files", r":4, stage 'a': there is no key 'form' in a stage. Did you mean 'from'"),
+    "stage kind": ("crawl.table", "crawl.tabel", r":4, stage 'a': there is no stage 'crawl.tabel'. Did you mean 'crawl.table'"),
+    "param": ("max_documents", "max_document", r"no parameter 'max_document'. Did you mean 'max_documents'"),
+    "param type": ("max_documents: 2", "max_documents: many", r"'max_documents' = 'many'"),
+    "source": ("documents: a}", "documents: c}", r":5, stage 'b': there is no stage or input 'c'"),
+    "role": ("{documents: a}", "{document: a}", r"corpus.split has no input 'document'. Did you mean 'documents'"),
+    "missing role": (", from: {documents: a}", "", r"needs the input 'documents'"),
+    "cycle": ("files: rows}", "files: b}", r"go in a circle: a -> b -> a"),
+    "duplicate": ("  b:", "  a:", r":5: 'a' is given twice, first on line 4"),
+    "bad yaml": ("recipe: r", "recipe: [r", r":\d+: not valid YAML"),
+    "unpinned hub": ('"file:rows.jsonl"', '"hf:org/name@main"', r":2, input 'rows'.*is not pinned"),
+    "hub without commit": ('"file:rows.jsonl"', '"hf:org/name"', r"not pinned"),
+    "no scheme": ('"file:rows.jsonl"', '"rows.jsonl"', r"'rows.jsonl' is not an input. Write file:PATH"),
+    "no name": ("recipe: r\n", "", r"needs a name"),
+    "name": ("recipe: r\n", "recipe: ../r\n", r"needs a name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_recipes(tmp_path, case):
+    old, new, says = WRONG[case]
+    assert old in GOOD
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(SampanError, match=says) as caught:
+        resolve(load_recipe(path))
+    assert len(str(caught.value).splitlines()) == 1, "one paragraph"
+
+
+def test_good_recipe_resolves_in_order(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD)
+    assert list(resolve(load_recipe(path))) == ["a", "b"]
+
+
+def test_not_utf8(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_bytes("recipe: ä".encode("latin-1"))
+    with pytest.raises(SampanError, match="not UTF-8"):
+        load_recipe(path)
+
+
+def test_missing_recipe_suggests_new(tmp_path):
+    with pytest.raises(SampanError, match="no such recipe.*sampan new"):
+        load_recipe(tmp_path / "none.yaml")
+
+
+def test_set_changes_params_and_inputs(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD)
+    (tmp_path / "folder").mkdir()
+    recipe = load_recipe(path, ["a.max_documents=7", f"inputs.rows={tmp_path / 'folder'}"])
+    assert recipe.stages["a"].params == {"max_documents": 7}
+    assert recipe.inputs["rows"] == f"dir:{tmp_path / 'folder'}"
+    for setting, says in [("c.x=1", "no stage 'c'"), ("inputs.row=1", "Did you mean 'rows'"), ("a", "not a setting")]:
+        with pytest.raises(SampanError, match=says):
+            load_recipe(path, [setting])
+
+
+def test_extends_merges_and_null_removes(tmp_path):
+    (tmp_path / "base.yaml").write_text(GOOD)
+    child = tmp_path / "child.yaml"
+    child.write_text("extends: base.yaml\nrecipe: child\nstages:\n  a: {with: {max_documents: 9}}\n  b: null\n")
+    recipe = load_recipe(child)
+    assert recipe.name == "child"
+    assert recipe.stages.keys() == {"a"}
+    assert recipe.stages["a"].params == {"max_documents": 9}
+    assert recipe.stages["a"].kind == "crawl.table"
+    child.write_text("extends: child.yaml\nrecipe: child\n")
+    with pytest.raises(SampanError, match="extends itself"):
+        load_recipe(child)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("200e9", 200e9), ("1e-5", 1e-5), ("no", "no"), ("true", True), ("[a, b]", ["a", "b"]), ("1_000", 1000)],
+)
+def test_numbers_and_words_mean_what_they_say(text, value):
+    """YAML 1.1 would read 200e9 as a word and the language code `no` as false."""
+    assert parse_value(text, where="x") == value
+
+
+@pytest.mark.parametrize("name", ["village", "real-mini"])
+def test_bundled_recipes_resolve(name):
+    assert resolve(load_recipe(bundled()[name]))
