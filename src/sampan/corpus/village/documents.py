@@ -66,18 +66,18 @@ def _compose(world: World, lead: Fact, rng: random.Random, held_out: bool) -> tu
     known = world.by_subject.get((lead.subject, not held_out), [])
     others = [f for f in known if f.id != lead.id]
     if lead.relation == "price":
-        theme, facts = "market", [lead, *rng.sample(others, min(len(others), rng.randint(1, 3)))]
-        tales = [_tale("market", rng, lead.subject), *_tales(rng, ("weather", "market", "cooking"), 1, 2)]
+        theme, facts = "market", [lead, *rng.sample(others, min(len(others), rng.randint(3, 5)))]
+        tales = [_tale("market", rng, lead.subject), *_tales(rng, ("weather", "market", "cooking"), 0, 1)]
     elif lead.relation == "mother_is":
         mother = world.by_subject.get((str(lead.value), not held_out), [])
-        more = rng.sample(others, min(len(others), 2)) + rng.sample(mother, min(len(mother), 2))
-        theme, facts, tales = "family", [lead, *more], _tales(rng, ("home", "cooking", "weather"), 2, 3)
+        more = rng.sample(others, min(len(others), 3)) + rng.sample(mother, min(len(mother), 3))
+        theme, facts, tales = "family", [lead, *more], _tales(rng, ("home", "cooking", "weather"), 1, 2)
     else:
         theme = rng.choice(("portrait", "portrait", "diary", "story"))
-        most = {"portrait": 4, "diary": 1, "story": 1}[theme]
+        most = {"portrait": 5, "diary": 2, "story": 2}[theme]
         facts = [lead, *rng.sample(others, min(len(others), rng.randint(most // 2, most)))]
         themes = ("home", "cooking", "travel", "market") if theme == "diary" else tuple(TALES)
-        tales = _tales(rng, themes, 1 if theme == "portrait" else 3, 2 if theme == "portrait" else 5)
+        tales = _tales(rng, themes, 0 if theme == "portrait" else 1, 1 if theme == "portrait" else 3)
         rng.shuffle(facts)
     if len(facts) + len(tales) < 3:
         tales += _tales(rng, tuple(TALES), 2, 2)
