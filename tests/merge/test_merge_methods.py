@@ -28,7 +28,7 @@ def merge(name, models, *, base=None, seed=0, block_size=1 << 17, **knobs):
     return merge_arrays(method, base if method.needs_base else None, models, filled, seed=seed, block_size=block_size)
 
 
-# SEA-LION v3 merges with weight = density = 1; worked by hand from the methods' definitions. (names, k, models, sum, mean)
+# SEA-LION v3 merges with weight = density = 1, worked by hand from the definitions: methods, k, models, sum, mean
 GOLDEN = [
     (("task_arithmetic", "della_linear", "dare_linear"), 1, (T1, T2), [3, -1, 0, 2, -2], [1.5, -0.5, 0, 1, -1]),
     (("dare_ties", "ties", "della"), 1, (T1, T2), [3, -2, 0, 3, -2], [1.5, -2, 0, 3, -1]),

@@ -87,8 +87,12 @@ def read_conversations(source: Artifact | Path) -> Iterator[Conversation]:
     """
     path = source.path if isinstance(source, Artifact) else source
     for place, row in read_rows(path):
-        messages = _messages(row, place)
-        yield Conversation(messages=messages, meta=_meta(row), **_origin(row, place))
+        yield conversation_of(row, place)
+
+
+def conversation_of(row: dict[str, Any], place: str) -> Conversation:
+    """One row in any shape of `read_conversations`; InputError names `place`, which is also the id of a row without one."""
+    return Conversation(messages=_messages(row, place), meta=_meta(row), **_origin(row, place))
 
 
 def read_preferences(source: Artifact | Path) -> Iterator[Preference]:
@@ -99,14 +103,19 @@ def read_preferences(source: Artifact | Path) -> Iterator[Preference]:
     """
     path = source.path if isinstance(source, Artifact) else source
     for place, row in read_rows(path):
-        if "chosen" not in row or "rejected" not in row:
-            raise InputError(
-                "a preference needs 'chosen' and 'rejected'",
-                where=place,
-                how=f"This row has: {', '.join(sorted(row))}.",
-            )
-        prompt, chosen, rejected = _pair(row, place)
-        yield Preference(prompt=prompt, chosen=chosen, rejected=rejected, meta=_meta(row), **_origin(row, place))
+        yield preference_of(row, place)
+
+
+def preference_of(row: dict[str, Any], place: str) -> Preference:
+    """One row in any shape of `read_preferences`; InputError names `place`, which is also the id of a row without one."""
+    if "chosen" not in row or "rejected" not in row:
+        raise InputError(
+            "a preference needs 'chosen' and 'rejected'",
+            where=place,
+            how=f"This row has: {', '.join(sorted(row))}.",
+        )
+    prompt, chosen, rejected = _pair(row, place)
+    return Preference(prompt=prompt, chosen=chosen, rejected=rejected, meta=_meta(row), **_origin(row, place))
 
 
 def _origin(row: dict[str, Any], place: str) -> dict[str, str]:

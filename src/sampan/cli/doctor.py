@@ -4,12 +4,12 @@ get it. Exit status 1 if something that every recipe needs is not there."""
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import platform
+import re
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 
 from ..core.errors import SampanError
 from ..store.store import Store
@@ -21,6 +21,8 @@ EXAMPLES = """examples:
   sampan doctor --store /data/sampan"""
 
 OK, NOTE, BAD = "ok", "note", "MISSING"
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_EXTRA = re.compile(r"extra == ['\"](\w+)")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,21 +56,24 @@ def _machine(options: argparse.Namespace) -> list[tuple[str, str, str]]:
 
 
 def _libraries() -> list[tuple[str, str, str]]:
-    rows = []
+    rows: dict[str, tuple[str, str, str]] = {}
     for line in requires("sampan") or []:
-        name, _, marker = line.partition(";")
-        name = name.strip().split(">")[0].split("=")[0].split("<")[0].split("[")[0].strip()
+        name = _NAME.match(line)[0]
         try:
-            rows.append((OK, name, version(name)))
+            rows.setdefault(name, (OK, name, version(name)))
         except PackageNotFoundError:
-            if "extra ==" in marker:
-                extra = marker.split("extra ==")[1].strip(" '\"")
-                rows.append((NOTE, name, f"optional, for pip install 'sampan[{extra}]'"))
-            else:
-                rows.append((BAD, name, "pip install sampan again"))
-    if sum(importlib.util.find_spec(name) is not None for name in ("fasttext_pybind", "fasttext")) > 1:
-        rows.append((NOTE, "fasttext", "another fasttext package may shadow the one that language identification uses"))
-    return [row for row in rows if row[1] != "sampan"]
+            extra = _EXTRA.search(line)
+            missing = (
+                (NOTE, name, f"optional: pip install 'sampan[{extra[1]}]'")
+                if extra
+                else (BAD, name, "reinstall sampan")
+            )
+            rows.setdefault(name, missing)
+    rows.pop("sampan", None)
+    rivals = packages_distributions().get("fasttext", [])
+    if len(set(rivals)) > 1:
+        rows["fasttext"] = (NOTE, "fasttext", f"{' and '.join(sorted(set(rivals)))} overwrite each other; keep one")
+    return list(rows.values())
 
 
 def _accelerator() -> list[tuple[str, str, str]]:
@@ -78,7 +83,4 @@ def _accelerator() -> list[tuple[str, str, str]]:
         return []
     if torch.cuda.is_available():
         return [(OK, "accelerator", torch.cuda.get_device_name(0))]
-    bf16 = bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()) or bool(
-        getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    )
-    return [(NOTE, "accelerator", "none: training runs on the CPU in " + ("bfloat16" if bf16 else "float32"))]
+    return [(NOTE, "accelerator", "none: training runs on the CPU in float32")]

@@ -102,7 +102,14 @@ def describe(cls: type) -> list[dict[str, str]]:
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """The string literal below each annotated field of a dataclass, by field name."""
+    """The string literal below each annotated field of a dataclass and of the classes it builds on, by field name."""
+    docs: dict[str, str] = {}
+    for owner in reversed(cls.__mro__[:-1]):
+        docs |= _own_field_docs(owner)
+    return docs
+
+
+def _own_field_docs(cls: type) -> dict[str, str]:
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
     except (OSError, TypeError):

@@ -1,1 +1,1 @@
-"""Documents in, better Documents out: clean, deduplicate, split, pack; and the village generator."""
+"""Documents into training data: clean, deduplicate, split, pack into token shards."""

@@ -1,1 +1,1 @@
-"""From files of the outside world to Documents and Conversations."""
+"""From outside into artifacts: tables, instruction data and web archives."""

@@ -25,6 +25,8 @@ MIN_MARKER_SHARE, MIN_MARKER_HITS, MARKED_CONFIDENCE = 0.12, 3, 0.6
 often called English, German or Minangkabau)."""
 MIN_FOREIGN_SCRIPT_SHARE = 0.25
 """Latin letters abound in the region's texts (names, code, addresses): another script at this share of letters decides."""
+CHARACTER_WEIGHT = {"Hani": 3, "Kana": 2, "Hang": 2}
+"""Letters of an alphabet that one character stands for, about."""
 MARKER_WEIGHT, MODEL_WEIGHT, MODEL_FLOOR, MAX_MARKER_HITS = 0.8, 0.5, 0.01, 12
 """Sister languages: log-odds per marker word, weight and floor of the model's probability. Ours, set on real text."""
 
@@ -44,7 +46,7 @@ class Guess:
 
 def identify(text: str) -> Guess:
     """The language of `text`; Guess('', 0) for a text without letters. Deterministic and offline."""
-    shares = script_shares(text)
+    shares = _weighted(script_shares(text))
     if not shares:
         return Guess("", 0.0)
     script, share = next(iter(shares.items()))
@@ -54,8 +56,19 @@ def identify(text: str) -> Guess:
         return _latin(text)
     if script in ("Hani", "Kana"):
         return _chinese(text, shares)
-    code = _by_script().get(script)
-    return Guess(code or "", share, script)
+    return Guess(_by_script().get(script, ""), _script_confidence(share), script)
+
+
+def _weighted(shares: dict[str, float]) -> dict[str, float]:
+    """Shares with each Han, Kana and Hangul character worth CHARACTER_WEIGHT letters, largest first."""
+    weights = {script: share * CHARACTER_WEIGHT.get(script, 1) for script, share in shares.items()}
+    total = sum(weights.values())
+    return {script: weight / total for script, weight in sorted(weights.items(), key=lambda item: -item[1])}
+
+
+def _script_confidence(share: float) -> float:
+    """A quarter of the letters decides and half of them is certain: Latin names and code prove nothing against a script."""
+    return min(1.0, 2 * share)
 
 
 def _foreign(shares: dict[str, float]) -> tuple[str, float] | None:
@@ -77,11 +90,11 @@ def _by_script() -> dict[str, str]:
 def _chinese(text: str, shares: dict[str, float]) -> Guess:
     han, kana = shares.get("Hani", 0.0), shares.get("Kana", 0.0)
     if kana > 0.1 * han:
-        return Guess("", han + kana, "ja")
+        return Guess("", _script_confidence(han + kana), "ja")
     simplified = simplified_share(text)
     if simplified < 0.5:
-        return Guess("", han * (1 - simplified), "zh-Hant")
-    return Guess("zho_Hans", han, "zh")
+        return Guess("", _script_confidence(han) * (1 - simplified), "zh-Hant")
+    return Guess("zho_Hans", _script_confidence(han), "zh")
 
 
 def _latin(text: str) -> Guess:

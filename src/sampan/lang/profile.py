@@ -20,7 +20,7 @@ class Thresholds:
     that below 1 % of the documents of any clean source are lost (lengths are in characters, shares in 0..1).
     """
 
-    min_characters: int = 60
+    min_characters: int = 30
     """Shortest text, blanks not counted. Short scripts (Chinese) set less."""
     max_characters: int = 2_000_000
     """Longest text."""
@@ -29,17 +29,17 @@ class Thresholds:
     min_language_confidence: float = 0.5
     """Least confidence of the identifier for a text without a trusted label."""
     max_duplicate_line_share: float = 0.5
-    """Most characters that may stand in repeats of an earlier line (Gopher allows 0.3 of lines, 0.2 of characters; small
+    """Most characters that may stand in repeats of an earlier line (Gopher: 0.2; small
     languages have more verse, lists and parallel lines)."""
-    max_top_ngram_share: float = 0.25
+    max_top_ngram_share: float = 0.4
     """Most of the text that one repeated n-gram of words (clusters in spaceless scripts) may cover."""
-    max_duplicate_ngram_share: float = 0.5
+    max_duplicate_ngram_share: float = 0.6
     """Most of the text that may lie in long n-grams seen before in it."""
     max_symbol_share: float = 0.35
     """Most characters, blanks not counted, that are neither letters, marks, digits nor common punctuation."""
     max_digit_share: float = 0.35
     """Most characters, blanks not counted, that are digits."""
-    max_menu_share: float = 0.8
+    max_menu_share: float = 0.9
     """Most characters that may stand in menu-like lines: short ones without a sentence end, in runs."""
     max_boilerplate_share: float = 0.4
     """Most characters that may stand in lines about cookies, log-in, copyright and the like."""

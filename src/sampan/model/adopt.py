@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 def _copy_hugging_face(source: Path, out: Path) -> dict[str, Any]:
     from .checkpoint import check_folder
-    from .tensors import open_checkpoint
+    from .tensors import TensorFolder
 
     check_folder(source)
     names = [*MODEL_FILES, *TOKENIZER_FILES, *(file.name for file in source.glob("model-*.safetensors"))]
@@ -61,8 +62,21 @@ def _copy_hugging_face(source: Path, out: Path) -> dict[str, Any]:
         )
     if json.loads((out / "config.json").read_text("utf-8")).get("auto_map"):
         raise InputError("the config asks for remote code (auto_map), which is never run", where=str(source))
-    checkpoint = open_checkpoint(out)
-    return {"parameters": sum(info.size for info in checkpoint.tensors.values()), "tensors": len(checkpoint.tensors)}
+    tensors = TensorFolder(out)
+    return {"parameters": sum(math.prod(info.shape) for info in tensors.values()), "tensors": len(tensors)}
+
+
+def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Mapping[str, float]:
+    """Parameters from the size of the weights and the width of the numbers that the config names."""
+    size, width = 0, 4
+    for fact in facts.get("files", []):
+        folder = Path(fact.get("path", ""))
+        if (folder / "config.json").is_file():
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            width = 2 if "16" in str(config.get("dtype") or config.get("torch_dtype")) else 4
+        if folder.is_dir():
+            size += sum(file.stat().st_size for file in [*folder.glob("*.safetensors"), *folder.glob("*.bin")])
+    return {"parameters": size / width, "disk_bytes": size, "memory_bytes": 50e6, "seconds": size / 5e8}
 
 
 STAGE = Stage(
@@ -73,6 +87,7 @@ STAGE = Stage(
     inputs={"files": Role(kinds=("checkpoint",), help="a Hugging Face folder, or a folder with a llama2.c checkpoint")},
     output="checkpoint",
     run=run,
+    estimate=estimate,
     heavy=True,
     paper="Every lineage starts from an open base model; llama2.c is the smallest real one.",
 )

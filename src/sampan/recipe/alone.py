@@ -14,7 +14,7 @@ from ..core.params import all_values, non_default
 from ..core.stage import EXTERNAL, KINDS, Artifact, Inputs, Runtime, Stage
 from ..store.files import disk_errors
 from ..store.store import MANIFEST
-from .worker import library_versions
+from .worker import all_licenses, library_versions
 
 
 def run_alone(
@@ -41,7 +41,6 @@ def run_alone(
     with disk_errors(out.parent):
         metrics = dict(stage.run(params, Inputs(inputs), runtime) or {})
     digests = {role: [item.digest for item in items] for role, items in inputs.items()}
-    parents = {name for items in inputs.values() for item in items for name in item.licenses}
     manifest = {
         "name": stage.name,
         "stage": stage.name,
@@ -55,7 +54,7 @@ def run_alone(
             for role, items in inputs.items()
         },
         "metrics": metrics,
-        "licenses": sorted(parents | set(metrics.get("licenses", []))),
+        "licenses": all_licenses(inputs, metrics, out),
         "libraries": library_versions(),
         "times": {"seconds": round(time.perf_counter() - clock, 3)},
     }

@@ -125,10 +125,11 @@ def manifest_of(node: Node, key: str, inputs: Mapping[str, list[Artifact]]) -> d
     }
 
 
-def _facts(name: str, steps: Mapping[str, Step], outside: Mapping[str, Artifact]) -> dict[str, float]:
+def _facts(name: str, steps: Mapping[str, Step], outside: Mapping[str, Artifact]) -> dict[str, Any]:
+    """What is known of an input: its measured facts, its own forecast, or for one from outside its size and `path`."""
     if name in outside:
         size = input_bytes(outside[name])
-        return {"text_bytes": size, "disk_bytes": size}
+        return {"text_bytes": size, "disk_bytes": size, "path": str(outside[name].path)}
     step = steps[name]
     if step.manifest:
         metrics = step.manifest.get("metrics", {})

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing.connection import Connection
@@ -19,7 +19,7 @@ from typing import Any
 from ..core.errors import SampanError, StageError
 from ..core.params import parse_params
 from ..core.stage import Artifact, Inputs, Runtime, Stage
-from ..store.files import disk_errors
+from ..store.files import disk_errors, read_json
 from ..store.outside import fetch
 from ..store.store import Store
 from .stages import STAGES
@@ -67,7 +67,7 @@ def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
             ("failed", StageError("ran out of memory", where=job.kind, how="See `sampan plan` for its forecast."))
         )
     except BaseException as error:
-        pipe.send(("failed", StageError(_last_line(error), where=job.kind, how=f"\n{traceback.format_exc()}")))
+        pipe.send(("failed", StageError(_last_line(error), where=job.kind, how=_keep_traceback(job))))
 
 
 def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
@@ -94,18 +94,23 @@ def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
             "seconds": round(time.perf_counter() - clock, 3),
             "cpu_seconds": round(time.process_time() - cpu, 3),
         }
-        return store.publish(out, {**job.manifest, **_record(job, metrics), "times": times})
+        return store.publish(out, {**job.manifest, **_record(job, metrics, out), "times": times})
 
 
-def _record(job: Job, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    parents = {name for items in job.inputs.values() for item in items for name in item.licenses}
-    own = metrics.get("licenses", [])
+def _record(job: Job, metrics: Mapping[str, Any], out: Path) -> dict[str, Any]:
     return {
         "metrics": metrics,
-        "licenses": sorted(parents | set(own)),
+        "licenses": all_licenses(job.inputs, metrics, out),
         "libraries": library_versions(),
         "runtime": {"threads": job.threads, "device": job.device},
     }
+
+
+def all_licenses(inputs: Mapping[str, Sequence[Artifact]], metrics: Mapping[str, Any], out: Path) -> list[str]:
+    """The union of the inputs' licences, of those that the stage reports and of those of the rows it wrote."""
+    found = {name for items in inputs.values() for item in items for name in item.licenses}
+    summary = read_json(out / "summary.json") or {}
+    return sorted(found | set(metrics.get("licenses", [])) | set(summary.get("licenses", [])))
 
 
 def library_versions() -> dict[str, str]:
@@ -134,6 +139,15 @@ def _die_with_parent(lifeline: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         lifeline.recv()
     os._exit(1)
+
+
+def _keep_traceback(job: Job) -> str:
+    """Put the traceback where a developer finds it, and say where that is."""
+    path = Path(job.store) / "scratch" / job.manifest["key"] / "traceback.txt"
+    with contextlib.suppress(OSError):
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+        return f"This is a fault of the stage's code rather than of its input; its traceback is in {path}"
+    return traceback.format_exc()
 
 
 def _last_line(error: BaseException) -> str:

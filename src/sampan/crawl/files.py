@@ -1,0 +1,70 @@
+"""Which files of an external input a crawl stage reads, and names for their rows that do not depend on the machine."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from ..core.errors import InputError, RecipeError
+from ..core.identity import tree_files
+from ..core.stage import Artifact
+
+
+def matching_files(source: Artifact, patterns: Sequence[str], accepts: Callable[[Path], bool]) -> list[Path]:
+    """The files of `source` that match any of `patterns` (all that `accepts` takes when there is none), sorted.
+
+    Patterns are relative to the input folder, `*` within a folder and `**` across folders. RecipeError for a pattern
+    that leaves the folder or matches nothing; InputError if the input holds no such file. Links out of it are not read.
+    """
+    root = source.path
+    if root.is_file():
+        if patterns:
+            raise RecipeError("`paths` selects files in a folder, but this input is one file", where=source.name)
+        return [root]
+    if not root.is_dir():
+        raise InputError("no such file or folder", where=str(root))
+    names = [name for name in tree_files(root) if _inside(root, name)]
+    if not patterns:
+        found = [name for name in names if accepts(root / name)]
+        if not found:
+            raise InputError("nothing readable in this folder", where=str(root))
+        return [root / name for name in found]
+    chosen = set()
+    for pattern in patterns:
+        if PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
+            raise RecipeError(f"the pattern '{pattern}' leaves the input folder", where=source.name)
+        matches = [name for name in names if _matches(name, pattern)]
+        if not matches:
+            raise RecipeError(
+                f"no file matches '{pattern}'",
+                where=source.name,
+                how=f"The folder has {', '.join(names[:8])}{' …' if len(names) > 8 else ''}.",
+            )
+        chosen.update(matches)
+    return [root / name for name in sorted(chosen)]
+
+
+def row_name(source: Artifact, file: Path, place: str) -> str:
+    """A name for a row without an id of its own, from the input's digest and the row's place in it.
+
+    `place` is a reader's `file:line`; the path of the machine is cut off it.
+    """
+    inside = "" if file == source.path else file.relative_to(source.path).as_posix()
+    return f"{source.digest[:12]}/{inside}{place.removeprefix(str(file))}"
+
+
+def _inside(root: Path, name: str) -> bool:
+    return (root / name).resolve().is_relative_to(root.resolve())
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return _match_parts(name.split("/"), pattern.split("/"))
+
+
+def _match_parts(name: list[str], pattern: list[str]) -> bool:
+    if not pattern:
+        return not name
+    if pattern[0] == "**":
+        return any(_match_parts(name[cut:], pattern[1:]) for cut in range(len(name) + 1))
+    return bool(name) and fnmatch.fnmatchcase(name[0], pattern[0]) and _match_parts(name[1:], pattern[1:])

@@ -1,0 +1,9 @@
+"""One self-contained HTML page that shows what every step of a lineage did: `collect` reads, `render` writes."""
+
+from __future__ import annotations
+
+from .collect import StageSource, collect
+from .data import ReportData, Sample, StageView
+from .page import render
+
+__all__ = ["ReportData", "Sample", "StageSource", "StageView", "collect", "render"]

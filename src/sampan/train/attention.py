@@ -1,0 +1,124 @@
+"""Attention inside documents of a packed micro-batch, for any Hugging Face model that takes attention functions.
+
+On a CPU, pieces are gathered into few buckets of similar length and each bucket is one causal attention call: no mask
+as wide as the pack, no time spent between documents. On CUDA in half precision torch's variable-length kernel is used
+where it exists. Gemma-2's soft-capped and windowed scores are computed explicitly, bucket by bucket.
+
+Shapes: T tokens, P padded slots, S pieces, L width of a bucket, H heads, K key-value heads, D head width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from .packing import Bucket, Layout
+from .rows import pick_rows, spread_rows
+
+NAME = "sampan_packed"
+
+
+def use_packed_attention(model: Any) -> None:
+    """Make `model` attend inside documents; its forward pass then needs the keyword `packing`, a Layout."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(NAME, packed_attention)
+    model.set_attn_implementation(NAME)
+
+
+def packed_attention(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    *,
+    packing: Layout,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    sliding_window: int | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of [1, H, T, D] queries over [1, K, T, D] keys and values; returns ([1, T, H, D], None).
+
+    There is no dropout: none of the papers trains with it, and it would make resuming depend on a generator's state.
+    """
+    window = sliding_window if sliding_window and sliding_window < packing.longest else None
+    query_THD, key_TKD, value_TKD = (x.transpose(1, 2)[0] for x in (query, key, value))
+    if softcap is None and _has_varlen(query):
+        out_THD = _varlen(query_THD, key_TKD, value_TKD, packing, scaling, window)
+    else:
+        out_THD = _bucketed(query_THD, key_TKD, value_TKD, packing, scaling, softcap, window)
+    return out_THD[None], None
+
+
+def _bucketed(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, window) -> torch.Tensor:
+    if packing.uniform is not None:
+        return _attend(query_THD, key_TKD, value_TKD, packing.uniform, scaling, softcap, window)
+    gather, scatter = packing.gather_P, packing.scatter_T
+    parts = [spread_rows(x, gather, scatter) for x in (query_THD, key_TKD, value_TKD)]
+    sizes = [bucket.pieces * bucket.width for bucket in packing.buckets]
+    chunks = zip(*(part.split(sizes) for part in parts), packing.buckets, strict=True)
+    out_PHD = torch.cat([_attend(q, k, v, bucket, scaling, softcap, window) for q, k, v, bucket in chunks])
+    return pick_rows(out_PHD, scatter)
+
+
+def _attend(query_PHD, key_PKD, value_PKD, bucket: Bucket, scaling, softcap, window) -> torch.Tensor:
+    """Causal attention of a bucket's S pieces of L tokens, given and returned as S·L rows."""
+    query, key, value = (
+        x.view(bucket.pieces, bucket.width, *x.shape[1:]).transpose(1, 2) for x in (query_PHD, key_PKD, value_PKD)
+    )
+    grouped = query.shape[1] != key.shape[1]
+    if softcap is None and window is None:
+        out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=grouped)
+    else:
+        out = _explicit(query, key, value, scaling, softcap, window)
+    return out.transpose(1, 2).reshape(query_PHD.shape)
+
+
+def _explicit(query_SHLD, key_SKLD, value_SKLD, scaling, softcap, window) -> torch.Tensor:
+    """Scores in full, for soft-capping (Gemma 2, arXiv:2408.00118 §2) and windows shorter than a piece."""
+    repeats = query_SHLD.shape[1] // key_SKLD.shape[1]
+    key, value = (x.repeat_interleave(repeats, 1) if repeats > 1 else x for x in (key_SKLD, value_SKLD))
+    scale = query_SHLD.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = query_SHLD @ key.transpose(-1, -2) * scale
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    place = torch.arange(scores.shape[-1], device=scores.device)
+    distance = place[:, None] - place[None, :]
+    allowed = distance >= 0
+    if window is not None:
+        allowed &= distance < window
+    scores = scores.masked_fill(~allowed, float("-inf"))
+    return scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
+
+
+def _has_varlen(query: torch.Tensor) -> bool:
+    """Whether torch's variable-length kernel can take this tensor (CUDA, half precision, a torch that has it)."""
+    if query.device.type != "cuda" or query.dtype not in (torch.float16, torch.bfloat16):
+        return False
+    try:
+        from torch.nn.attention.varlen import varlen_attn  # noqa: F401
+    except ImportError:
+        return False
+    return query.shape[-1] <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0)
+
+
+def _varlen(query_THD, key_TKD, value_TKD, packing: Layout, scaling, window) -> torch.Tensor:
+    from torch.nn.attention.varlen import varlen_attn
+
+    bounds, longest = packing.cu_seqlens, packing.longest
+    return varlen_attn(
+        query_THD.contiguous(),
+        key_TKD.contiguous(),
+        value_TKD.contiguous(),
+        bounds,
+        bounds,
+        longest,
+        longest,
+        scale=scaling,
+        window_size=(-1 if window is None else window - 1, 0),
+        enable_gqa=query_THD.shape[1] != key_TKD.shape[1],
+    )

@@ -1,0 +1,92 @@
+"""Conversations and preference pairs as pieces to train on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..artifacts.conversations import Conversation, Preference
+from ..core.errors import InputError, StageError
+from ..model.chat import render
+from .packing import IGNORE, Piece
+
+
+def conversation_pieces(
+    tokenizer: Any, rows: Iterable[Conversation], *, context_len: int, loss_on: str
+) -> tuple[list[Piece], list[str], Counter[str]]:
+    """(pieces, names of the languages that their `source` counts, how many were cut or dropped and why).
+
+    A conversation longer than the context loses its end; one without a trained token is dropped. StageError if none
+    is left.
+    """
+    pieces, names, notes = [], {}, Counter()
+    for row in rows:
+        ids, mask = answer_mask(tokenizer, row.messages, loss_on=loss_on, where=row.id)
+        notes["cut"] += len(ids) > context_len
+        piece = masked_piece(ids[:context_len], mask[:context_len], names.setdefault(row.language, len(names)))
+        if piece.trained:
+            pieces.append(piece)
+        else:
+            notes["untrained"] += 1
+    if not pieces:
+        raise StageError(
+            f"no token of these {notes['untrained']} conversations would be trained",
+            how="Check that they hold assistant turns, that context_len reaches them, and the chat template.",
+        )
+    return pieces, list(names), notes
+
+
+def pair_pieces(
+    tokenizer: Any, rows: Iterable[Preference], *, context_len: int
+) -> tuple[list[tuple[Piece, Piece]], list[str], Counter[str]]:
+    """(chosen and rejected pieces, names of the languages, how many pairs were dropped and why).
+
+    Only the answer is trained. A pair longer than the context, or whose answers are equal, is dropped: cutting would
+    change which answer is better.
+    """
+    pairs, names, notes = [], {}, Counter()
+    for row in rows:
+        source = names.setdefault(row.language, len(names))
+        sides = []
+        for answer in (row.chosen, row.rejected):
+            messages = [*row.prompt, {"role": "assistant", "content": answer}]
+            sides.append(masked_piece(*answer_mask(tokenizer, messages, loss_on="last", where=row.id), source))
+        if max(len(side.ids) for side in sides) > context_len:
+            notes["too_long"] += 1
+        elif not all(side.trained for side in sides):
+            notes["untrained"] += 1
+        elif np.array_equal(sides[0].ids, sides[1].ids):
+            notes["equal"] += 1
+        else:
+            pairs.append(tuple(sides))
+    if not pairs:
+        dropped = ", ".join(f"{count} {reason}" for reason, count in notes.items()) or "there were none"
+        raise StageError(f"no preference pair is left ({dropped})", how="Raise context_len, or give other pairs.")
+    return pairs, list(names), notes
+
+
+def answer_mask(
+    tokenizer: Any, messages: Sequence[dict[str, str]], *, loss_on: str, where: str
+) -> tuple[list[int], list[int]]:
+    """Ids and loss mask of a conversation: all assistant turns, or only the last one."""
+    try:
+        ids, mask = render(tokenizer, messages)
+        turns = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
+        if loss_on == "last" and len(turns) > 1:
+            # Tokens up to the end of the turn before: what follows them is a template's text, never trained.
+            before, _ = render(tokenizer, messages[: turns[-2] + 1])
+            mask = [0] * len(before) + mask[len(before) :]
+    except InputError as error:
+        raise InputError(error.what, where=where, how=error.how) from None
+    return ids, mask
+
+
+def masked_piece(ids: Sequence[int], mask: Sequence[int], source: int) -> Piece:
+    """A piece that trains the tokens whose mask is 1."""
+    tokens = np.asarray(ids, np.int64)
+    labels = np.full(len(tokens), IGNORE, np.int64)
+    labels[:-1] = np.where(np.asarray(mask[1:], bool), tokens[1:], IGNORE)
+    return Piece(tokens, labels, source)

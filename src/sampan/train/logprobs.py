@@ -1,0 +1,131 @@
+"""Log-probabilities of chosen tokens from hidden states, chunk by chunk: the [N, V] logits are never kept.
+
+Shapes: N scored tokens, D width, V vocabulary, C a chunk of N.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .rows import pick_rows
+
+_CHUNK_BYTES = 4 << 20
+
+
+class _Logprobs(torch.autograd.Function):
+    """log softmax(cap(h W^T))[y]. Where the gradient of every log-probability is the same number (`uniform`: a summed
+    cross-entropy), gradients are made during the forward pass from logits that are still in cache; otherwise the
+    logits are computed again in the backward pass."""
+
+    @staticmethod
+    def forward(ctx, hidden_ND, weight_VD, labels_N, cap: float | None, uniform: bool):
+        wants = any(ctx.needs_input_grad[:2])
+        now = wants and uniform
+        out_N = torch.empty(len(labels_N), dtype=torch.float32, device=hidden_ND.device)
+        grads = _empty_grads(ctx, hidden_ND, weight_VD) if now else (None, None)
+        for span in _spans(len(labels_N), weight_VD):
+            probs_CV, slope_CV, out_N[span] = _chunk(hidden_ND[span], weight_VD, labels_N[span], cap)
+            if now:
+                _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, None, grads)
+        ctx.cap, ctx.uniform = cap, uniform
+        if now:
+            ctx.save_for_backward(*grads)
+        elif wants:
+            ctx.save_for_backward(hidden_ND, weight_VD, labels_N)
+        return out_N
+
+    @staticmethod
+    def backward(ctx, grad_N):
+        if ctx.uniform:
+            hidden, weight = ctx.saved_tensors
+            if len(grad_N) and not bool((grad_N == grad_N[0]).all()):
+                raise RuntimeError("log-probabilities declared uniform were weighted differently")
+            scale = grad_N[0] if len(grad_N) else 0.0
+            return (*(None if x is None else x.mul_(scale) for x in (hidden, weight)), None, None, None)
+        hidden_ND, weight_VD, labels_N = ctx.saved_tensors
+        grads = _empty_grads(ctx, hidden_ND, weight_VD)
+        for span in _spans(len(labels_N), weight_VD):
+            probs_CV, slope_CV, _ = _chunk(hidden_ND[span], weight_VD, labels_N[span], ctx.cap)
+            _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_N[span], grads)
+        return (*grads, None, None, None)
+
+
+def _spans(count: int, weight_VD: torch.Tensor) -> list[slice]:
+    """Chunks whose fp32 logits stay within a core's cache on a CPU and within a modest buffer on a GPU."""
+    room = _CHUNK_BYTES if weight_VD.device.type == "cpu" else 64 * _CHUNK_BYTES
+    size = max(16, room // (4 * weight_VD.shape[0]))
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _chunk(hidden_CD, weight_VD, labels_C, cap):
+    """(softmax [C, V] in fp32, derivative of the cap or None, log-probability of each label [C])."""
+    logits_CV = (hidden_CD @ weight_VD.t()).float()
+    slope_CV = None
+    if cap is not None:
+        bent_CV = torch.tanh(logits_CV / cap)
+        logits_CV, slope_CV = bent_CV * cap, 1 - bent_CV.square()
+    chosen_C = logits_CV.gather(1, labels_C[:, None])[:, 0]
+    top_C = logits_CV.amax(-1, keepdim=True)
+    probs_CV = logits_CV.sub_(top_C).exp_()
+    total_C = probs_CV.sum(-1, keepdim=True)
+    logprobs_C = chosen_C - top_C[:, 0] - total_C[:, 0].log()
+    return probs_CV.div_(total_C), slope_CV, logprobs_C
+
+
+def _empty_grads(ctx, hidden_ND, weight_VD):
+    hidden = torch.empty_like(hidden_ND) if ctx.needs_input_grad[0] else None
+    weight = torch.zeros_like(weight_VD, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+    return hidden, weight
+
+
+def _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_C, grads) -> None:
+    """Write d logp / d hidden of this chunk and add its share of d logp / d weight (probs_CV is used up)."""
+    hidden, weight = grads
+    delta_CV = probs_CV.neg_()
+    delta_CV[torch.arange(len(delta_CV), device=delta_CV.device), labels_N[span]] += 1
+    if slope_CV is not None:
+        delta_CV.mul_(slope_CV)
+    if grad_C is not None:
+        delta_CV.mul_(grad_C[:, None])
+    delta_CV = delta_CV.to(hidden_ND.dtype)
+    if hidden is not None:
+        hidden[span] = delta_CV @ weight_VD
+    if weight is not None:
+        if weight.dtype == delta_CV.dtype:
+            weight.addmm_(delta_CV.t(), hidden_ND[span])
+        else:
+            weight += delta_CV.t() @ hidden_ND[span]
+
+
+def linear_logprobs(
+    hidden_ND: torch.Tensor,
+    weight_VD: torch.Tensor,
+    labels_N: torch.Tensor,
+    *,
+    cap: float | None = None,
+    uniform: bool = False,
+) -> torch.Tensor:
+    """Log-probability [N], fp32 nats, of `labels_N` under softmax(cap · tanh(h Wᵀ / cap)); no cap if None.
+
+    `uniform` promises that the loss weighs every log-probability equally, which saves one pass over the vocabulary.
+    """
+    weight = weight_VD if weight_VD.dtype == hidden_ND.dtype else weight_VD.to(hidden_ND.dtype)
+    return _Logprobs.apply(hidden_ND, weight, labels_N, cap, uniform)
+
+
+def token_logprobs(model: Any, batch: Any, *, dtype: torch.dtype, uniform: bool) -> torch.Tensor:
+    """Log-probabilities [N] of a MicroBatch's labels under `model`, which attends packed; computed in `dtype`."""
+    mixed = dtype != torch.float32
+    with torch.autocast(batch.ids_T.device.type, dtype=dtype, enabled=mixed):
+        hidden_TD = model.base_model(
+            input_ids=batch.ids_T[None],
+            position_ids=batch.positions_T[None],
+            packing=batch.layout,
+            use_cache=False,
+        ).last_hidden_state[0]
+    hidden_ND = hidden_TD if len(batch.index_N) == len(hidden_TD) else pick_rows(hidden_TD, batch.index_N)
+    head = model.get_output_embeddings().weight
+    cap = getattr(model.config, "final_logit_softcapping", None)
+    return linear_logprobs(hidden_ND.to(dtype), head, batch.labels_N, cap=cap, uniform=uniform)

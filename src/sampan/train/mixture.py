@@ -1,0 +1,111 @@
+"""Which stream every token of a run comes from: exact shares in whole steps, changing by phase, as pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate, pairwise
+
+from ..core.errors import RecipeError, did_you_mean
+
+MIN_TOKENS_PER_STEP = 2
+"""A stream with any weight must get this many tokens in a step, or its span could not be told exactly."""
+
+
+@dataclass(frozen=True)
+class _Phase:
+    first: int
+    """First step."""
+    base: tuple[int, ...]
+    """Tokens of each stream before it."""
+    edges: tuple[Fraction, ...]
+    """Cumulative shares, from 0 to 1."""
+
+
+class Mixture:
+    """How many tokens of each stream are used before step t, for every t."""
+
+    def __init__(self, phases: Sequence[tuple[int, Sequence[float]]], tokens_per_step: int) -> None:
+        """`phases`: (first step, weight of each stream), in order, the first at step 0; weights need not sum to 1."""
+        self.tokens_per_step = tokens_per_step
+        self._phases: list[_Phase] = []
+        for first, weights in phases:
+            base = self.before(first) if self._phases else tuple(0 for _ in weights)
+            exact = [Fraction(weight) for weight in weights]
+            edges = [Fraction(0), *accumulate(weight / sum(exact) for weight in exact)]
+            self._phases.append(_Phase(first, base, tuple(edges)))
+
+    def before(self, step: int) -> tuple[int, ...]:
+        """Tokens of each stream in steps 0 … step - 1; they sum to step × tokens_per_step."""
+        phase = [p for p in self._phases if p.first <= step][-1]
+        used = (step - phase.first) * self.tokens_per_step
+        cuts = [(edge.numerator * used) // edge.denominator for edge in phase.edges]
+        return tuple(base + high - low for base, (low, high) in zip(phase.base, pairwise(cuts), strict=True))
+
+
+def make_mixture(
+    phases: Sequence[tuple[float, Mapping[str, float]]],
+    tokens: Mapping[str, int],
+    *,
+    steps: int,
+    tokens_per_step: int,
+) -> Mixture:
+    """The mixture of a run of `steps`.
+
+    `tokens` gives every stream's size, under its full name `N/LANGUAGE` (N counts the `tokens` inputs from 0).
+    `phases` are (until, weights), `until` a share of the run; a weight's key is a full name, `N/*` or a language,
+    and is shared out among the streams that match by their tokens. No phases means in proportion to tokens.
+    RecipeError for an unknown key, two keys for one stream, or a weight too small to be seen in a step.
+    """
+    names = list(tokens)
+    if not phases:
+        return Mixture([(0, [tokens[name] for name in names])], tokens_per_step)
+    out, start, last = [], 0, 0.0
+    for number, (until, weights) in enumerate(phases):
+        where = f"mixture, phase {number + 1}"
+        if not last < until <= 1:
+            raise RecipeError(f"`until` = {until} must be above {last} and at most 1", where=where)
+        shares = _spread(weights, tokens, where)
+        _check_visible(shares, names, tokens_per_step, where)
+        if round(until * steps) > start:
+            out.append((start, shares))
+        start, last = round(until * steps), until
+    if last != 1:
+        raise RecipeError(f"the last phase ends at {last}, not at 1", where="mixture", how="Let its `until` be 1.")
+    return Mixture(out, tokens_per_step)
+
+
+def _spread(weights: Mapping[str, float], tokens: Mapping[str, int], where: str) -> list[float]:
+    shares = dict.fromkeys(tokens, 0.0)
+    owner: dict[str, str] = {}
+    for key, weight in weights.items():
+        found = [name for name in tokens if _matches(key, name) and tokens[name]]
+        if not found:
+            known = {*tokens, *(name.partition("/")[2] for name in tokens)}
+            raise RecipeError(f"no stream '{key}' in the tokens", where=where, how=did_you_mean(key, known))
+        if weight < 0:
+            raise RecipeError(f"the weight of '{key}' is negative", where=where)
+        for name in found:
+            if name in owner:
+                raise RecipeError(f"stream {name} is weighted by both '{owner[name]}' and '{key}'", where=where)
+            owner[name] = key
+            shares[name] = weight * tokens[name] / sum(tokens[other] for other in found)
+    if not sum(shares.values()) > 0:
+        raise RecipeError("every weight is 0", where=where)
+    return list(shares.values())
+
+
+def _matches(key: str, name: str) -> bool:
+    number, _, language = name.partition("/")
+    return key in (name, language, f"{number}/*")
+
+
+def _check_visible(shares: Sequence[float], names: Sequence[str], tokens_per_step: int, where: str) -> None:
+    for share, name in zip(shares, names, strict=True):
+        if 0 < share / sum(shares) * tokens_per_step < MIN_TOKENS_PER_STEP:
+            raise RecipeError(
+                f"stream {name} would get less than {MIN_TOKENS_PER_STEP} tokens in a step",
+                where=where,
+                how="Raise its weight or global_batch_tokens, or set its weight to 0.",
+            )

@@ -1,0 +1,15 @@
+"""Supervised fine-tuning: next-token prediction on the assistant's tokens."""
+
+from __future__ import annotations
+
+import torch
+
+from .causal_lm import causal_lm
+
+REVISION = 1
+PAPER = "SEALLMS.md §5.4; SEALION.md §3.6: token-mean cross-entropy on assistant tokens only."
+
+
+def sft(logprobs_N: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Cross-entropy in nats, summed over the N assistant tokens (the stage's labels leave out all others)."""
+    return causal_lm(logprobs_N)

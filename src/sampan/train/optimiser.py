@@ -1,0 +1,68 @@
+"""AdamW with groups: decay only for matrices, a rate of their own for embeddings, the rest frozen on request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from typing import Any
+
+import torch
+
+from ..core.errors import StageError
+from .settings import Optimisation
+
+
+def freeze(model: Any, patterns: Sequence[str]) -> list[str]:
+    """Let only parameters whose names match a pattern be trained; returns their names. No patterns means all."""
+    names = [name for name, _ in model.named_parameters()]
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in names):
+            raise StageError(
+                f"train_only: no parameter matches '{pattern}'",
+                how=f"Names look like {', '.join(names[:2])}, {names[-1]}; * stands for anything.",
+            )
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not patterns or any(fnmatch(name, pattern) for pattern in patterns))
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def embeddings(model: Any) -> list[torch.nn.Parameter]:
+    """Input and output embeddings, one of them if they are tied."""
+    found = [module.weight for module in (model.get_input_embeddings(), model.get_output_embeddings()) if module]
+    return list({id(weight): weight for weight in found}.values())
+
+
+def make_optimiser(model: Any, params: Optimisation) -> torch.optim.AdamW:
+    """AdamW over the trainable parameters; each group carries `scale`, its factor on the learning rate.
+
+    Norms, biases and embeddings are not decayed.
+    """
+    rows = {id(weight) for weight in embeddings(model)}
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if not parameter.requires_grad:
+            continue
+        embedding = id(parameter) in rows
+        decay = 0.0 if embedding or parameter.dim() < 2 else params.weight_decay
+        groups.setdefault((decay, params.embedding_lr_scale if embedding else 1.0), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": members, "weight_decay": decay, "scale": scale} for (decay, scale), members in groups.items()],
+        lr=params.lr,
+        betas=(params.beta1, params.beta2),
+        eps=params.eps,
+        fused=True,
+    )
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set every group's learning rate to `rate` times its scale."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["scale"]
+
+
+def clip(parameters: Sequence[torch.nn.Parameter], max_norm: float) -> float:
+    """Scale gradients down to `max_norm` (0 = never) and return their norm before that."""
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if max_norm > 0:
+        torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
+    return norm.item()

@@ -1,0 +1,170 @@
+"""Documents end to end without padding: pieces, micro-batches of whole pieces, and the layout that attention needs.
+
+Shapes: T tokens of a micro-batch, S pieces in it, P tokens after padding inside buckets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+IGNORE = -100
+"""Label of a token that is not trained."""
+_BUCKET_SLACK = 8
+_BUCKET_SHARE = 0.125
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One document, or a part of it, that attends only to itself.
+
+    `labels[i]` is the token that should follow `ids[i]`, or IGNORE. `source` says which stream it came from, `group`
+    ties pieces that must stay in one micro-batch (a chosen and a rejected answer).
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    source: int = 0
+    group: int = -1
+
+    @property
+    def trained(self) -> int:
+        return int((self.labels != IGNORE).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Pieces of similar length, padded to one: `pieces` × `width` rows of the gathered tokens."""
+
+    pieces: int
+    width: int
+
+
+class Layout:
+    """Where each piece lies in a flat micro-batch of T tokens, and how to gather pieces into few padded buckets.
+
+    Causal attention never looks right, so padding on the right of a piece changes nothing in it.
+    """
+
+    def __init__(self, lengths: Sequence[int], device: torch.device | str = "cpu") -> None:
+        self.lengths, self.device = [int(n) for n in lengths], torch.device(device)
+        self.starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+
+    @property
+    def tokens(self) -> int:
+        return int(self.starts[-1])
+
+    @property
+    def longest(self) -> int:
+        return max(self.lengths)
+
+    @cached_property
+    def uniform(self) -> Bucket | None:
+        """The single bucket that needs no gathering, when all pieces are equally long."""
+        return Bucket(len(self.lengths), self.lengths[0]) if len(set(self.lengths)) == 1 else None
+
+    @cached_property
+    def cu_seqlens(self) -> torch.Tensor:
+        """Boundaries of the pieces [S + 1], int32, as variable-length kernels want them."""
+        return torch.from_numpy(self.starts.astype(np.int32)).to(self.device)
+
+    @cached_property
+    def buckets(self) -> list[Bucket]:
+        return self._plan[0]
+
+    @cached_property
+    def gather_P(self) -> torch.Tensor:
+        """For each padded slot, the token that fills it (padding repeats a token of the same piece)."""
+        return self._plan[1].to(self.device)
+
+    @cached_property
+    def scatter_T(self) -> torch.Tensor:
+        """For each token, its padded slot."""
+        return self._plan[2].to(self.device)
+
+    @cached_property
+    def _plan(self) -> tuple[list[Bucket], torch.Tensor, torch.Tensor]:
+        order = np.argsort(-np.asarray(self.lengths), kind="stable")
+        groups: list[list[int]] = []
+        for number in order:
+            width = self.lengths[groups[-1][0]] if groups else 0
+            if not groups or width - self.lengths[number] > max(_BUCKET_SLACK, _BUCKET_SHARE * width):
+                groups.append([])
+            groups[-1].append(int(number))
+        buckets, gather, scatter, at = [], [], np.empty(self.tokens, np.int64), 0
+        for group in groups:
+            width = self.lengths[group[0]]
+            column = np.arange(width)
+            starts, sizes = self.starts[group][:, None], np.asarray(self.lengths)[group][:, None]
+            gather.append((starts + np.minimum(column, sizes - 1)).ravel())
+            slots = at + np.arange(len(group) * width).reshape(len(group), width)
+            real = column < sizes
+            scatter[(starts + column)[real]] = slots[real]
+            buckets.append(Bucket(len(group), width))
+            at += len(group) * width
+        return buckets, torch.from_numpy(np.concatenate(gather)), torch.from_numpy(scatter)
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Whole pieces end to end, ready for the model: `ids_T`, `positions_T` (restarting at each piece) and the layout.
+
+    `index_N` are the tokens that predict a trained label, `labels_N` those labels, `piece_N` the piece of each.
+    """
+
+    pieces: list[Piece]
+    ids_T: torch.Tensor
+    positions_T: torch.Tensor
+    index_N: torch.Tensor
+    labels_N: torch.Tensor
+    piece_N: torch.Tensor
+    layout: Layout
+
+
+def pack(pieces: Sequence[Piece], device: torch.device | str = "cpu") -> MicroBatch:
+    """Lay pieces end to end."""
+    lengths = [len(piece.ids) for piece in pieces]
+    layout = Layout(lengths, device)
+    labels = np.concatenate([piece.labels for piece in pieces])
+    index = np.flatnonzero(labels != IGNORE)
+    owner = np.repeat(np.arange(len(pieces)), lengths)
+    positions = np.arange(layout.tokens) - np.repeat(layout.starts[:-1], lengths)
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(device)
+
+    return MicroBatch(
+        pieces=list(pieces),
+        ids_T=tensor(np.concatenate([piece.ids for piece in pieces])),
+        positions_T=tensor(positions),
+        index_N=tensor(index),
+        labels_N=tensor(labels[index]),
+        piece_N=tensor(owner[index]),
+        layout=layout,
+    )
+
+
+def split(pieces: Sequence[Piece], micro_batch_tokens: int) -> list[list[Piece]]:
+    """Divide a step's pieces into micro-batches of at most `micro_batch_tokens` (a longer piece or group stands alone).
+
+    Pieces are sorted by length, so that a micro-batch holds similar ones and attention needs few buckets; pieces of
+    one group stay together, in their order. The division does not change the step's loss, which is a sum over pieces.
+    """
+    groups: dict[tuple[int, int], list[Piece]] = {}
+    for number, piece in enumerate(pieces):
+        groups.setdefault((0, number) if piece.group < 0 else (1, piece.group), []).append(piece)
+    ordered = sorted(groups.values(), key=lambda group: -sum(len(piece.ids) for piece in group))
+    out: list[list[Piece]] = []
+    room = 0
+    for group in ordered:
+        size = sum(len(piece.ids) for piece in group)
+        if not out or size > room:
+            out.append([])
+            room = micro_batch_tokens
+        out[-1] += group
+        room -= size
+    return out

@@ -1,0 +1,81 @@
+"""From token log-probabilities of a packed micro-batch to a preference loss, and the reference computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..core.stage import Runtime
+from .logprobs import token_logprobs
+from .objectives.pairs import Pairs
+from .packing import MicroBatch, Piece, pack, split
+from .resume import save_tensors
+
+_FILE = "reference.safetensors"
+
+
+def answer_pairs(logprobs_N: torch.Tensor, batch: MicroBatch) -> Pairs:
+    """Sums over answers. Pieces alternate: chosen, rejected, chosen, rejected, …"""
+    count = len(batch.pieces)
+    sums = torch.zeros(count, device=logprobs_N.device).index_add(0, batch.piece_N, logprobs_N)
+    tokens = torch.bincount(batch.piece_N, minlength=count)
+    return Pairs(sums[0::2], sums[1::2], tokens[0::2], tokens[1::2])
+
+
+class PairLoss:
+    """The loss of a micro-batch of pairs: an objective, its settings, and the reference's log-probabilities [2, pairs]
+    by the pairs' numbers."""
+
+    def __init__(
+        self,
+        objective: Callable[..., tuple[torch.Tensor, dict[str, torch.Tensor]]],
+        settings: Mapping[str, float],
+        reference: torch.Tensor | None,
+        sft_weight: float = 0.0,
+    ) -> None:
+        self._objective, self._settings, self._reference = objective, settings, reference
+        self._sft_weight = sft_weight
+
+    def __call__(self, logprobs_N: torch.Tensor, batch: MicroBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        pairs = answer_pairs(logprobs_N, batch)
+        known = {}
+        if self._reference is not None:
+            numbers = [piece.group for piece in batch.pieces[0::2]]
+            chosen_B, rejected_B = self._reference[:, numbers].to(logprobs_N.device)
+            known = {"reference": Pairs(chosen_B, rejected_B, pairs.chosen_tokens_B, pairs.rejected_tokens_B)}
+        loss, metrics = self._objective(pairs, **known, **self._settings)
+        nll = -(pairs.chosen_B / pairs.chosen_tokens_B).sum()
+        if self._sft_weight:
+            loss = loss + self._sft_weight * nll
+        return loss, {**metrics, "chosen_nll": nll.detach()}
+
+
+@torch.no_grad()
+def reference_logprobs(
+    model: Any,
+    pairs: Sequence[tuple[Piece, Piece]],
+    *,
+    micro_batch_tokens: int,
+    dtype: torch.dtype,
+    runtime: Runtime,
+) -> torch.Tensor:
+    """Log-probabilities [2, pairs] of chosen and rejected answers, kept in `runtime.state` for a resumed run."""
+    from safetensors.torch import load_file
+
+    path = runtime.state / _FILE
+    if path.is_file():
+        return load_file(path)["logprobs"]
+    out = torch.empty(2, len(pairs))
+    pieces = [Piece(p.ids, p.labels, p.source, group=n) for n, pair in enumerate(pairs) for p in pair]
+    done = 0
+    for part in split(pieces, micro_batch_tokens):
+        batch = pack(part, runtime.device)
+        found = answer_pairs(token_logprobs(model, batch, dtype=dtype, uniform=False), batch)
+        numbers = [piece.group for piece in part[0::2]]
+        out[0, numbers], out[1, numbers] = found.chosen_B.cpu(), found.rejected_B.cpu()
+        done += len(numbers)
+        runtime.progress(done, len(pairs), "reference pairs")
+    save_tensors(path, {"logprobs": out})
+    return out

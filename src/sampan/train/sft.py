@@ -1,0 +1,82 @@
+"""`train.sft`: supervised fine-tuning on conversations, with loss on the assistant's words only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from ..core.params import params
+from ..core.stage import Inputs, Role, Runtime, Stage
+from .forecast import Facts, forecast, model_size, token_count
+from .settings import Optimisation
+
+
+@params
+class Params(Optimisation):
+    schedule: Literal["wsd", "cosine", "linear", "constant"] = "cosine"
+    """Shape of the learning rate; ours, not the paper's."""
+    warmup_share: float = 0.03
+    """Share of the steps in which the rate rises linearly from 0; ours, not the paper's."""
+    epochs: float = 1.0
+    """Times that every conversation is seen; ours, not the paper's."""
+    global_batch_tokens: int = 524_288
+    """Tokens per step: at most about this many, in whole conversations; 128 × 4096 is ours, not the paper's."""
+    loss_on: Literal["all", "last"] = "all"
+    """Which assistant turns are trained."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.global_batch_tokens < 1 or self.epochs <= 0:
+            raise ValueError("global_batch_tokens and epochs must be above 0")
+
+
+def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
+    from ..artifacts.conversations import read_conversations
+    from ..model.tokenizer import load_tokenizer
+    from .batches import ListBatches
+    from .dialogues import conversation_pieces
+    from .loop import Task, open_model, train
+    from .objectives import OBJECTIVES
+
+    source = inputs.one("model")
+    model = open_model(source, params, runtime)
+    rows = (row for artifact in inputs.many("conversations") for row in read_conversations(artifact))
+    pieces, names, notes = conversation_pieces(
+        load_tokenizer(source.path), rows, context_len=params.context_len, loss_on=params.loss_on
+    )
+    batches = ListBatches(
+        [[piece] for piece in pieces],
+        [len(piece.ids) for piece in pieces],
+        budget=params.global_batch_tokens,
+        epochs=params.epochs,
+        seed=params.seed,
+        names=names,
+        unit="tokens",
+    )
+    objective = OBJECTIVES.load("sft")
+    task = Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
+    return {**train(model, source, task, params, runtime), "conversations": len(pieces), "dropped": dict(notes)}
+
+
+def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
+    tokens = params.epochs * token_count(facts, "conversations", per_document=300)
+    return forecast(
+        tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
+    )
+
+
+STAGE = Stage(
+    name="train.sft",
+    revision=1,
+    summary="Supervised fine-tuning on conversations; only the assistant's words are trained.",
+    params=Params,
+    inputs={
+        "model": Role(kinds=("checkpoint",), help="the model to tune, with a chat template"),
+        "conversations": Role(kinds=("conversations",), help="what it should learn to say", many=True),
+    },
+    output="checkpoint",
+    run=run,
+    estimate=estimate,
+    heavy=True,
+    paper="SeaLLMs (arXiv:2312.00738) §3.2; SEA-LION v3 (arXiv:2504.05747) §3.",
+)

@@ -1,0 +1,134 @@
+"""Growing a byte-level BPE vocabulary: repair the word expression, then characters, then merges.
+
+Published expressions of GPT-2, Llama 3 and Qwen 2 to 3 cut words at every vowel sign and tone mark (Unicode M), so
+that no merge can span them. The repair counts marks as letters: for Qwen exactly as Qwen 3.5 does, elsewhere only the
+marks of the scripts being added, so that other text is cut as before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import regex
+
+from ..core.errors import InputError
+from . import byte_letters
+from .growth import Growth, Merge
+from .guard import Guard
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+class ByteLevelGrowth(Growth):
+    """Growth of a BPE vocabulary over byte letters."""
+
+    def __init__(self, folder: Path, *, rows: int = 0, scripts: Sequence[str] = (), repair: bool = True) -> None:
+        super().__init__(folder, rows=rows)
+        if repair:
+            self.base["pre_tokenizer"] = repaired(self.base["pre_tokenizer"], scripts)
+            self.base_tokenizer = self.build()
+
+    def spell(self, text: str) -> str:
+        return byte_letters.spell(text.encode("utf-8"))
+
+    def raw(self, token: str) -> bytes:
+        try:
+            return byte_letters.unspell(token)
+        except KeyError:
+            return b""
+
+    def fragments(self, text: str) -> list[str]:
+        if self.base_tokenizer.normalizer is not None:
+            text = self.base_tokenizer.normalizer.normalize_str(text)
+        parts = self.base_tokenizer.pre_tokenizer.pre_tokenize_str(text)
+        return [text[start:end] for _, (start, end) in parts]
+
+    def admit(self, counts: Counter[str], budget: int, guard: Guard, language: str) -> int:
+        """Merge the bytes of a character left to right, unless its first bytes also begin other scripts' characters."""
+        added, made = 0, set(self.merges)
+        for char, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+            tokens = self.tokens(self.base_tokenizer, char)
+            merges, left = [], tokens[0]
+            for token in tokens[1:]:
+                merges.append((left, token))
+                left += token
+            fresh = [a + b for a, b in merges if not self.known(a + b)]
+            if added + len(fresh) > budget or any(p != left and not guard.allows(self.raw(p)) for p in fresh):
+                continue
+            for a, b in merges:
+                if (a, b) not in made:
+                    made.add((a, b))
+                    self.merges.append((a, b))
+                self.add(a + b, language)
+            added += len(fresh)
+        return added
+
+    def reachable(self, tokenizer: Tokenizer, piece: str) -> bool:
+        """As for every family, and the word expression must not cut the piece (where it is whole characters)."""
+        try:
+            text = self.raw(piece).decode("utf-8")
+        except UnicodeDecodeError:
+            return super().reachable(tokenizer, piece)
+        return tokenizer.encode(text, add_special_tokens=False).tokens == [piece]
+
+    def joinable(self, token: str) -> bool:
+        return True
+
+    def all_merges(self) -> Sequence[Merge]:
+        return [*self.base_merges, *self.merges]
+
+
+def repaired(spec: Any, scripts: Sequence[str]) -> Any:
+    """A pre_tokenizer of tokenizer.json whose word expressions keep the marks of `scripts` with their letters.
+
+    InputError for an expression that has no letter class to repair.
+    """
+    if spec.get("type") == "Sequence":
+        return {**spec, "pretokenizers": [part for item in spec["pretokenizers"] for part in _flat(item, scripts)]}
+    parts = _flat(spec, scripts)
+    return parts[0] if len(parts) == 1 else {"type": "Sequence", "pretokenizers": parts}
+
+
+def _flat(spec: dict[str, Any], scripts: Sequence[str]) -> list[dict[str, Any]]:
+    if spec.get("type") == "Split" and "Regex" in spec["pattern"]:
+        return [{**spec, "pattern": {"Regex": repaired_pattern(spec["pattern"]["Regex"], scripts)}}]
+    if spec.get("type") == "ByteLevel" and spec.get("use_regex", True):
+        pattern = {"Regex": repaired_pattern(byte_letters.GPT2, scripts)}
+        cut = {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False}
+        return [cut, {**spec, "use_regex": False}]
+    return [spec]
+
+
+def repaired_pattern(pattern: str, scripts: Sequence[str]) -> str:
+    """The word expression with marks counted as letters; unchanged if it already does so."""
+    if pattern == byte_letters.QWEN2:
+        return byte_letters.QWEN35
+    if r"\p{M}" in pattern:
+        return pattern
+    if r"\p{L}" not in pattern:
+        raise InputError(
+            f"the tokenizer's word expression has no letter class to repair ({pattern[:60]})",
+            how="Set `pretokenizer: keep`.",
+        )
+    marks = _mark_ranges(tuple(scripts))
+    # "Not a letter" before a word keeps its meaning (as in Qwen 3.5); in words and in punctuation marks are letters.
+    return pattern.replace(r"\p{L}+", rf"[\p{{L}}{marks}]+").replace(r"[^\s\p{L}", rf"[^\s\p{{L}}{marks}")
+
+
+def _mark_ranges(scripts: Sequence[str]) -> str:
+    """The marks of `scripts` as ranges of a character class, in literal characters, which every engine reads."""
+    if not scripts:
+        return ""
+    own = regex.compile("[[" + "".join(rf"\p{{sc={script}}}" for script in scripts) + r"]&&\p{M}]", regex.V1)
+    points = [point for point in range(0x300, 0x20000) if own.match(chr(point))]
+    ranges: list[list[int]] = []
+    for point in points:
+        if ranges and ranges[-1][1] == point - 1:
+            ranges[-1][1] = point
+        else:
+            ranges.append([point, point])
+    return "".join(f"{chr(low)}-{chr(high)}" for low, high in ranges)

@@ -1,0 +1,232 @@
+"""`vocab.expand`: new pieces for new languages, by continued BPE; old ids, rows and kept text stay as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Literal
+
+from ..core.errors import StageError
+from ..core.params import params
+from ..core.stage import Inputs, Role, Runtime, Stage
+
+
+@params
+class Params:
+    num_new_tokens: int = 16_384
+    """Pieces to add at most, over all languages. SeaLLM 7B v2 added 16 384 (SeaLLMs, arXiv:2312.00738)."""
+    budgets: dict[str, int] = field(default_factory=dict)
+    """Pieces per language, such as {tha_Thai: 1536}. A language without an entry gets an equal share of what the others
+    leave. The split is ours, not the paper's."""
+    languages: tuple[str, ...] = ()
+    """Languages to add; empty for all languages of the documents except `keep_languages`."""
+    keep_languages: tuple[str, ...] = ("eng_Latn",)
+    """Languages whose documents must keep their ids; the stage fails rather than change one."""
+    scripts: tuple[str, ...] = ()
+    """Scripts (ISO 15924) that may get pieces; empty for the scripts of the languages."""
+    shared_script: Literal["distinct", "verified", "skip"] = "distinct"
+    """Languages written in a kept language's script (Vietnamese, Indonesian beside English): `distinct` adds only
+    pieces with a letter that the kept languages do not use, so kept text is provably unchanged; `verified` adds any
+    piece that changes none of the kept documents given; `skip` adds none. Ours, not the paper's."""
+    min_frequency: int = 5
+    """A character or pair seen less often is never added. Ours, not the paper's (its m is unpublished)."""
+    max_piece_chars: int = 16
+    """Longest new piece in characters, its leading blank not counted. Ours, not the paper's."""
+    pad_to_multiple: int = 128
+    """The vocabulary ends at a multiple of this: the budget is rounded up to it, and if the text yields fewer pieces,
+    reserved tokens <|reserved_N|> fill up. All SeaLLMs sizes are multiples of 128."""
+    cut_graphemes: bool = False
+    """Whether a new piece may end inside a cluster (a consonant with its vowels, marks and subscripts)."""
+    pretokenizer: Literal["repair", "keep"] = "repair"
+    """Byte-level bases: whether the word expression is repaired so that it keeps vowel signs with their letters."""
+    init: Literal["mean_subword", "random"] = "mean_subword"
+    """New embedding rows: the mean of the rows that used to spell the piece, or random. Ours, not the paper's."""
+    init_noise: float = 0.0
+    """Noise added to new rows, as a share of the matrix's standard deviation. Ours, not the paper's."""
+    seed: int = 0
+    """Seed of random rows and noise."""
+    max_documents: int = 20_000
+    """Documents read at most per language, in order. Ours, not the paper's."""
+    chat_template: str = "keep"
+    """Name of a chat template to write beside the tokenizer; `keep` leaves what the base has."""
+
+    def __post_init__(self) -> None:
+        if self.num_new_tokens < 1 or self.min_frequency < 1 or self.max_piece_chars < 1 or self.pad_to_multiple < 1:
+            raise ValueError("num_new_tokens, min_frequency, max_piece_chars and pad_to_multiple must be at least 1")
+
+
+def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
+    from ..model.chat import write_template
+    from . import embeddings
+    from .growth import open_growth
+    from .plan import plan_languages, protected_texts
+    from .selection import samples
+
+    base = _base_folder(inputs.one("base").path, runtime.state)
+    rows = embeddings.embedding_rows(base) if (base / "config.json").is_file() else 0
+    found = samples(inputs.many("documents"), runtime, max_documents=params.max_documents)
+    plans = plan_languages(params, found)
+    growth = open_growth(
+        base,
+        scripts=sorted({plan.guard.script for plan in plans}),
+        rows=rows,
+        repair=params.pretokenizer == "repair",
+    )
+    protected = protected_texts(params, found)
+    dropped = _grow_all(params, growth, plans, found, protected, runtime)
+    size = growth.pad(params.pad_to_multiple)
+    after = growth.build()
+    _check(growth, after, found, protected)
+    growth.save(runtime.out)
+    if params.chat_template != "keep":
+        write_template(runtime.out, params.chat_template)
+    report = _fertility(runtime.out, growth, after, found)
+    facts: dict[str, Any] = {}
+    if rows:
+        facts = embeddings.grow_checkpoint(
+            base,
+            runtime.out,
+            embeddings.spelled_before(growth),
+            size,
+            init=params.init,
+            noise=params.init_noise,
+            seed=params.seed,
+        )
+    by_language: dict[str, int] = {}
+    for piece in growth.pieces:
+        by_language[growth.language_of[piece]] = by_language.get(growth.language_of[piece], 0) + 1
+    return {
+        "vocab_size": size,
+        "new_tokens": len(growth.pieces),
+        "reserved_tokens": len(growth.reserved) + len(growth.fillers),
+        "new_tokens_by_language": by_language,
+        "dropped": dropped,
+        "protected_documents": len(protected),
+        "fertility": report,
+        **facts,
+    }
+
+
+def _base_folder(path: Path, state: Path) -> Path:
+    """The base's folder with a tokenizer.json, converted first where there is only a bare tokenizer."""
+    import shutil
+
+    from .adopt import adopt
+
+    if (path / "tokenizer.json").is_file():
+        return path
+    folder = state / "base"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    adopt(path, folder)
+    if (path / "config.json").is_file():  # a model whose only tokenizer file is tokenizer.model
+        for file in path.glob("*"):
+            if file.suffix == ".safetensors" or file.name in ("model.safetensors.index.json", "generation_config.json"):
+                (folder / file.name).symlink_to(file.resolve())
+        shutil.copyfile(path / "config.json", folder / "config.json")
+    return folder
+
+
+def _grow_all(
+    params: Params, growth: Any, plans: Sequence[Any], found: Mapping[str, Any], protected: list[str], runtime: Runtime
+) -> dict[str, int]:
+    """Grow language by language, each cut as the vocabulary stands by then; returns dropped pieces by reason."""
+    from collections import Counter
+
+    from .grow import Limits, count_runs, count_signs, grow
+    from .plan import budget_of
+    from .verify import encode, settle
+
+    expected = encode(growth.original, protected)
+    dropped = settle(growth, protected, expected)
+    total = -(-(growth.first_id + params.num_new_tokens) // params.pad_to_multiple) * params.pad_to_multiple
+    room: int = total - growth.first_id
+    waiting = list(plans)
+    while waiting:
+        plan = waiting[0]
+        budget = budget_of(params, [p.language for p in waiting], room)
+        texts = found[plan.language].learn
+        runs = count_runs(growth, texts, plan.guard.script)
+        limits = Limits(
+            budget=budget,
+            min_frequency=params.min_frequency,
+            max_chars=params.max_piece_chars,
+            cut=params.cut_graphemes,
+        )
+        before = len(growth.pieces)
+        grow(growth, plan.language, runs, count_signs(texts, protected), plan.guard, limits)
+        dropped = Counter(dropped) + settle(growth, protected, expected)
+        room -= len(growth.pieces) - before
+        waiting.pop(0)
+        runtime.progress(len(plans) - len(waiting), len(plans), "languages")
+        runtime.log(f"{plan.language}: {len(growth.pieces) - before} new pieces of {budget} allowed")
+    if not growth.pieces:
+        raise StageError(
+            "no new piece was found",
+            how="Give more text in the new languages, or lower `min_frequency`.",
+        )
+    return dict(dropped)
+
+
+def _check(growth: Any, after: Any, found: Mapping[str, Any], protected: list[str]) -> None:
+    """The promises once more, on the final vocabulary."""
+    from .verify import check_reachable, check_round_trip, encode
+
+    check_reachable(growth, after)
+    if encode(after, protected) != encode(growth.original, protected):
+        raise StageError("protected documents are not cut as before")
+    for sample in found.values():
+        check_round_trip(growth.original, after, sample.measured)
+
+
+def _fertility(out: Path, growth: Any, after: Any, found: Mapping[str, Any]) -> dict[str, Any]:
+    import json
+
+    from .fertility import UNIT_NOTE, fertility_rows
+
+    texts = {language: sample.measured for language, sample in found.items()}
+    held = {language: bool(sample.held_out) for language, sample in found.items()}
+    rows = fertility_rows(growth.original, after, texts, held)
+    report = {
+        "rows": rows,
+        "vocab_size_before": growth.base_size,
+        "vocab_size_after": after.get_vocab_size(),
+        "unit_note": UNIT_NOTE,
+    }
+    (out / "fertility.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    return {row["language"]: [row["tokens_per_word_before"], row["tokens_per_word_after"]] for row in rows}
+
+
+def output_kind(params: Params, given: Mapping[str, Sequence[str]]) -> str:
+    """A tokenizer from a tokenizer; from anything else (a checkpoint, or a folder from outside) a checkpoint."""
+    return "tokenizer" if list(given.get("base", ())) == ["tokenizer"] else "checkpoint"
+
+
+def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
+    """The base's vocabulary and parameters grown; about 1 MB of text per second."""
+    base = (facts.get("base") or [{}])[0]
+    size = sum(fact.get("text_bytes", 0.0) for fact in facts.get("documents", ()))
+    old = base.get("vocab_size", 32_000)
+    out = {"vocab_size": old + params.num_new_tokens, "seconds": 20 + size / 1e6, "memory_bytes": 1e9 + 8 * size}
+    if parameters := base.get("parameters", 0.0):
+        out |= {"parameters": parameters, "disk_bytes": 4 * parameters, "memory_bytes": 1e9 + 8 * size + 8 * parameters}
+    return out
+
+
+STAGE = Stage(
+    name="vocab.expand",
+    revision=1,
+    summary="New pieces for new languages by continued BPE, with their embedding rows.",
+    params=Params,
+    inputs={
+        "base": Role(kinds=("checkpoint", "tokenizer"), help="the model or tokenizer to expand"),
+        "documents": Role(kinds=("documents",), help="text of the new and the kept languages", many=True),
+    },
+    output=output_kind,
+    run=run,
+    estimate=estimate,
+    heavy=True,
+    paper="SeaLLMs (arXiv:2312.00738) §2.2 expands for its languages; continued BPE as in arXiv:2512.03989; "
+    "mean-of-subwords rows as in LFM2's in-place expansion (arXiv:2607.15232).",
+)

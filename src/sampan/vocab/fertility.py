@@ -1,0 +1,57 @@
+"""Fertility: how many tokens a word costs, and how many bytes a token carries, by language, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..lang.segment import words
+from .verify import encode
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+UNIT_NOTE = (
+    "tokens_per_word: tokens of the texts over their words as sampan.lang.segment.words counts them (`unit`: words in "
+    "spaced languages, clusters or characters in spaceless ones, so compare before and after, not languages). "
+    "bytes_per_token: UTF-8 bytes of the texts over their tokens. No BOS or EOS counted."
+)
+_MAX_TEXTS = 500
+
+
+def fertility_rows(
+    before: Tokenizer, after: Tokenizer, texts: Mapping[str, Sequence[str]], held_out: Mapping[str, bool]
+) -> list[dict[str, Any]]:
+    """One row per language, over at most 500 of its texts. Ratios are rounded to six digits."""
+    rows = []
+    for language, given in texts.items():
+        sample = list(given)[:_MAX_TEXTS]
+        units = sum(len(words(text, language)) for text in sample)
+        size = sum(len(text.encode("utf-8")) for text in sample)
+        old = sum(map(len, encode(before, sample)))
+        new = sum(map(len, encode(after, sample)))
+        rows.append(
+            {
+                "language": language,
+                "tokens_per_word_before": _ratio(old, units),
+                "tokens_per_word_after": _ratio(new, units),
+                "bytes_per_token_before": _ratio(size, old),
+                "bytes_per_token_after": _ratio(size, new),
+                "unit": _unit(language),
+                "documents": len(sample),
+                "held_out": held_out[language],
+            }
+        )
+    return rows
+
+
+def _unit(language: str) -> str:
+    from ..lang.profile import load_profile
+
+    if load_profile(language).spaced:
+        return "word"
+    return "character" if language.startswith("zho") else "cluster"
+
+
+def _ratio(part: int, whole: int) -> float:
+    return round(part / whole, 6) if whole else 0.0

@@ -1,0 +1,167 @@
+"""A tokenizer.json that grows: its old ids fixed, new pieces and merges appended, built into a Rust tokenizer."""
+
+from __future__ import annotations
+
+import copy
+import json
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import InputError, StageError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from .guard import Guard
+
+Merge = tuple[str, str]
+
+
+class Growth(ABC):
+    """The base tokenizer of a folder and what has been added to it so far.
+
+    `pieces` are the new tokens as the vocabulary spells them, in order of id from `first_id` on; `merges` are learned
+    (left, right) pairs of tokens, in order. `original` is the tokenizer as it came; `base_tokenizer` has the same
+    vocabulary and, perhaps, a repaired word expression. Subclasses know how their family spells text.
+    """
+
+    def __init__(self, folder: Path, *, rows: int = 0) -> None:
+        """`rows`: rows of the model's embedding, where it has more than the tokenizer has ids."""
+        self.folder = folder
+        self.base: dict[str, Any] = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        # Added tokens get their ids in the vocabulary itself: elsewhere their ids would follow the vocabulary's size.
+        self.vocab: dict[str, int] = dict(self.base["model"]["vocab"])
+        self.vocab |= {token["content"]: token["id"] for token in self.base.get("added_tokens", [])}
+        self.base_merges: list[Merge] = [_merge(item) for item in self.base["model"]["merges"]]
+        self.base_size = max(self.vocab.values()) + 1
+        self.pieces: list[str] = []
+        self.merges: list[Merge] = []
+        self.language_of: dict[str, str] = {}
+        self.reserved: list[str] = []
+        used = set(self.vocab.values())
+        holes = [number for number in range(max(self.base_size, rows)) if number not in used]
+        self.fillers = dict(zip(self._reserved_names(len(holes)), holes, strict=True))
+        self.first_id = max(self.base_size, rows)
+        self.original = self.base_tokenizer = self.build()
+
+    @abstractmethod
+    def spell(self, text: str) -> str:
+        """Text as the vocabulary writes it."""
+
+    @abstractmethod
+    def raw(self, token: str) -> bytes:
+        """The UTF-8 bytes a token stands for (b"" for one that stands for no text)."""
+
+    @abstractmethod
+    def fragments(self, text: str) -> list[str]:
+        """Text, normalised, cut into the stretches inside which tokens may be merged."""
+
+    @abstractmethod
+    def admit(self, counts: Counter[str], budget: int, guard: Guard, language: str) -> int:
+        """Give characters that are spelled in bytes a piece of their own, most frequent first; returns pieces added."""
+
+    @abstractmethod
+    def joinable(self, token: str) -> bool:
+        """Whether a token of a segmentation may be part of a new piece."""
+
+    @abstractmethod
+    def all_merges(self) -> Sequence[Merge]:
+        """Old and new merges, in order of priority."""
+
+    def reachable(self, tokenizer: Tokenizer, piece: str) -> bool:
+        """Whether the text of a new piece is encoded as that one piece."""
+        tokens = tokenizer.model.tokenize(piece)
+        return len(tokens) == 1 and tokens[0].value == piece
+
+    def tokens(self, tokenizer: Tokenizer, text: str) -> list[str]:
+        """The tokens of one stretch of text, taken by itself (its blank before it included)."""
+        return [token.value for token in tokenizer.model.tokenize(self.spell(text))]
+
+    def known(self, token: str) -> bool:
+        return token in self.vocab or token in self.language_of
+
+    def add(self, piece: str, language: str) -> None:
+        if not self.known(piece):
+            self.pieces.append(piece)
+            self.language_of[piece] = language
+
+    def drop(self, pieces: Collection[str]) -> None:
+        """Take new pieces out again, with every merge that makes or uses them."""
+        gone = set(pieces)
+        self.pieces = [piece for piece in self.pieces if piece not in gone]
+        self.merges = [(a, b) for a, b in self.merges if not gone & {a, b, a + b}]
+        for piece in gone:
+            del self.language_of[piece]
+
+    def pad(self, multiple: int) -> int:
+        """Reserved tokens after the last piece, up to a multiple of `multiple` ids in all; returns the size."""
+        size = self.first_id + len(self.pieces)
+        self.reserved = self._reserved_names(-size % multiple, start=len(self.fillers))
+        return size + len(self.reserved)
+
+    def _reserved_names(self, number: int, start: int = 0) -> list[str]:
+        names: list[str] = []
+        while len(names) < number:
+            if (name := f"<|reserved_{start}|>") not in self.vocab:
+                names.append(name)
+            start += 1
+        return names
+
+    def new_ids(self) -> dict[str, int]:
+        """New pieces and reserved tokens with their ids."""
+        return {name: self.first_id + n for n, name in enumerate([*self.pieces, *self.reserved])} | self.fillers
+
+    def document(self) -> dict[str, Any]:
+        """The grown tokenizer.json."""
+        out = copy.copy(self.base)
+        out["model"] = dict(self.base["model"])
+        out["model"]["vocab"] = self.vocab | self.new_ids()
+        out["model"]["merges"] = [list(merge) for merge in self.all_merges()]
+        marker = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+        ids = self.new_ids()
+        added = [{"id": ids[name], "content": name, **marker} for name in [*self.fillers, *self.reserved]]
+        out["added_tokens"] = sorted([*self.base.get("added_tokens", []), *added], key=lambda token: token["id"])
+        return out
+
+    def build(self) -> Tokenizer:
+        """The grown tokenizer as a Rust object."""
+        from tokenizers import Tokenizer
+
+        try:
+            return Tokenizer.from_str(json.dumps(self.document(), ensure_ascii=False))
+        except Exception as error:  # tokenizers raises plain Exception
+            raise StageError(f"the grown tokenizer does not load ({str(error)[:200]})") from None
+
+    def save(self, out: Path) -> None:
+        """Write the grown files into `out`, everything else of the tokenizer as it was."""
+        from ..model.tokenizer import copy_tokenizer
+
+        copy_tokenizer(self.folder, out)
+        (out / "fertility.json").unlink(missing_ok=True)
+        for stale in ("vocab.json", "merges.txt"):  # the slow tokenizer's files, which would no longer agree
+            (out / stale).unlink(missing_ok=True)
+        self.build().save(str(out / "tokenizer.json"))
+
+
+def open_growth(folder: Path, *, scripts: Iterable[str], rows: int = 0, repair: bool = True) -> Growth:
+    """The right kind of growth for a tokenizer folder; InputError if its family cannot be continued."""
+    from .byte_level_family import ByteLevelGrowth
+    from .sentencepiece_family import SentencePieceGrowth
+
+    spec = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    if spec["model"].get("type") != "BPE":
+        raise InputError(
+            f"this tokenizer is of type {spec['model'].get('type')}; only BPE vocabularies can be continued",
+            where=str(folder),
+        )
+    if '"ByteLevel"' in json.dumps(spec.get("pre_tokenizer")):
+        return ByteLevelGrowth(folder, rows=rows, scripts=tuple(scripts), repair=repair)
+    return SentencePieceGrowth(folder, rows=rows)
+
+
+def _merge(item: Any) -> Merge:
+    left, right = item.split(" ") if isinstance(item, str) else item
+    return left, right

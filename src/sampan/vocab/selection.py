@@ -1,0 +1,76 @@
+"""Which documents a vocabulary is learned from, by language, and which are held out to measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..core.errors import RecipeError, StageError
+from ..core.stage import Artifact, Runtime
+
+if TYPE_CHECKING:
+    from ..artifacts.documents import Document
+
+HOLD_OUT = 20
+"""One document in this many is held out to measure fertility, where a language has at least that many."""
+
+
+@dataclass
+class Sample:
+    """Texts of one language: to learn from, and held out."""
+
+    learn: list[str] = field(default_factory=list)
+    held_out: list[str] = field(default_factory=list)
+
+    @property
+    def measured(self) -> list[str]:
+        """The held-out texts, or what there is when too few documents were given to hold any out."""
+        return self.held_out or self.learn
+
+    @property
+    def texts(self) -> list[str]:
+        return self.learn + self.held_out
+
+
+def normalised(languages: Iterable[str]) -> tuple[str, ...]:
+    """Full codes (tha_Thai) of any accepted spelling; RecipeError for an unknown one."""
+    from ..lang.codes import normalise_code
+
+    return tuple(normalise_code(language) for language in languages)
+
+
+def documents_in(sources: Sequence[Artifact], runtime: Runtime) -> Iterator[tuple[str, Document]]:
+    """Documents with the full code of their language, '' where it is missing or unknown."""
+    from ..artifacts.documents import read_documents
+
+    codes: dict[str, str] = {"": ""}
+    number = 0
+    for source in sources:
+        for document in read_documents(source):
+            number += 1
+            runtime.progress(number, None, "documents")
+            if document.language not in codes:
+                try:
+                    codes[document.language] = normalised([document.language])[0]
+                except RecipeError:
+                    codes[document.language] = ""
+            yield codes[document.language], document
+
+
+def samples(sources: Sequence[Artifact], runtime: Runtime, *, max_documents: int) -> dict[str, Sample]:
+    """Texts by language, languages in order of code; at most `max_documents` of each. StageError if none has one."""
+    found: dict[str, Sample] = {}
+    counts: dict[str, int] = {}
+    for language, document in documents_in(sources, runtime):
+        if not language or counts.get(language, 0) >= max_documents or not document.text.strip():
+            continue
+        counts[language] = counts.get(language, 0) + 1
+        sample = found.setdefault(language, Sample())
+        (sample.held_out if counts[language] % HOLD_OUT == 0 else sample.learn).append(document.text)
+    if not found:
+        raise StageError(
+            "no document says its language",
+            how="Identify languages first (corpus.clean), or give a column `language` such as tha_Thai.",
+        )
+    return dict(sorted(found.items()))
