@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any, Literal
 
 from ..core.params import params
-from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..core.stage import Inputs, Role, Runtime, Stage
 
 
 @params
@@ -79,7 +79,7 @@ STAGE = Stage(
         "held_out": Role(
             kinds=("documents",), help="text kept out of training, for bits per byte", many=True, required=False
         ),
-        "data": Role(kinds=(EXTERNAL,), help="a folder with the files that the bundled tasks read", required=False),
+        "data": Role(kinds=(), help="a folder with the files that the bundled tasks read", required=False),
     },
     output="scores",
     run=run,
