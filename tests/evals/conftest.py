@@ -59,6 +59,11 @@ def save_tiny(folder: Path, *, seed: int = 0, context_len: int = 128, hidden_siz
 
 
 @pytest.fixture(scope="session")
+def make_tiny():
+    return save_tiny
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> Path:
     return save_tiny(tmp_path_factory.mktemp("evals") / "tiny")
 

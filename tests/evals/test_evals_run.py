@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 
 import pytest
 
@@ -98,10 +97,9 @@ def test_evals_exact_match_counts_what_the_model_says(run_stage, artifact, tiny,
     ]
     key = [item for item in key if item.answer.strip()]
     assert key
-    stop = next(char for char in key[0].answer.strip()[1:] if char.strip())
-    stopped = dataclasses.replace(
-        key[0], task="stopped", answer=key[0].answer[: key[0].answer.index(stop)], meta={"stop": [stop]}
-    )
+    said = key[0].answer
+    end = next(n for n in range(1, len(said)) if said[:n].strip() and said[n] not in said[:n])
+    stopped = dataclasses.replace(key[0], task="stopped", answer=said[:end], meta={"stop": [said[end]]})
     folder = tmp_path / "key"
     folder.mkdir()
     write_items(folder, [*key, stopped, dataclasses.replace(key[0], task="wrong", answer="no such words")])
@@ -202,10 +200,11 @@ def test_evals_bundled_task_from_a_folder(run_stage, artifact, tiny, tmp_path):
         ("xcopa", "ind_Latn", "acc", 1),
         ("xcopa", "ind_Latn", "acc_bytes", 1),
     ]
-    # the same name twice is an error, not a mixture
-    write_items(tmp_path, [Item("1", "xcopa", "generate", "", "?", [], "x")])
-    shutil.rmtree(tmp_path / "data")
-    (tmp_path / "data").mkdir()
+    own = tmp_path / "own"
+    own.mkdir()
+    write_items(own, [Item("1", "xcopa", "generate", "", "?", [], "x")])
+    with pytest.raises(RecipeError, match="a bundled task and a task of the items"):
+        run_stage(STAGE, {**given, "items": [artifact(own, "items")]}, tasks=["xcopa"])
 
 
 @pytest.mark.parametrize("values", [{"context_len": 1}, {"max_items": -1}, {"batch_size": 0}, {"task": ["x"]}])

@@ -106,6 +106,16 @@ def test_evals_row_that_does_not_fit(tmp_path, changes, says):
     assert str(tmp_path) not in str(error.value)
 
 
+def test_evals_rows_with_a_null_are_left_out_and_counted(tmp_path):
+    folder = write(tmp_path)
+    (folder / "th.jsonl").write_text(f"{json.dumps({**ROW, 'a': None})}\n{json.dumps(ROW)}", "utf-8")
+    (group,) = task_groups(["x"], folder, folder=folder)
+    assert (len(group.items), group.left_out) == (1, 1)
+    (folder / "th.jsonl").write_text(json.dumps({**ROW, "a": None}), "utf-8")
+    with pytest.raises(InputError, match="no row of task 'x'"):
+        task_groups(["x"], folder, folder=folder)
+
+
 def test_evals_missing_files_name_their_source(tmp_path):
     with pytest.raises(InputError, match=r"mgsm/th.jsonl.*url-nlp"):
         task_groups(["mgsm"], tmp_path)

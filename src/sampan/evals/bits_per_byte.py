@@ -25,7 +25,7 @@ def document_bits(
     texts: Sequence[str],
     *,
     context_len: int,
-    batch_tokens: int = 8192,
+    batch_tokens: int = 2048,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[float]:
     """Bits for each text. Windows hold `context_len` tokens, one of them shared with the window before."""

@@ -72,6 +72,7 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
         "models": len(models),
         "documents": sum(map(len, exam.documents.values())),
         "items": sum(len(group.items) for group in exam.groups),
+        "left_out": {f"{g.task}/{g.language}": g.left_out for g in exam.groups if g.left_out},
         "model_seconds": seconds,
     }
 

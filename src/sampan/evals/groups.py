@@ -23,6 +23,8 @@ class Group:
     type: str
     revision: int = 1
     items: list[Item] = field(default_factory=list)
+    left_out: int = 0
+    """Rows that could not be asked because a field is null."""
 
     @property
     def prompt_digest(self) -> str:

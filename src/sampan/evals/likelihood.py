@@ -21,7 +21,7 @@ def multiple_choice(
     tokenizer: PreTrainedTokenizerFast,
     items: Sequence[Item],
     *,
-    batch_tokens: int = 8192,
+    batch_tokens: int = 2048,
     progress: Progress = lambda done, total: None,
 ) -> list[Mark]:
     """`acc`: the likeliest choice is right. `acc_bytes`: the likeliest per UTF-8 byte of the choice is right.
@@ -46,7 +46,7 @@ def preference(
     tokenizer: PreTrainedTokenizerFast,
     items: Sequence[Item],
     *,
-    batch_tokens: int = 8192,
+    batch_tokens: int = 2048,
     progress: Progress = lambda done, total: None,
 ) -> list[Mark]:
     """`preference_acc`: share of pairs whose better answer has the higher mean log-probability per token.

@@ -155,9 +155,15 @@ def _look_up(path: str, row: Mapping[str, Any], words: Mapping[str, str], where:
         except (KeyError, IndexError, ValueError, TypeError):
             known = f" This row has: {', '.join(sorted(map(str, row)))}."
             raise InputError(f"the row has no '{path}'", where=where, how=did_you_mean(part, row) + known) from None
+    if here is None:
+        raise MissingValue(path)
     if isinstance(here, bool) or not isinstance(here, str | int):
         raise InputError(f"'{path}' is not a text or a whole number but {type(here).__name__}", where=where)
     return str(here)
+
+
+class MissingValue(Exception):
+    """A row's field is there but null: published files have a few such rows, which cannot be asked."""
 
 
 def _word(value: str, _: str, words: Mapping[str, str], where: str) -> str:

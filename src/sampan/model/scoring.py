@@ -46,7 +46,7 @@ def continuations(
     model: PreTrainedModel,
     pairs: Sequence[tuple[list[int], list[int]]],
     *,
-    max_batch_tokens: int = 8192,
+    max_batch_tokens: int = 2048,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Likelihood]:
     """Score each (context ids, continuation ids), both non-empty, in the given order.
@@ -108,11 +108,10 @@ def _score(model: PreTrainedModel, rows: Sequence[_Row]) -> list[list[tuple[floa
     import torch
 
     width = max(len(row.ids) for row in rows)
-    # Padded on the right: causal attention never looks there.
+    # Padded on the right, where causal attention never looks: no mask is needed, and without one attention is faster.
     ids_BT = torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in rows], device=model.device)
-    keep_BT = torch.tensor([[1] * len(row.ids) + [0] * (width - len(row.ids)) for row in rows], device=model.device)
     cut = min(row.before for row in rows)
-    logits_BTV = model(input_ids=ids_BT, attention_mask=keep_BT, logits_to_keep=width - cut, use_cache=False).logits
+    logits_BTV = model(input_ids=ids_BT, logits_to_keep=width - cut, use_cache=False).logits
     return [
         _last_values(logits_BTV[b, row.before - cut : len(row.ids) - cut].float(), row) for b, row in enumerate(rows)
     ]
@@ -138,7 +137,7 @@ def text_nats(
     documents: Sequence[list[int]],
     *,
     context_len: int,
-    max_batch_tokens: int = 8192,
+    max_batch_tokens: int = 2048,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[float]:
     """Nats that the model spends on each document (ids beginning with BOS, which is given, not predicted).

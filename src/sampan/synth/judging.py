@@ -96,7 +96,7 @@ def model_judge(
     tokenizer: PreTrainedTokenizerFast,
     labels: tuple[str, str],
     *,
-    batch_tokens: int = 8192,
+    batch_tokens: int = 2048,
 ) -> Judge:
     """A judge that replies in the chat format; its verdict is the label it would more likely write."""
     from ..model.encoding import encode_choices

@@ -57,7 +57,7 @@ class Params:
     """Use only the first so many prompts, 0 = all."""
     batch_size: int = 32
     """Answers that are sampled at once."""
-    batch_tokens: int = 8192
+    batch_tokens: int = 2048
     """Most tokens in a batch that is judged."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights while answering and judging."""
