@@ -36,7 +36,8 @@ KEPT = {
         "Bibi, atap rumah sudah diperbaiki. Kami membeli seng seharga 45 ribu dan mengerjakannya sendiri.",
     ],
     "msa_Latn": [
-        "Feri bertolak pada pukul enam. Sejak ribut belum ada sesiapa yang nampak nakhoda, hanya anjingnya menunggu di jeti.",
+        "Feri bertolak pada pukul enam. Sejak ribut belum ada sesiapa yang nampak nakhoda, hanya "
+        "anjingnya menunggu di jeti.",
         "Rendam beras semalaman, toskan, kemudian kukus di dalam bakul selama dua puluh minit.",
         "Mak cik, bumbung rumah sudah dibaiki. Kami beli zink dengan harga 45 ringgit dan buat sendiri.",
     ],
@@ -61,7 +62,8 @@ KEPT = {
         "အဒေါ်ရေ အိမ်ခေါင်မိုး ပြင်ပြီးပါပြီ။ သွပ်ပြားကို ၄၅ ကျပ်နဲ့ ဝယ်ပြီး ကိုယ်တိုင် လုပ်ခဲ့ကြတယ်။",
     ],
     "tgl_Latn": [
-        "Aalis ang lantsa nang alas-sais. Mula noong bagyo ay wala pang nakakakita sa kapitan, ang aso lamang niya ang naghihintay.",
+        "Aalis ang lantsa nang alas-sais. Mula noong bagyo ay wala pang nakakakita sa kapitan, ang "
+        "aso lamang niya ang naghihintay.",
         "Ibabad ang bigas nang magdamag, patuluin, at pasingawan sa basket nang dalawampung minuto.",
         "Tiya, naayos na po ang bubong. Bumili kami ng yero sa halagang 45 piso at kami na rin ang gumawa.",
     ],
@@ -71,12 +73,14 @@ KEPT = {
         "அத்தை, கூரை சரிசெய்யப்பட்டது. 45 ரூபாய்க்குத் தகரம் வாங்கி நாங்களே வேலையைச் செய்தோம்.",
     ],
     "jav_Latn": [
-        "Prau nyabrang mangkat jam enem. Wiwit ana prahara durung ana wong sing weruh juragane, mung asune isih ngenteni.",
+        "Prau nyabrang mangkat jam enem. Wiwit ana prahara durung ana wong sing weruh juragane, "
+        "mung asune isih ngenteni.",
         "Beras dikum sewengi, ditus, banjur didang ing kukusan nganti rong puluh menit.",
         "Bulik, payone omah wis didandani. Aku tuku seng rega 45 ewu lan nggarap dhewe karo adhiku.",
     ],
     "sun_Latn": [
-        "Parahu indit jam genep. Saprak angin ribut can aya jalma anu ningali juragan parahu, ngan anjingna anu nungguan.",
+        "Parahu indit jam genep. Saprak angin ribut can aya jalma anu ningali juragan parahu, ngan "
+        "anjingna anu nungguan.",
         "Beas dikeueum sapeuting, ditirisan, tuluy diseupan dina aseupan kira-kira dua puluh menit.",
         "Bibi, hateup imah geus dioméan. Kuring meuli seng hargana 45 rebu jeung digawé ku sorangan.",
     ],
@@ -100,7 +104,10 @@ DROPPED = {
     "repeated_lines": ("khm_Khmr", "\n".join(["ទិញឥឡូវនេះ តម្លៃពិសេសណាស់"] * 8)),
     "repeated_phrase": ("lao_Laoo", "ຊື້ດຽວນີ້ລາຄາຖືກທີ່ສຸດໃນເມືອງ " * 30),
     "repeated_passages": ("eng_Latn", " ".join(f"{STORY} {n} {KEPT['eng_Latn'][1]}" for n in "abcdefgh")),
-    "boilerplate": ("ind_Latn", "Kebijakan privasi\nKami memakai cookie: accept all cookies\nLog in\nHak cipta dilindungi undang-undang"),
+    "boilerplate": (
+        "ind_Latn",
+        "Kebijakan privasi\nKami memakai cookie: accept all cookies\nLog in\nHak cipta dilindungi undang-undang",
+    ),
     "menu": ("vie_Latn", "Trang chủ\nTin tức\nThể thao\nGiải trí\nSức khỏe\nDu lịch\nLiên hệ\nBạn đọc viết"),
 }
 
@@ -147,7 +154,9 @@ def test_no_reason_is_without_a_document():
     import sampan.corpus
 
     folder = Path(sampan.corpus.__file__).parent
-    source = "".join(p.read_text() for p in [*folder.glob("filters/*.py"), folder / "language.py", folder / "cleaning.py"])
+    source = "".join(
+        p.read_text() for p in [*folder.glob("filters/*.py"), folder / "language.py", folder / "cleaning.py"]
+    )
     given = set(re.findall(r'drop\("(\w+)"\)', source)) | set(re.findall(r'"((?:un|other_|mis)\w+)"', source))
     given |= {"empty", "unknown_language"}
     assert given <= set(DROPPED)
@@ -222,7 +231,11 @@ def test_any_text_gets_an_answer(text, language):
 @pytest.mark.shared
 def test_real_text_of_small_languages_is_kept(shared, run_stage):
     """Curated prose of every language: 99 of 100 documents stay (measured: 99.6 % and more)."""
-    paths = [f"{c}/{n}.jsonl.gz" for c in ("km", "lo", "my", "th", "ta", "ms", "tl", "vi", "jv") for n in ("udhr", "talpco", "tico19")]
+    paths = [
+        f"{c}/{n}.jsonl.gz"
+        for c in ("km", "lo", "my", "th", "ta", "ms", "tl", "vi", "jv")
+        for n in ("udhr", "talpco", "tico19")
+    ]
     missing = {"km/talpco", "lo/talpco", "lo/tico19", "th/tico19", "ta/talpco", "tl/talpco", "vi/tico19", "jv/tico19"}
     paths = [path for path in paths if path.removesuffix(".jsonl.gz") not in missing] + ["su/tts_prompts_m.jsonl.gz"]
     _, table = run_stage("crawl.table", {"paths": paths}, {"files": [shared / "data/text"]})

@@ -63,7 +63,11 @@ def test_recall_of_planted_near_duplicates_and_no_false_ones(tmp_path, language)
 def test_which_stay_does_not_depend_on_the_order(tmp_path):
     chance = random.Random(3)
     base = [text_of(chance, ALPHABETS["tha_Thai"], 60) for _ in range(12)]
-    documents = [Document(f"{n}-{v}", with_changes(chance, t, 0.01 * v), language="tha_Thai") for n, t in enumerate(base) for v in range(4)]
+    documents = [
+        Document(f"{n}-{v}", with_changes(chance, t, 0.01 * v), language="tha_Thai")
+        for n, t in enumerate(base)
+        for v in range(4)
+    ]
     documents += [Document("same", base[0].upper(), language="tha_Thai"), Document("0-0", base[0], language="tha_Thai")]
     expected = None
     for seed in range(5):
@@ -96,7 +100,11 @@ def test_the_longest_stays(tmp_path):
 
 @pytest.mark.parametrize(
     ("language", "one", "other"),
-    [("tha_Thai", "ล้าน มี ป่า", "ลาน ม ปา"), ("vie_Latn", "má mạ mà mã", "ma ma ma ma"), ("khm_Khmr", "ការ កូរ", "កើរ កួរ")],
+    [
+        ("tha_Thai", "ล้าน มี ป่า", "ลาน ม ปา"),
+        ("vie_Latn", "má mạ mà mã", "ma ma ma ma"),
+        ("khm_Khmr", "ការ កូរ", "កើរ កួរ"),
+    ],
 )
 def test_marks_make_other_words(language, one, other):
     assert digest(one) != digest(other)

@@ -65,7 +65,10 @@ def folder(request, tmp_path_factory):
 def documents(tmp_path):
     (tmp_path / "docs").mkdir()
     languages = ["eng_Latn", "tha_Thai", "lao_Laoo", "khm_Khmr"]
-    write_documents(tmp_path / "docs", [Document(str(n), t, language=c) for n, (t, c) in enumerate(zip(TEXTS, languages, strict=True))])
+    write_documents(
+        tmp_path / "docs",
+        [Document(str(n), t, language=c) for n, (t, c) in enumerate(zip(TEXTS, languages, strict=True))],
+    )
     return Artifact(path=tmp_path / "docs", kind="documents", digest="0" * 64, name="docs")
 
 
@@ -85,7 +88,12 @@ def test_without_dropout_the_ids_are_the_librarys(name, text):
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.text("the ferry กา\nx😀", max_size=60), st.sampled_from(sorted(TOKENIZERS)), st.floats(0, 0.99), st.integers(0, 9))
+@given(
+    st.text("the ferry กา\nx😀", max_size=60),
+    st.sampled_from(sorted(TOKENIZERS)),
+    st.floats(0, 0.99),
+    st.integers(0, 9),
+)
 def test_dropout_never_changes_the_text(text, name, dropout, seed):
     tokenizer = TOKENIZERS[name]
     encoder = DropoutEncoder(tokenizer, dropout)

@@ -83,7 +83,9 @@ def test_no_rows_is_an_error(tmp_path, run_stage):
 @pytest.mark.shared
 def test_real_sets(shared, run_stage):
     folder = shared / "data/instruct"
-    metrics, made = run_stage("crawl.chat", {"paths": ["alpaca_cleaned/km.jsonl.gz"], "language": "km"}, {"files": [folder]})
+    metrics, made = run_stage(
+        "crawl.chat", {"paths": ["alpaca_cleaned/km.jsonl.gz"], "language": "km"}, {"files": [folder]}
+    )
     assert metrics["rows"] > 100
     assert {c.language for c in read_conversations(made)} == {"khm_Khmr"}
     params = {"part": "preferences", "paths": ["hh_rlhf/*", "llamafactory/dpo_*"], "max_rows": 50}

@@ -90,7 +90,9 @@ def test_a_wrong_content_encoding_spoils_no_page(tmp_path, run_stage):
         response(page, "http://x.org/lies", extra="Content-Encoding: gzip\r\n"),
         response(gzip.compress(page), "http://x.org/true", extra="Content-Encoding: gzip\r\n"),
         response(page, "http://x.org/unchunked", extra="Transfer-Encoding: chunked\r\n"),
-        response(b"%x\r\n%b\r\n0\r\n\r\n" % (len(page), page), "http://x.org/chunked", extra="Transfer-Encoding: chunked\r\n"),
+        response(
+            b"%x\r\n%b\r\n0\r\n\r\n" % (len(page), page), "http://x.org/chunked", extra="Transfer-Encoding: chunked\r\n"
+        ),
         response(page, "http://x.org/after"),
     ]
     _, documents, dropped = crawl(run_stage, write(tmp_path / "a.warc.gz", records))
@@ -139,7 +141,7 @@ def test_html_without_a_type_is_found():
 @pytest.mark.shared
 def test_real_archives(shared, run_stage):
     folder = shared / "data/web/warc"
-    metrics, documents, dropped = crawl(run_stage, folder / "assembled_sea_pages.warc.gz")
+    _, documents, _ = crawl(run_stage, folder / "assembled_sea_pages.warc.gz")
     assert len(documents) == 67
     # one page was published with the bytes of a name already lost
     assert sum("\ufffd" in d.text for d in documents) <= 1
