@@ -37,9 +37,9 @@ _MARKS = (
     (regex.compile("ເເ"), "ແ"),
     # nikhahit (+ tone) + sara aa is sara am (tone before it); also a tone typed after sara am.
     (regex.compile("\u0e4d([\u0e48-\u0e4b]*)\u0e32"), "\\1\u0e33"),
-    (regex.compile("\u0e33([\u0e48-\u0e4b]+)"), "\\1\u0e33"),
+    (regex.compile("(\u0e33+)([\u0e48-\u0e4b]+)"), "\\2\\1"),
     (regex.compile("\u0ecd([\u0ec8-\u0ecb]*)\u0eb2"), "\\1\u0eb3"),
-    (regex.compile("\u0eb3([\u0ec8-\u0ecb]+)"), "\\1\u0eb3"),
+    (regex.compile("(\u0eb3+)([\u0ec8-\u0ecb]+)"), "\\2\\1"),
 )
 
 
