@@ -220,6 +220,8 @@ def make_job(node: Node, key: str, inputs: dict[str, Any], store: Store, engine:
 
 def _context(heavy: bool):
     """Processes are forked from a clean server that has already imported torch if any stage needs it."""
+    # Threads that wait by spinning take the cores from the stage beside them; read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

@@ -248,7 +248,7 @@ def _unexpected(error: BaseException) -> str:
 
 
 def build_app(engine: Engine, settings: Settings) -> Starlette:
-    """The ASGI application. Every error is JSON in OpenAI's shape; other origins' pages are given no access (no CORS)."""
+    """The ASGI application. Every error is JSON in OpenAI's shape; pages of other origins get no access (no CORS)."""
     api = Api(engine, settings)
 
     @contextlib.asynccontextmanager

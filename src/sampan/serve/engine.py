@@ -93,8 +93,8 @@ class Engine:
         self.max_new_tokens = int(defaults.get("max_new_tokens", 1024))
 
     def chat(self, messages: Sequence[dict[str, str]], decoding: Decoding, *, stops: Sequence[str] = ()) -> Reply:
-        """Answer a conversation (OpenAI-style messages). ContextError if it is too long, InputError if the chat template
-        refuses it or there is none.
+        """Answer a conversation (OpenAI-style messages). ContextError if it is too long, InputError if the chat
+        template refuses it or there is none.
         """
         return self._reply(self.chat_ids(messages), decoding, stops, at_start=True)
 

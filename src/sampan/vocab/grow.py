@@ -52,7 +52,8 @@ def grow(growth: Growth, language: str, runs: Counter[str], signs: Counter[str],
     for run, count in runs.items():
         for char in run.lstrip(" "):
             chars[char] += count
-    frequent = Counter({char: n for char, n in chars.items() if n >= limits.min_frequency})
+    allowed = {char for char in chars if char in signs or guard.allows(char.encode("utf-8"))}
+    frequent = Counter({char: n for char, n in chars.items() if n >= limits.min_frequency and char in allowed})
     left = limits.budget - growth.admit(frequent, limits.budget, guard, language)
     if not limits.cut:
         left -= _learn(growth, language, runs, guard, limits, int(left * CLUSTER_SHARE), inside=True)
