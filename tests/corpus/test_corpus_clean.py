@@ -36,7 +36,8 @@ KEPT = {
         "Bibi, atap rumah sudah diperbaiki. Kami membeli seng seharga 45 ribu dan mengerjakannya sendiri.",
     ],
     "msa_Latn": [
-        "Feri bertolak pada pukul enam. Sejak ribut belum ada sesiapa yang nampak nakhoda, hanya anjingnya menunggu di jeti.",
+        "Feri bertolak pada pukul enam. Sejak ribut belum ada sesiapa yang nampak nakhoda, hanya "
+        "anjingnya menunggu di jeti.",
         "Rendam beras semalaman, toskan, kemudian kukus di dalam bakul selama dua puluh minit.",
         "Mak cik, bumbung rumah sudah dibaiki. Kami beli zink dengan harga 45 ringgit dan buat sendiri.",
     ],
@@ -61,7 +62,8 @@ KEPT = {
         "အဒေါ်ရေ အိမ်ခေါင်မိုး ပြင်ပြီးပါပြီ။ သွပ်ပြားကို ၄၅ ကျပ်နဲ့ ဝယ်ပြီး ကိုယ်တိုင် လုပ်ခဲ့ကြတယ်။",
     ],
     "tgl_Latn": [
-        "Aalis ang lantsa nang alas-sais. Mula noong bagyo ay wala pang nakakakita sa kapitan, ang aso lamang niya ang naghihintay.",
+        "Aalis ang lantsa nang alas-sais. Mula noong bagyo ay wala pang nakakakita sa kapitan, ang "
+        "aso lamang niya ang naghihintay.",
         "Ibabad ang bigas nang magdamag, patuluin, at pasingawan sa basket nang dalawampung minuto.",
         "Tiya, naayos na po ang bubong. Bumili kami ng yero sa halagang 45 piso at kami na rin ang gumawa.",
     ],
@@ -71,12 +73,14 @@ KEPT = {
         "அத்தை, கூரை சரிசெய்யப்பட்டது. 45 ரூபாய்க்குத் தகரம் வாங்கி நாங்களே வேலையைச் செய்தோம்.",
     ],
     "jav_Latn": [
-        "Prau nyabrang mangkat jam enem. Wiwit ana prahara durung ana wong sing weruh juragane, mung asune isih ngenteni.",
+        "Prau nyabrang mangkat jam enem. Wiwit ana prahara durung ana wong sing weruh juragane, "
+        "mung asune isih ngenteni.",
         "Beras dikum sewengi, ditus, banjur didang ing kukusan nganti rong puluh menit.",
         "Bulik, payone omah wis didandani. Aku tuku seng rega 45 ewu lan nggarap dhewe karo adhiku.",
     ],
     "sun_Latn": [
-        "Parahu indit jam genep. Saprak angin ribut can aya jalma anu ningali juragan parahu, ngan anjingna anu nungguan.",
+        "Parahu indit jam genep. Saprak angin ribut can aya jalma anu ningali juragan parahu, ngan "
+        "anjingna anu nungguan.",
         "Beas dikeueum sapeuting, ditirisan, tuluy diseupan dina aseupan kira-kira dua puluh menit.",
         "Bibi, hateup imah geus dioméan. Kuring meuli seng hargana 45 rebu jeung digawé ku sorangan.",
     ],

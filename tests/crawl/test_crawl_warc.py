@@ -141,7 +141,7 @@ def test_html_without_a_type_is_found():
 @pytest.mark.shared
 def test_real_archives(shared, run_stage):
     folder = shared / "data/web/warc"
-    metrics, documents, dropped = crawl(run_stage, folder / "assembled_sea_pages.warc.gz")
+    _, documents, _ = crawl(run_stage, folder / "assembled_sea_pages.warc.gz")
     assert len(documents) == 67
     # one page was published with the bytes of a name already lost
     assert sum("\ufffd" in d.text for d in documents) <= 1

@@ -90,7 +90,7 @@ def test_unknown_codes_are_refused_with_a_hint(bad):
 def test_script_shares():
     assert script_shares("ไทย abc") == {"Thai": 0.5, "Latn": 0.5}
     assert script_shares("123 !?") == {}
-    assert own_script_share("中文 ok", "Hans") == 0.5
+    assert own_script_share("中文 ok", "Hans") == 0.75, "a character weighs three letters"
     assert simplified_share("这个国家") == 1.0
     assert simplified_share("這個國家") == 0.0
 

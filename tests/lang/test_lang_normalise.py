@@ -38,6 +38,7 @@ def test_idempotent_and_nfc(text):
         ("သွား\u200cမယ်", "သွားမယ်"),
         ("க்\u200cஷ", "க்\u200cஷ"),
         ("می\u200cخواهم", "می\u200cخواهم"),
+        ("\u0301\u0bcd\u200ca", "\u0bcd\u0301a"),
         ("👩\u200d👧", "👩\u200d👧"),
         ("co\u00adop\u200d\ufeff", "coop"),
         ("Tie\u0302\u0301ng  Vie\u0323\u0302t", "Tiếng Việt"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class DropoutEncoder:
-    """Cuts texts into ids with each candidate merge left out with probability `dropout`. RecipeError if it is no BPE."""
+    """Cuts texts into ids, leaving out each candidate merge with probability `dropout`; RecipeError if it is no BPE."""
 
     def __init__(self, tokenizer: Tokenizer, dropout: float) -> None:
         spec = json.loads(tokenizer.to_str())

@@ -45,5 +45,5 @@ STAGE = Stage(
     output="documents",
     run=run,
     estimate=estimate,
-    paper="MinHash: Broder 1997; banding: Indyk and Motwani 1998; n-grams of clusters for scripts without spaces: ours.",
+    paper="MinHash: Broder 1997; banding: Indyk and Motwani 1998; n-grams of clusters without spaces: ours.",
 )

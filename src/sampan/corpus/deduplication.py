@@ -1,7 +1,8 @@
 """The work of corpus.dedup: two passes over the documents, the first to find the sets, the second to write.
 
-Rule: of each set the longest document stays (by characters that are not blanks), among equally long ones the one whose id,
-then whose content, comes first. Neither the rule nor the sets depend on the order of the input; the output keeps it.
+Rule: of each set the longest document stays (by characters that are not blanks), among equally long ones the one whose
+id, then whose content, comes first. Neither the rule nor the sets depend on the order of the input; the output keeps
+it.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 from ..lang.identify import Guess
 from ..lang.profile import Profile, load_profile
-from ..lang.scripts import WRITTEN_IN, script_shares
+from ..lang.scripts import own_script_share, script_counts
 from ..lang.segment import words
 
 MIN_DECLARED_SCRIPT_SHARE = 0.15
-"""How much of a labelled document's letters must be in the label's script for the label to stand against the identifier.
-Ours: documentation in small languages is often two thirds commands and names."""
+"""How much of a labelled document's letters must be in the label's script for the label to stand against the
+identifier. Ours: documentation in small languages is often two thirds commands and names."""
 MIN_STOP_WORD_SHARE = 0.12
 """Share of a text's words among the label's stop words at which the label stands, whatever the identifier says: running
 text has 0.2 and more in every spaced language here, text of another language next to none. Ours."""
@@ -29,7 +29,8 @@ def decide_language(
     """(language, '') or (best guess, reason to drop).
 
     A trusted label stands if its script is there and the identifier agrees, answers a sister language (lid.176 calls
-    most Malay Indonesian) or is unsure. Reasons: `unsure_language`, `other_language`, `mislabelled`, `unwanted_language`.
+    most Malay Indonesian) or is unsure. Reasons: `unsure_language`, `other_language`, `mislabelled`,
+    `unwanted_language`.
     """
     if declared and trust_label:
         language, reason = (
@@ -48,9 +49,7 @@ def decide_language(
 
 
 def _label_stands(text: str, profile: Profile, guess: Guess, min_confidence: float | None) -> bool:
-    shares = script_shares(text)
-    share = shares.get(WRITTEN_IN.get(profile.script, profile.script), 0.0)
-    if shares and share < MIN_DECLARED_SCRIPT_SHARE:
+    if script_counts(text) and own_script_share(text, profile.script) < MIN_DECLARED_SCRIPT_SHARE:
         return False
     floor = profile.thresholds.min_language_confidence if min_confidence is None else min_confidence
     if guess.language == profile.code or guess.language in profile.sisters or guess.label in profile.sister_labels:

@@ -29,10 +29,8 @@ def pack(params: Any, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     tokenizer = load_tokenizer(folder)
     writer = TokenWriter(runtime.out, vocab_size=len(tokenizer), tokenizer_digest=tokenizer_digest(folder))
     total = params.repeat * _count(inputs, "documents") + _count(inputs, "conversations")
-    done = 0
-    for ids, mask, stream, size in _texts(params, inputs, tokenizer):
+    for done, (ids, mask, stream, size) in enumerate(_texts(params, inputs, tokenizer), 1):
         writer.write(ids, stream=params.stream_name or stream or UNKNOWN_STREAM, text_bytes=size, mask=mask)
-        done += 1
         if done % BATCH == 0:
             runtime.progress(done, total or None, "documents")
     index = writer.close()

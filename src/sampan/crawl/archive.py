@@ -145,7 +145,8 @@ def _payload(params: Any, record: Any) -> bytes:
 
 
 def undo_encodings(payload: bytes, headers: Any, max_bytes: int) -> bytes:
-    """The body without its transfer and content encodings; as it is where a header claims what the bytes do not bear out.
+    """The body without its transfer and content encodings; as it is where a header claims what the bytes do not bear
+    out.
 
     Many archives keep the header after having decoded the body. Reads at most `max_bytes` + 1 bytes.
     """

@@ -17,7 +17,8 @@ class Params:
     """How the main text is found: resiliparse is about twelve times faster, trafilatura more exact (F1 0.86 and 0.93 on
     trafilatura's own test set). trafilatura is an extra: `pip install 'sampan[trafilatura]'`."""
     min_text_characters: int = 80
-    """A main text shorter than this is replaced by all visible text of the page, if that is longer. Ours, not the papers'."""
+    """A main text shorter than this is replaced by all visible text of the page, if that is longer. Ours, not the
+    papers'."""
     min_page_bytes: int = 64
     """Pages with a smaller payload are left out."""
     max_page_bytes: int = 8_000_000

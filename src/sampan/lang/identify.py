@@ -16,7 +16,7 @@ import regex
 
 from ..core.errors import StageError
 from .profile import Profile, languages, load_profile
-from .scripts import WRITTEN_IN, script_shares, simplified_share
+from .scripts import WRITTEN_IN, simplified_share, weighted_script_shares
 
 WINDOW = 600
 """Characters of one window; texts up to three windows are read whole."""
@@ -24,9 +24,8 @@ MIN_MARKER_SHARE, MIN_MARKER_HITS, MARKED_CONFIDENCE = 0.12, 3, 0.6
 """From here on marker words overrule a model that names no language of the group (Javanese and Sundanese sentences are
 often called English, German or Minangkabau)."""
 MIN_FOREIGN_SCRIPT_SHARE = 0.25
-"""Latin letters abound in the region's texts (names, code, addresses): another script at this share of letters decides."""
-CHARACTER_WEIGHT = {"Hani": 3, "Kana": 2, "Hang": 2}
-"""Letters of an alphabet that one character stands for, about."""
+"""Latin letters abound in the region's texts (names, code, addresses): another script at this share of letters
+decides."""
 MARKER_WEIGHT, MODEL_WEIGHT, MODEL_FLOOR, MAX_MARKER_HITS = 0.8, 0.5, 0.01, 12
 """Sister languages: log-odds per marker word, weight and floor of the model's probability. Ours, set on real text."""
 
@@ -46,7 +45,7 @@ class Guess:
 
 def identify(text: str) -> Guess:
     """The language of `text`; Guess('', 0) for a text without letters. Deterministic and offline."""
-    shares = _weighted(script_shares(text))
+    shares = weighted_script_shares(text)
     if not shares:
         return Guess("", 0.0)
     script, share = next(iter(shares.items()))
@@ -59,15 +58,9 @@ def identify(text: str) -> Guess:
     return Guess(_by_script().get(script, ""), _script_confidence(share), script)
 
 
-def _weighted(shares: dict[str, float]) -> dict[str, float]:
-    """Shares with each Han, Kana and Hangul character worth CHARACTER_WEIGHT letters, largest first."""
-    weights = {script: share * CHARACTER_WEIGHT.get(script, 1) for script, share in shares.items()}
-    total = sum(weights.values())
-    return {script: weight / total for script, weight in sorted(weights.items(), key=lambda item: -item[1])}
-
-
 def _script_confidence(share: float) -> float:
-    """A quarter of the letters decides and half of them is certain: Latin names and code prove nothing against a script."""
+    """A quarter of the letters decides and half of them is certain: Latin names and code prove nothing against a
+    script."""
     return min(1.0, 2 * share)
 
 
@@ -105,12 +98,12 @@ def _latin(text: str) -> Guess:
     top = max(labels, key=lambda name: (labels[name], name))
     counts = Counter(word.lower() for word in _LATIN_WORD.findall(clean))
     profile = _owner(top)
-    if profile is None or not profile.sisters:
-        marked, hits = _most_marked(counts)
-        if hits < max(MIN_MARKER_HITS, MIN_MARKER_SHARE * counts.total()):
-            known = profile is not None and top in profile.lid_labels
-            return Guess(profile.code if known else "", labels[top], top)
-        profile = marked
+    marked, hits = _most_marked(counts)
+    if hits >= max(MIN_MARKER_HITS, MIN_MARKER_SHARE * counts.total()):
+        profile = profile if profile and marked.code in profile.sisters else marked
+    elif profile is None or not profile.sisters:
+        known = profile is not None and top in profile.lid_labels
+        return Guess(profile.code if known else "", labels[top], top)
     group = [profile, *map(load_profile, profile.sisters)]
     return _between_sisters(counts, group, labels, top)
 
@@ -171,7 +164,7 @@ def _detector():
     except Exception as error:  # the package raises its own, ValueError or AttributeError by what shadows it
         raise StageError(
             f"the language identifier does not load ({type(error).__name__}: {str(error)[:160]})",
-            how="Another package may have replaced the module `fasttext`: run `pip uninstall fasttext fasttext-wheel` and "
-            "`pip install --force-reinstall --no-deps fasttext-predict`.",
+            how="Another package may have replaced the module `fasttext`: run `pip uninstall fasttext fasttext-wheel`, "
+            "then `pip install --force-reinstall --no-deps fasttext-predict`.",
         ) from error
     return detector

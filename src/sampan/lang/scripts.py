@@ -108,9 +108,20 @@ def script_shares(text: str) -> dict[str, float]:
     return {script: number / total for script, number in counts.most_common()}
 
 
+CHARACTER_WEIGHT = {"Hani": 3, "Kana": 2, "Hang": 2}
+"""Letters of an alphabet that one character stands for, about."""
+
+
+def weighted_script_shares(text: str) -> dict[str, float]:
+    """As `script_shares`, with each Han, Kana and Hangul character worth CHARACTER_WEIGHT letters."""
+    weights = {script: share * CHARACTER_WEIGHT.get(script, 1) for script, share in script_shares(text).items()}
+    total = sum(weights.values())
+    return {script: weight / total for script, weight in sorted(weights.items(), key=lambda item: -item[1])}
+
+
 def own_script_share(text: str, script: str) -> float:
-    """Share of letters that belong to `script` (Hans and Hant count all Han characters), 0 without letters."""
-    return script_shares(text).get(WRITTEN_IN.get(script, script), 0.0)
+    """Weighted share of letters that belong to `script` (Hans and Hant count all Han characters), 0 without letters."""
+    return weighted_script_shares(text).get(WRITTEN_IN.get(script, script), 0.0)
 
 
 # Frequent characters whose two forms differ, simplified then traditional; the pairs are common knowledge of the

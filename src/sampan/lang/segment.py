@@ -58,9 +58,9 @@ def words(text: str, language: str) -> list[str]:
 def sentences(text: str, language: str) -> list[str]:
     """Sentences, trimmed, empty ones left out: cut at line ends and after the language's sentence enders.
 
-    `!` and `?` cut before a blank, and a full stop only before a blank and a capital, digit, quote or unicameral letter, so most
-    abbreviations and decimals survive. Thai and Lao seldom mark the end of a sentence (a space does, but also much
-    else), so there a sentence is mostly a line.
+    `!` and `?` cut before a blank, and a full stop only before a blank and a capital, digit, quote or unicameral
+    letter, so most abbreviations and decimals survive. Thai and Lao seldom mark the end of a sentence (a space does,
+    but also much else), so there a sentence is mostly a line.
     """
     return [piece for line in text.split("\n") for part in _ender(language).split(line) if (piece := part.strip())]
 

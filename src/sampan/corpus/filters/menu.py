@@ -8,8 +8,8 @@ from ..view import TextView
 
 REVISION = 1
 MAX_WORDS, MAX_CLUSTERS, MIN_RUN = 3, 7, 6
-"""Ours: verse and dialogue have short lines too, and Thai and Lao sentences no full stop, so only long runs of very short
-lines count."""
+"""Ours: verse and dialogue have short lines too, and Thai and Lao sentences no full stop, so only long runs of very
+short lines count."""
 
 
 def menu(view: TextView) -> Verdict:

@@ -1,7 +1,7 @@
 """Documents that say the same again and again: repeated lines, one repeated phrase, long passages repeated.
 
-After Gopher (Rae et al. 2021, table A1), with n-grams over words or clusters instead of words only. A cluster is about a
-third of a word, so n-grams over clusters are three times as long.
+After Gopher (Rae et al. 2021, table A1), with n-grams over words or clusters instead of words only. A cluster is about
+a third of a word, so n-grams over clusters are three times as long.
 """
 
 from __future__ import annotations
