@@ -52,7 +52,7 @@ VALUE_SLOT = {
     "price": "price",
 }
 NUM_MOTHERS = 6
-GOODS_PER_MARKET = 6
+GOODS_PER_MARKET = 3
 STATUSES = ("asked", "evaluated", "held")
 SCOPES = ("region", "shared")
 # of every twenty facts of a relation: eight asked, nine evaluated, three held out; small relations get all three
