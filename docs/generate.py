@@ -39,7 +39,11 @@ def cli_page() -> str:
     for verb in VERBS:
         env = {**os.environ, "COLUMNS": "100", "SAMPAN_STORE": ".sampan", "NO_COLOR": "1"}
         done = subprocess.run(
-            [sys.executable, "-m", "sampan.cli.main", verb, "--help"], capture_output=True, text=True, check=True, env=env
+            [sys.executable, "-m", "sampan.cli.main", verb, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=env,
         )
         parts += [f"## sampan {verb}\n", "```text", done.stdout.rstrip(), "```\n"]
     return "\n".join(parts)

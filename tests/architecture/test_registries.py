@@ -1,16 +1,21 @@
-"""Every table of lazy strings loads, names its source, and appears in docs/papers.md; schemas have a golden snapshot."""
+"""Every table of lazy strings loads, names its source and appears in docs/papers.md; schemas are golden."""
 
 from __future__ import annotations
 
 import json
+import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from sampan.core.errors import RecipeError
 from sampan.core.params import describe
-from sampan.core.stage import KINDS, Stage
+from sampan.core.stage import EXTERNAL, KINDS, Stage
+from sampan.corpus.filters import FILTERS
+from sampan.merge.methods import METHODS
 from sampan.recipe.stages import STAGES
+from sampan.train.objectives import OBJECTIVES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -26,7 +31,7 @@ def test_stage(name):
     for row in describe(stage.params):
         assert row["doc"], f"{row['name']} has no doc string below it"
     for role in stage.inputs.values():
-        assert set(role.kinds) <= set(KINDS)
+        assert set(role.kinds) <= {*KINDS, EXTERNAL}
         assert role.help
     assert f"`{name}`" in (DOCS / "papers.md").read_text(encoding="utf-8")
 
@@ -45,6 +50,26 @@ def test_schema_is_frozen(name, golden):
         },
     }
     golden(f"schemas/{name}.json", json.dumps(schema, indent=1) + "\n")
+
+
+TABLES = {"merge method": METHODS, "objective": OBJECTIVES, "filter": FILTERS}
+
+
+@pytest.mark.parametrize(("what", "name"), [(what, name) for what, table in TABLES.items() for name in table])
+def test_entry_has_revision_and_source(what, name):
+    """The function's module declares a revision, and docs/papers.md says where the method comes from."""
+    loaded = TABLES[what].load(name)
+    module = sys.modules[getattr(loaded, "__module__", "") if callable(loaded) else loaded.run.__module__]
+    assert isinstance(module.REVISION, int)
+    assert module.__doc__
+    assert f"`{name}`" in (DOCS / "papers.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "task", sorted(files("sampan.evals").joinpath("tasks").iterdir(), key=str), ids=lambda p: p.name
+)
+def test_task_is_documented(task):
+    assert f"`{task.name.removesuffix('.yaml')}`" in (DOCS / "papers.md").read_text(encoding="utf-8")
 
 
 def test_typo_gets_a_suggestion():

@@ -84,7 +84,7 @@ def test_world_is_a_function_of_its_seed():
 @pytest.mark.parametrize("seed", range(5))
 def test_world_is_whole(seed):
     world = vw.build_world(seed)
-    assert len({f.id for f in world.facts}) == len(world.facts) == 24 * 5 + 18 + 12 * 6
+    assert len({f.id for f in world.facts}) == len(world.facts) == 24 * 5 + 18 + 12 * 3
     counts = world.counts()
     assert all(counts[f"{status}/{scope}"] >= 8 for status in vw.STATUSES for scope in vw.SCOPES)
     for fact in world.facts:

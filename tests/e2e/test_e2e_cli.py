@@ -121,7 +121,7 @@ WRONG = {
     "do: unknown stage": (["do", "corpus.claen", "--out", "x"], "Did you mean 'corpus.clean'"),
     "do: no out": (["do", "crawl.table", "--from", "files=rows.jsonl"], "--out DIR"),
     "do: missing file": (["do", "crawl.table", "--from", "files=no.jsonl", "--out", "x"], "no.jsonl: no such file"),
-    "do: role": (["do", "crawl.table", "--from", "file=rows.jsonl", "--out", "x"], "no input 'file'. Did you mean 'files'"),
+    "do: role": (["do", "crawl.table", "--from", "file=rows.jsonl", "--out", "x"], "no input 'file'. Did you mean"),
     "chat with text": (["chat", "rows.jsonl"], "nothing here is called"),
     "report": (["report", "recipe.yaml", "--to", "x"], "no stage 'x'"),
     "new": (["new", "m", "--languages", "tha_Tha", "--base", "dir:x"], "Did you mean 'tha_Thai'"),

@@ -49,7 +49,7 @@ def test_seeds_differ_and_stop_token_is_not_returned(loaded):
 
 @pytest.mark.shared
 def test_stories260k_tells_its_golden_story(shared, tmp_path):
-    """A real Llama checkpoint in another project's format, imported as a Hugging Face folder, says what it said there."""
+    """A real Llama checkpoint in llama2.c's format, imported as a Hugging Face folder, says what it said there."""
     source = shared / "data" / "models" / "stories260K"
     for name in ("out", "state"):
         (tmp_path / name).mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -123,7 +124,7 @@ def test_full_disk(workshop, tmp_path):
         root = disk / "store"
         with open(workshop.folder / "rows" / "a.jsonl", "a") as rows:
             for n in range(4000):
-                rows.write('{"id": "x%d", "text": "%s"}\n' % (n, random.Random(n).randbytes(200).hex()))
+                rows.write(json.dumps({"id": f"x{n}", "text": random.Random(n).randbytes(200).hex()}) + "\n")
         command = [sys.executable, "-m", "sampan.cli.main", "run", str(workshop.path), "--store", str(root)]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 1

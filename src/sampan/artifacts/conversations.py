@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.stage import Artifact
-from .tables import ParquetShards, read_rows, string_schema
+from .tables import ParquetShards, read_rows, string_schema, with_id
 
 ROLES = ("system", "user", "assistant")
 _SHAREGPT = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
@@ -87,11 +87,11 @@ def read_conversations(source: Artifact | Path) -> Iterator[Conversation]:
     """
     path = source.path if isinstance(source, Artifact) else source
     for place, row in read_rows(path):
-        yield conversation_of(row, place)
+        yield conversation_of(with_id(row, path, place), place)
 
 
 def conversation_of(row: dict[str, Any], place: str) -> Conversation:
-    """One row in any shape of `read_conversations`; InputError names `place`, which is also the id of a row without one."""
+    """One row in any shape of `read_conversations`. `place` names it in an InputError, and is its id if it has none."""
     return Conversation(messages=_messages(row, place), meta=_meta(row), **_origin(row, place))
 
 
@@ -103,11 +103,11 @@ def read_preferences(source: Artifact | Path) -> Iterator[Preference]:
     """
     path = source.path if isinstance(source, Artifact) else source
     for place, row in read_rows(path):
-        yield preference_of(row, place)
+        yield preference_of(with_id(row, path, place), place)
 
 
 def preference_of(row: dict[str, Any], place: str) -> Preference:
-    """One row in any shape of `read_preferences`; InputError names `place`, which is also the id of a row without one."""
+    """One row in any shape of `read_preferences`. `place` names it in an InputError, and is its id if it has none."""
     if "chosen" not in row or "rejected" not in row:
         raise InputError(
             "a preference needs 'chosen' and 'rejected'",

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.stage import Artifact
-from .tables import ParquetShards, read_rows, string_schema
+from .tables import ParquetShards, read_rows, string_schema, with_id
 
 COLUMNS = ("id", "text", "language", "script", "source", "url", "license", "quality", "meta")
 MAX_DROP_EXAMPLES = 3
@@ -102,7 +102,7 @@ def read_documents(source: Artifact | Path) -> Iterator[Document]:
     """
     path = source.path if isinstance(source, Artifact) else source
     for place, row in read_rows(path):
-        yield _document(row, place)
+        yield document_of(with_id(row, path, place), place)
 
 
 def read_summary(source: Artifact | Path) -> dict[str, Any]:
@@ -111,7 +111,8 @@ def read_summary(source: Artifact | Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _document(row: dict[str, Any], place: str) -> Document:
+def document_of(row: dict[str, Any], place: str) -> Document:
+    """The document of one row that has an `id`; InputError names `place` if it has no text."""
     text = row.get("text")
     if not isinstance(text, str):
         raise InputError(
@@ -121,7 +122,7 @@ def _document(row: dict[str, Any], place: str) -> Document:
     meta = json.loads(meta) if isinstance(meta, str) and meta else dict(meta or {})
     meta.update({k: v for k, v in row.items() if k not in COLUMNS and k != "lang" and v is not None})
     return Document(
-        id=str(row.get("id") or place),
+        id=str(row["id"]),
         text=text,
         meta=meta,
         language=row.get("language") or row.get("lang") or "",

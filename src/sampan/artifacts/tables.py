@@ -118,6 +118,14 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             raise InputError("not a table", where=str(file), how=f"Give one of {', '.join(SUFFIXES)}.")
 
 
+def with_id(row: dict[str, Any], path: Path, place: str) -> dict[str, Any]:
+    """The row, with its place below `path` as id if it has none: an id that names nothing of this machine."""
+    if row.get("id") is not None and row["id"] != "":
+        return row
+    base = path if path.is_dir() else path.parent
+    return {**row, "id": place.removeprefix(f"{base}/")}
+
+
 def open_text(path: Path) -> io.TextIOBase:
     """A UTF-8 text stream of a plain, .gz or .zst file."""
     if path.suffix == ".gz":

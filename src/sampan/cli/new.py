@@ -1,4 +1,4 @@
-"""Write a recipe to start from: clean text, expand the vocabulary, continue pre-training, fine-tune, merge, score, ship."""
+"""Write a recipe to start from: clean text, expand the vocabulary, pre-train on, fine-tune, merge, score, ship."""
 
 from __future__ import annotations
 

@@ -138,8 +138,8 @@ class Stage:
     """The kind made, or a function of (params, {role: kinds given})."""
     params: type = NoParams
     estimate: Callable[[Any, Mapping[str, Sequence[Mapping[str, Any]]]], Mapping[str, float]] | None = None
-    """Forecast from params and the inputs' facts (an input from outside has its `path` among them): any of documents, text_bytes, tokens, parameters, vocab_size, flops,
-    memory_bytes, disk_bytes, seconds (on one core)."""
+    """Forecast from params and the inputs' facts (an input from outside has its `path` among them). Any of: documents,
+    text_bytes, tokens, parameters, vocab_size, flops, memory_bytes, disk_bytes, seconds (on one core)."""
     heavy: bool = False
     """Whether `run` imports torch and transformers, so that the engine can load them once for all stages."""
     paper: str = ""

@@ -29,8 +29,8 @@ class Params:
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
     from dataclasses import replace
 
-    from ..artifacts.documents import DocumentWriter, read_documents
-    from ..artifacts.tables import file_kind
+    from ..artifacts.documents import DocumentWriter, document_of
+    from ..artifacts.tables import file_kind, read_rows
     from ..core.errors import InputError, RecipeError
     from ..lang.codes import normalise_code
     from .files import matching_files, row_name
@@ -46,10 +46,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
         for number, (source, file) in enumerate(sources):
             runtime.progress(number, len(sources), "files")
             kept = 0
-            for document in read_documents(file):
+            for place, row in read_rows(file):
                 seen += 1
-                if document.id.startswith(str(file)):
-                    document.id = row_name(source, file, document.id)
+                document = document_of({"id": row_name(source, file, place), **row}, place)
                 try:
                     language = override or (normalise_code(document.language) if document.language else "")
                 except RecipeError:

@@ -282,7 +282,7 @@ class TensorWriter:
         first = len(self._place) - len(group)
         self._place[first:] = [(number, 8 + len(text) + start) for _, start in self._place[first:]]
         path = self.folder / self._names[number]
-        file = open(path, "wb" if fresh else "r+b")  # noqa: SIM115 (open until `close`)
+        file = open(path, "wb" if fresh else "r+b")
         if fresh:
             file.write(len(text).to_bytes(8, "little") + text)
             _allocate(file, 8 + len(text) + offset)

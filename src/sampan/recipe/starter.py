@@ -19,25 +19,28 @@ inputs:
   chat: null  # conversations: OpenAI messages, ShareGPT or Alpaca rows
 
 stages:
-  # -- text: read, clean, drop duplicates, hold some back --------------------------------------------------------------
+  # -- text: read, clean, drop duplicates, hold some back -----------------------------------------------------
   raw: {{stage: crawl.table, from: {{files: text}}}}
   clean: {{stage: corpus.clean, from: {{documents: raw}}, with: {{languages: [{languages}]}}}}
   unique: {{stage: corpus.dedup, from: {{documents: clean}}}}
   train_text: {{stage: corpus.split, from: {{documents: unique}}, with: {{part: train, held_out_share: 0.01}}}}
   held_text: {{stage: corpus.split, from: {{documents: unique}}, with: {{part: held_out, held_out_share: 0.01}}}}
 
-  # -- vocabulary: pieces for the new languages; English stays as it is ------------------------------------------------
+  # -- vocabulary: pieces for the new languages; English stays as it is ---------------------------------------
   start: {{stage: model.import, from: {{files: base}}, with: {{chat_template: keep}}}}
-  expanded: {{stage: vocab.expand, from: {{base: start, documents: train_text}}, with: {{num_new_tokens: 16384}}}}
+  expanded:
+    stage: vocab.expand
+    from: {{base: start, documents: train_text}}
+    with: {{num_new_tokens: 16384}}
 
-  # -- continued pre-training; the language model sees documents in proportion to their tokens unless `mixture` says so -
+  # -- continued pre-training, on languages in proportion to their tokens unless `mixture` says otherwise 
   tokens: {{stage: corpus.pack, from: {{documents: train_text, tokenizer: expanded}}}}
   cpt:
     stage: train.causal_lm
     from: {{model: expanded, tokens: tokens}}
-    with: {{lr: 1e-5, schedule: wsd, context_len: 4096, global_batch_tokens: 524288}}  # num_tokens: 0 = every token once
+    with: {{lr: 1e-5, context_len: 4096, global_batch_tokens: 524288}}  # num_tokens: 0 takes every token once
 
-  # -- supervised fine-tuning, then a merge against forgetting ---------------------------------------------------------
+  # -- supervised fine-tuning, then a merge against forgetting ------------------------------------------------
   chats: {{stage: crawl.chat, from: {{files: chat}}}}
   sft: {{stage: train.sft, from: {{model: cpt, conversations: chats}}, with: {{lr: 1e-5, context_len: 4096}}}}
   final:
@@ -45,7 +48,7 @@ stages:
     from: {{base: cpt, models: [sft]}}
     with: {{method: task_arithmetic, normalize: false, weights: [0.8]}}
 
-  # -- scores after every step, and what is shipped --------------------------------------------------------------------
+  # -- scores after every step, and what is shipped -----------------------------------------------------------
   scores: {{stage: evals.run, from: {{models: [start, expanded, cpt, sft, final], held_out: held_text}}}}
   ship: {{stage: export.hf, from: {{model: final, scores: scores}}}}
 """

@@ -26,7 +26,7 @@ _PAGE = """<!DOCTYPE html>
 {paragraphs}
 </article></main>
 <aside><h2>More</h2><ul>{links}</ul></aside>
-<footer><p>&copy; 2024 village.example &middot; <a href="/terms">Terms</a> &middot; <a href="/privacy">Privacy</a></p></footer>
+<footer><p>&copy; 2024 village.example</p><p><a href="/terms">Terms</a> <a href="/privacy">Privacy</a></p></footer>
 </body></html>
 """
 

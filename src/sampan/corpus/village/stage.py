@@ -45,8 +45,9 @@ class Params:
     """What to make of the village. The whole generator is ours, not a paper's."""
 
     part: Part = "documents"
-    """documents: training text. pages: such documents as web pages in a WARC. held_out: text of facts never told elsewhere. conversations: chats on asked facts.
-    prompts: their questions alone. preferences: answer pairs with one flaw. questions: evaluation items."""
+    """documents: training text. pages: such documents as web pages in a WARC. held_out: text of facts never told
+    elsewhere. conversations: chats on asked facts. prompts: their questions alone. preferences: answer pairs with one
+    flaw. questions: evaluation items."""
     languages: tuple[Code, ...] = ALL_LANGUAGES
     """Languages to write in; English never tells what belongs to the region alone."""
     num_documents: int | dict[Code, int] = 1000
