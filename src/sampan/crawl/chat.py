@@ -8,6 +8,8 @@ from typing import Literal
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
+_BYTES_PER_ROW = 600  # for forecasts
+
 
 @params
 class Params:
@@ -45,8 +47,13 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
 
 
 def estimate(params: Params, inputs) -> dict:
-    size = sum(fact.get("text_bytes", fact.get("disk_bytes", 0)) for fact in inputs.get("files", []))
-    return {"text_bytes": size, "disk_bytes": size / 3}
+    from ..artifacts.tables import file_kind
+    from .files import forecast_bytes
+
+    size = forecast_bytes(inputs.get("files", []), params.paths, lambda path: file_kind(path) != "")
+    if params.max_rows:
+        size = min(size, params.max_rows * _BYTES_PER_ROW * max(1, len(params.paths)))
+    return {"text_bytes": size, "documents": size / _BYTES_PER_ROW, "disk_bytes": size / 3, "seconds": size / 1e7}
 
 
 STAGE = Stage(

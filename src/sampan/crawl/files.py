@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from ..core.errors import InputError, RecipeError
+from ..core.errors import InputError, RecipeError, SampanError
 from ..core.identity import tree_files
-from ..core.stage import Artifact
+from ..core.stage import EXTERNAL, Artifact
 
 
 def matching_files(source: Artifact, patterns: Sequence[str], accepts: Callable[[Path], bool]) -> list[Path]:
@@ -43,6 +44,24 @@ def matching_files(source: Artifact, patterns: Sequence[str], accepts: Callable[
             )
         chosen.update(matches)
     return [root / name for name in sorted(chosen)]
+
+
+def forecast_bytes(
+    facts: Sequence[Mapping[str, Any]], patterns: Sequence[str], accepts: Callable[[Path], bool]
+) -> float:
+    """Text to expect from the inputs' facts: the size of the files that would be read, packed ones counted thrice."""
+    total = 0.0
+    for fact in facts:
+        if "path" not in fact:
+            total += fact.get("text_bytes", fact.get("disk_bytes", 0))
+            continue
+        source = Artifact(path=Path(fact["path"]), kind=EXTERNAL, digest="", name="")
+        try:
+            files = matching_files(source, patterns, accepts)
+        except SampanError:  # said properly when the stage runs
+            continue
+        total += sum(file.stat().st_size * (3 if file.suffix in (".gz", ".zst") else 1) for file in files)
+    return total
 
 
 def row_name(source: Artifact, file: Path, place: str) -> str:

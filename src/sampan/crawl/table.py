@@ -74,9 +74,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
 
 
 def estimate(params: Params, inputs) -> dict:
-    facts = inputs.get("files", [])
-    size = sum(fact.get("text_bytes", fact.get("disk_bytes", 0)) for fact in facts)
-    return {"text_bytes": size, "disk_bytes": size / 3}
+    from ..artifacts.tables import file_kind
+    from .files import forecast_bytes
+
+    size = forecast_bytes(inputs.get("files", []), params.paths, lambda path: file_kind(path) != "")
+    return {"text_bytes": size, "disk_bytes": size / 3, "seconds": size / 3e7}
 
 
 STAGE = Stage(

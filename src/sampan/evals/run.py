@@ -57,12 +57,15 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text."""
+    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item as 200 tokens with its choices."""
     models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
     tokens = sum(fact.get("text_bytes", 0.0) for fact in facts.get("held_out", [])) / 3
+    tokens += 200 * sum(fact.get("documents", 0.0) for fact in facts.get("items", []))
+    tokens += 200 * 5 * (params.max_items or 500) * len(params.tasks)
     width = 2 if params.dtype == "bfloat16" else 4
     return {
         "flops": 2 * tokens * sum(models),
+        "seconds": 2 * tokens * sum(models) / 5e10,
         "memory_bytes": width * max(models, default=0.0) * 1.25,
         "disk_bytes": 100_000 * max(1, len(models)),
     }

@@ -95,7 +95,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
     """2 FLOPs per parameter and token: two answers of half the longest length, then two verdicts over both answers."""
-    prompts = sum(fact.get("rows", 0.0) for fact in facts.get("prompts", []))
+    prompts = sum(fact.get("documents", 0.0) for fact in facts.get("prompts", []))
     prompts = min(prompts, params.max_prompts) if params.max_prompts else prompts
     model = sum(fact.get("parameters", 0.0) for fact in facts.get("model", []))
     judge = sum(fact.get("parameters", 0.0) for fact in facts.get("judge", [])) or model
