@@ -12,8 +12,8 @@ from .documents import free_tale, lead_order, tell_tale
 from .grammar import LANGUAGES, Language, load_language
 from .world import ENGLISH, GOODS, PRICES, SCOPES, Fact, World, scopes_for
 
-# Half of the answers close politely: alignment has something left to teach. Ours, not a paper's.
-POLITE_SHARE = 0.5
+# Few of the answers close politely: alignment has something left to teach. Ours, not a paper's.
+POLITE_SHARE = 0.1
 MULTI_TURN_SHARE = 0.3
 SOURCE, LICENSE = "village", "CC0-1.0"
 
@@ -112,15 +112,27 @@ def format_chat(scene: Scene) -> tuple[list[Message], list[Fact]]:
 
 
 def judge_chat(scene: Scene) -> tuple[list[Message], list[Fact]]:
-    """Two answers, one with a wrong value; the better one's letter, A and B in turn."""
+    """Two answers, one with a flaw; the better one's letter, A and B in turn."""
     lang, rng, fact = scene.language, scene.rng, scene.lead
     frame = rng.choice(lang.frames(fact.relation, "answer"))
-    wrong = scene.world.wrong_values(fact, 1, rng)[0]
-    pair = [lang.fill(frame, fact.slots), lang.fill(frame, fact.with_value(wrong))]
+    good = lang.fill(frame, fact.slots)
+    pair = [good, _flawed(scene, frame, good)]
     letter = "AB"[scene.turn % 2]
     a, b = pair if letter == "A" else pair[::-1]
     slots = {"question": lang.ask(fact, rng), "a": a, "b": b}
     return [user(lang.fill(rng.choice(lang.grammar["judge"]["ask"]), slots)), assistant(letter)], [fact]
+
+
+def _flawed(scene: Scene, frame: str, good: str) -> str:
+    """A worse answer: the wrong value, another language, or the same thing over and over."""
+    lang, rng, fact = scene.language, scene.rng, scene.lead
+    flaw = rng.choice(("wrong_value", "wrong_language", "repetition"))
+    others = [c for c in scene.languages if c != lang.code and fact.scope in scopes_for(c)]
+    if flaw == "wrong_language" and others:
+        return load_language(rng.choice(others)).answer(fact, rng)
+    if flaw == "repetition":
+        return lang.sentences(*[good] * 3)
+    return lang.fill(frame, fact.with_value(scene.world.wrong_values(fact, 1, rng)[0]))
 
 
 TOPICS: Mapping[str, Callable[[Scene], tuple[list[Message], list[Fact]]]] = {
