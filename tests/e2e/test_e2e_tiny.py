@@ -118,7 +118,12 @@ def test_serve_with_the_openai_client(built):
         line = process.stdout.readline()
         url = re.search(r"http://127\.0\.0\.1:\d+", line)[0]
         client = openai.OpenAI(base_url=f"{url}/v1", api_key="secret", max_retries=0)
-        ask = {"model": "tiny/final", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8, "temperature": 0}
+        ask = {
+            "model": "tiny/final",
+            "messages": [{"role": "user", "content": "Hello"}],
+            "max_tokens": 8,
+            "temperature": 0,
+        }
         whole = client.chat.completions.create(**ask).choices[0].message.content
         parts = [chunk.choices[0].delta.content or "" for chunk in client.chat.completions.create(**ask, stream=True)]
         assert "".join(parts) == whole

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...artifacts.conversations import Conversation, Message
+from .codes import LANGUAGES
 from .documents import free_tale, lead_order, tell_tale
-from .grammar import LANGUAGES, Language, load_language
+from .grammar import Language, load_language
 from .world import ENGLISH, GOODS, PRICES, SCOPES, Fact, World, scopes_for
 
 # Few of the answers close politely: alignment has something left to teach. Ours, not a paper's.

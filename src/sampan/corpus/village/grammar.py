@@ -17,19 +17,6 @@ from typing import Any
 
 from .world import VALUE_SLOT, Fact
 
-LANGUAGES = (
-    "eng_Latn",
-    "zho_Hans",
-    "vie_Latn",
-    "ind_Latn",
-    "msa_Latn",
-    "tha_Thai",
-    "khm_Khmr",
-    "lao_Laoo",
-    "mya_Mymr",
-    "tgl_Latn",
-    "tam_Taml",
-)
 KINDS = {"friend": "person", "mother": "person"}
 NUMBERS = ("price", "n", "total")
 READY = ("text", "question", "a", "b")

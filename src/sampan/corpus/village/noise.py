@@ -6,8 +6,9 @@ import random
 from collections.abc import Sequence
 
 from ...artifacts.documents import Document
+from .codes import LANGUAGES
 from .documents import free_tale, make_plan, tell_plan, tell_tale
-from .grammar import LANGUAGES, load_language
+from .grammar import load_language
 from .world import World
 
 KINDS = (

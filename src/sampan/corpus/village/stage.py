@@ -8,23 +8,10 @@ from typing import Any, Literal
 from ...core.errors import RecipeError
 from ...core.params import params
 from ...core.stage import Inputs, Runtime, Stage
+from .codes import LANGUAGES, Code
 
 Part = Literal["documents", "pages", "held_out", "conversations", "prompts", "preferences", "questions"]
-Code = Literal[
-    "eng_Latn",
-    "zho_Hans",
-    "vie_Latn",
-    "ind_Latn",
-    "msa_Latn",
-    "tha_Thai",
-    "khm_Khmr",
-    "lao_Laoo",
-    "mya_Mymr",
-    "tgl_Latn",
-    "tam_Taml",
-]
 Topic = Literal["facts", "prices", "translation", "chat", "format", "judge"]
-ALL_LANGUAGES: tuple[Code, ...] = Code.__args__
 ALL_TOPICS: tuple[Topic, ...] = Topic.__args__
 _KINDS = {
     "documents": "documents",
@@ -48,7 +35,7 @@ class Params:
     """documents: training text. pages: such documents as web pages in a WARC. held_out: text of facts never told
     elsewhere. conversations: chats on asked facts. prompts: their questions alone. preferences: answer pairs with one
     flaw. questions: evaluation items."""
-    languages: tuple[Code, ...] = ALL_LANGUAGES
+    languages: tuple[Code, ...] = LANGUAGES
     """Languages to write in; English never tells what belongs to the region alone."""
     num_documents: int | dict[Code, int] = 1000
     """Documents per language, or a number for each: low-resource languages may have fewer."""
