@@ -1,4 +1,4 @@
-"""Take the tutorial's pictures from a report: `python docs/pictures.py village.html` (needs Chromium and playwright)."""
+"""Take the tutorial's pictures from a report: `python docs/pictures.py village.html` (needs Chromium, playwright)."""
 
 from __future__ import annotations
 

@@ -16,11 +16,12 @@ from sampan.core.params import parse_params
 from sampan.core.stage import Inputs, Runtime
 from sampan.corpus.village import world as vw
 from sampan.corpus.village.chats import TOPICS
+from sampan.corpus.village.codes import LANGUAGES
 from sampan.corpus.village.documents import make_plan
-from sampan.corpus.village.grammar import LANGUAGES, load_language
+from sampan.corpus.village.grammar import load_language
 from sampan.corpus.village.noise import KINDS as NOISE_KINDS
 from sampan.corpus.village.pairs import FLAWS
-from sampan.corpus.village.stage import ALL_LANGUAGES, ALL_TOPICS, STAGE, Params, estimate
+from sampan.corpus.village.stage import ALL_TOPICS, STAGE, Params, estimate
 
 WORLD = vw.build_world(0)
 FACTS = {fact.id: fact for fact in WORLD.facts}
@@ -409,10 +410,6 @@ def test_bad_params_are_explained(tmp_path, given, says):
 def test_unknown_language_is_refused():
     with pytest.raises(RecipeError, match="languages"):
         parse_params(Params, {"languages": ["deu_Latn"]}, where="test")
-
-
-def test_languages_of_stage_and_grammar_agree():
-    assert ALL_LANGUAGES == LANGUAGES
 
 
 def test_the_stage_module_is_light():

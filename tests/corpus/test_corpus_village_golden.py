@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 from sampan.core.identity import digest_text, digest_value
+from sampan.corpus.village.codes import LANGUAGES
 from sampan.corpus.village.documents import make_plan, tell_plan
-from sampan.corpus.village.grammar import LANGUAGES
 from sampan.corpus.village.stage import STAGE
 from sampan.corpus.village.world import build_world
 

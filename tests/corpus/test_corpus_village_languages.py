@@ -7,8 +7,9 @@ import unicodedata
 import pytest
 
 from sampan.corpus.village import world as vw
+from sampan.corpus.village.codes import LANGUAGES
 from sampan.corpus.village.documents import TALES, Tale, make_plan, tell_plan, tell_tale
-from sampan.corpus.village.grammar import KINDS, LANGUAGES, load_language
+from sampan.corpus.village.grammar import KINDS, load_language
 
 SCRIPT_NAMES = {
     "Latn": "LATIN",

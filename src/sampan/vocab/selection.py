@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..core.errors import RecipeError, StageError
@@ -58,16 +59,29 @@ def documents_in(sources: Sequence[Artifact], runtime: Runtime) -> Iterator[tupl
             yield codes[document.language], document
 
 
-def samples(sources: Sequence[Artifact], runtime: Runtime, *, max_documents: int) -> dict[str, Sample]:
+def conversations_in(sources: Sequence[Artifact]) -> Iterator[tuple[str, str]]:
+    """The words of conversations, one text each, with the full code of their language."""
+    from ..artifacts.conversations import read_conversations
+
+    for source in sources:
+        for conversation in read_conversations(source):
+            language = normalised([conversation.language])[0] if conversation.language else ""
+            yield language, "\n".join(message["content"] for message in conversation.messages)
+
+
+def samples(
+    documents: Sequence[Artifact], conversations: Sequence[Artifact], runtime: Runtime, *, max_documents: int
+) -> dict[str, Sample]:
     """Texts by language, languages in order of code; at most `max_documents` of each. StageError if none has one."""
     found: dict[str, Sample] = {}
     counts: dict[str, int] = {}
-    for language, document in documents_in(sources, runtime):
-        if not language or counts.get(language, 0) >= max_documents or not document.text.strip():
+    texts = ((language, document.text) for language, document in documents_in(documents, runtime))
+    for language, text in chain(texts, conversations_in(conversations)):
+        if not language or counts.get(language, 0) >= max_documents or not text.strip():
             continue
         counts[language] = counts.get(language, 0) + 1
         sample = found.setdefault(language, Sample())
-        (sample.held_out if counts[language] % HOLD_OUT == 0 else sample.learn).append(document.text)
+        (sample.held_out if counts[language] % HOLD_OUT == 0 else sample.learn).append(text)
     if not found:
         raise StageError(
             "no document says its language",
