@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test fast check check-style format bench bench-env docs golden clean
+.PHONY: install demo test fast check check-style format bench docs golden clean
 
 install: $(STAMP)
 
@@ -38,13 +38,9 @@ format: install
 	$(BIN)/ruff check --fix src tests benchmarks
 	$(BIN)/ruff format src tests benchmarks
 
-# Peers live in an environment of their own; each script runs both sides and prints one line of JSON.
-bench-env:
-	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet -c constraints.txt -r benchmarks/requirements.txt
-
-bench: install bench-env
-	for script in benchmarks/*_vs_*.py; do $(BIN)/python $$script --peer-python .venv-bench/bin/python || exit 1; done
+# Each script runs us and the peer in turn on the same input and prints one line of JSON.
+bench: install
+	for script in benchmarks/*_vs_*.py; do $(BIN)/python $$script --out benchmarks/results/$$(basename $$script .py).json || exit 1; done
 
 # Regenerate the reference pages and the golden files; both are checked by tests.
 docs: install
@@ -54,4 +50,4 @@ golden: install
 	$(BIN)/python -m pytest tests --update-golden -m "not slow" -q
 
 clean:
-	rm -rf $(VENV) .venv-bench .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
