@@ -73,7 +73,9 @@ def padded(model, optimiser, docs) -> float:
         for b, doc in enumerate(part):
             ids_BT[b, : len(doc)] = labels_BT[b, : len(doc)] = torch.from_numpy(doc)
             mask_BT[b, : len(doc)] = 1
-        out = model(input_ids=ids_BT, attention_mask=mask_BT, labels=labels_BT, num_items_in_batch=count, use_cache=False)
+        out = model(
+            input_ids=ids_BT, attention_mask=mask_BT, labels=labels_BT, num_items_in_batch=count, use_cache=False
+        )
         out.loss.backward()
         total += float(out.loss)
     finish(model, optimiser)
@@ -113,7 +115,11 @@ def main() -> int:
         "bar": BAR,
         "ok": ratio >= BAR,
         "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "transformers": transformers.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        },
         "date": datetime.date.today().isoformat(),
     }
     if options.out:

@@ -59,24 +59,34 @@ def documents_in(sources: Sequence[Artifact], runtime: Runtime) -> Iterator[tupl
             yield codes[document.language], document
 
 
-def conversations_in(sources: Sequence[Artifact]) -> Iterator[tuple[str, str]]:
-    """The words of conversations, one text each, with the full code of their language."""
+def conversations_in(sources: Sequence[Artifact], keep_languages: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The words of conversations, one text each, with the full code of their language.
+
+    Those in a kept language are left out: they quote other languages (a sentence to translate), and a text that must
+    keep its ids would forbid every piece that it quotes.
+    """
     from ..artifacts.conversations import read_conversations
 
     for source in sources:
         for conversation in read_conversations(source):
             language = normalised([conversation.language])[0] if conversation.language else ""
-            yield language, "\n".join(message["content"] for message in conversation.messages)
+            if language not in keep_languages:
+                yield language, "\n".join(message["content"] for message in conversation.messages)
 
 
 def samples(
-    documents: Sequence[Artifact], conversations: Sequence[Artifact], runtime: Runtime, *, max_documents: int
+    documents: Sequence[Artifact],
+    conversations: Sequence[Artifact],
+    runtime: Runtime,
+    *,
+    keep_languages: Sequence[str],
+    max_documents: int,
 ) -> dict[str, Sample]:
     """Texts by language, languages in order of code; at most `max_documents` of each. StageError if none has one."""
     found: dict[str, Sample] = {}
     counts: dict[str, int] = {}
     texts = ((language, document.text) for language, document in documents_in(documents, runtime))
-    for language, text in chain(texts, conversations_in(conversations)):
+    for language, text in chain(texts, conversations_in(conversations, normalised(keep_languages))):
         if not language or counts.get(language, 0) >= max_documents or not text.strip():
             continue
         counts[language] = counts.get(language, 0) + 1
