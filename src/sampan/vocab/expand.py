@@ -65,7 +65,13 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
     base = _base_folder(inputs.one("base").path, runtime.state)
     rows = embeddings.embedding_rows(base) if (base / "config.json").is_file() else 0
-    found = samples(inputs.many("documents"), inputs.many("conversations"), runtime, max_documents=params.max_documents)
+    found = samples(
+        inputs.many("documents"),
+        inputs.many("conversations"),
+        runtime,
+        keep_languages=params.keep_languages,
+        max_documents=params.max_documents,
+    )
     plans = plan_languages(params, found)
     growth = open_growth(
         base,
@@ -223,7 +229,10 @@ STAGE = Stage(
         "base": Role(kinds=("checkpoint", "tokenizer"), help="the model or tokenizer to expand"),
         "documents": Role(kinds=("documents",), help="text of the new and the kept languages", many=True),
         "conversations": Role(
-            kinds=("conversations",), help="chats, whose words need pieces too", many=True, required=False
+            kinds=("conversations",),
+            help="chats in the new languages, whose words need pieces too",
+            many=True,
+            required=False,
         ),
     },
     output=output_kind,
