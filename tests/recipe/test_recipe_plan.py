@@ -75,3 +75,17 @@ def test_hundred_stages_with_nothing_to_do(workshop):
     assert outcome.built == []
     assert len(outcome.hits) == 100
     assert time.perf_counter() - clock < 0.35
+
+
+def test_what_a_stage_reads_from_the_package_is_in_its_key():
+    """An edited language profile must not give yesterday's corpus."""
+    from dataclasses import replace
+
+    from sampan.core.stage import Stage
+    from sampan.recipe.stages import STAGES
+
+    stage: Stage = STAGES.load("corpus.clean")
+    params = stage.params()
+    edited = replace(stage, reads=lambda params: {"language profiles": "another digest"})
+    assert stage.key(params, {"documents": ["d"]}) != edited.key(params, {"documents": ["d"]})
+    assert stage.key(params, {"documents": ["d"]}) == stage.key(params, {"documents": ["d"]})

@@ -73,6 +73,15 @@ def digest_tree(folder: Path, *, file_digest=digest_file) -> str:
     return digest_value([[name, file_digest(folder / name)] for name in tree_files(folder)])
 
 
+def digest_resources(package: str, folder: str, names: Sequence[str] = ()) -> str:
+    """Digest of files that come with a package: those `names`, or all of the folder."""
+    from importlib import resources  # takes longer to import than most commands to run
+
+    root = resources.files(package) / folder
+    found = names or sorted(item.name for item in root.iterdir() if item.is_file())
+    return digest_value([[name, hashlib.sha256((root / name).read_bytes()).hexdigest()] for name in found])
+
+
 def stage_key(stage: str, revision: int, params: Mapping[str, Any], inputs: Mapping[str, Sequence[str]]) -> str:
     """The identity of one stage's result: what is run, with which non-default params, on which content.
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RecipeError, StageError, did_you_mean
-from .params import NoParams
+from .identity import stage_key
+from .params import NoParams, non_default
 
 KINDS = (
     "pages",
@@ -140,6 +141,8 @@ class Stage:
     estimate: Callable[[Any, Mapping[str, Sequence[Mapping[str, Any]]]], Mapping[str, float]] | None = None
     """Forecast from params and the inputs' facts (an input from outside has its `path` among them). Any of: documents,
     text_bytes, tokens, parameters, vocab_size, flops, memory_bytes, disk_bytes, seconds (on one core)."""
+    reads: Callable[[Any], Mapping[str, str]] | None = None
+    """Digests, by name, of package files that decide the result (language profiles, task files): part of the key."""
     heavy: bool = False
     """Whether `run` imports torch and transformers, so that the engine can load them once for all stages."""
     paper: str = ""
@@ -147,6 +150,11 @@ class Stage:
 
     def kind(self, params: Any, given: Mapping[str, Sequence[str]]) -> str:
         return self.output(params, given) if callable(self.output) else self.output
+
+    def key(self, params: Any, inputs: Mapping[str, Sequence[str]]) -> str:
+        """The stage key of these params on these content digests by role."""
+        read = {f"reads {name}": [digest] for name, digest in (self.reads(params) if self.reads else {}).items()}
+        return stage_key(self.name, self.revision, non_default(params), {**inputs, **read})
 
     def check_inputs(self, given: Mapping[str, Sequence[str]], *, where: str) -> None:
         """RecipeError unless the roles and kinds `given` ({role: kinds}) are what this stage takes."""

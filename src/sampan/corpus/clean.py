@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -78,6 +79,11 @@ def estimate(params: Params, inputs) -> dict:
     return {"documents": documents, "text_bytes": size, "seconds": size / 1.5e6}
 
 
+def reads(params: Params) -> dict:
+    """The language profiles: their thresholds and words decide what is kept."""
+    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+
+
 STAGE = Stage(
     name="corpus.clean",
     revision=1,
@@ -87,6 +93,7 @@ STAGE = Stage(
     output="documents",
     run=run,
     estimate=estimate,
+    reads=reads,
     paper="SeaLLMs §2.1 and SEA-LION v3 name language identification and cleaning without thresholds; repetition after "
     "Gopher (Rae et al. 2021).",
 )

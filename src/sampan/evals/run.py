@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
+from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -71,6 +72,11 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     }
 
 
+def reads(params: Params) -> dict[str, str]:
+    """The bundled tasks that are asked."""
+    return {"task files": digest_resources("sampan.evals", "tasks")} if params.tasks else {}
+
+
 STAGE = Stage(
     name="evals.run",
     revision=1,
@@ -87,6 +93,7 @@ STAGE = Stage(
     output="scores",
     run=run,
     estimate=estimate,
+    reads=reads,
     heavy=True,
     paper="lm-evaluation-harness (Gao et al. 2021) for likelihood scoring; bits per byte as in The Pile "
     "(arXiv:2101.00027, section 3.1).",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.identity import digest_file, digest_tree, stage_key
-from ..core.params import all_values, non_default
+from ..core.identity import digest_file, digest_tree
+from ..core.params import all_values
 from ..core.stage import EXTERNAL, KINDS, Artifact, Inputs, Runtime, Stage
 from ..store.files import disk_errors
 from ..store.store import MANIFEST
@@ -46,7 +46,7 @@ def run_alone(
         "stage": stage.name,
         "revision": stage.revision,
         "kind": stage.kind(params, kinds),
-        "key": stage_key(stage.name, stage.revision, non_default(params), digests),
+        "key": stage.key(params, digests),
         "digest": digest_tree(out),
         "params": all_values(params),
         "inputs": {

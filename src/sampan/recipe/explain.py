@@ -19,6 +19,9 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         before, after = old["params"].get(name, "(unset)"), new["params"].get(name, "(unset)")
         if before != after:
             says.append(f"param {name}: {before!r} -> {after!r}")
+    for name in sorted(old.get("reads", {}).keys() | new.get("reads", {}).keys()):
+        if old.get("reads", {}).get(name) != new.get("reads", {}).get(name):
+            says.append(f"the package's {name} changed")
     for role in sorted(old["inputs"].keys() | new["inputs"].keys()):
         before, after = old["inputs"].get(role, []), new["inputs"].get(role, [])
         if [item["digest"] for item in before] == [item["digest"] for item in after]:

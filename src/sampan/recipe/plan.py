@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..core.errors import RecipeError
-from ..core.identity import digest_file, stage_key
+from ..core.identity import digest_file
 from ..core.params import all_values
 from ..core.stage import Artifact
 from ..store.outside import DigestCache, input_bytes, open_input
@@ -86,7 +86,7 @@ def plan_step(
         for role, names in node.decl.sources.items()
     }
     digests = {role: [item.digest for item in items] for role, items in inputs.items()}
-    key = stage_key(node.decl.kind, node.stage.revision, identity_params(node), digests)
+    key = node.stage.key(node.params, digests)
     manifest = store.lookup(key)
     if manifest is not None:
         return Step(node, HIT, "", key, manifest, inputs, estimate, _drift(node, manifest))
@@ -114,6 +114,7 @@ def manifest_of(node: Node, key: str, inputs: Mapping[str, list[Artifact]]) -> d
         "key": key,
         "params": all_values(node.params),
         "given_params": identity_params(node),
+        "reads": dict(node.stage.reads(node.params)) if node.stage.reads else {},
         "inputs": {
             role: [
                 {"name": item.name, "kind": item.kind, "digest": item.digest, "key": item.manifest.get("key", "")}

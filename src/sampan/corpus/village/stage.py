@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from ...core.errors import RecipeError
+from ...core.identity import digest_resources
 from ...core.params import params
 from ...core.stage import Inputs, Runtime, Stage
 from .codes import LANGUAGES, Code
@@ -209,6 +210,11 @@ def _kind(params: Params, given: Mapping[str, Sequence[str]]) -> str:
     return _KINDS[params.part]
 
 
+def reads(params: Params) -> dict[str, str]:
+    """The lexicons and frames of all languages: a translation may use any of them."""
+    return {"village languages": digest_resources("sampan.corpus.village", "languages")}
+
+
 STAGE = Stage(
     name="corpus.village",
     revision=1,
@@ -218,5 +224,6 @@ STAGE = Stage(
     output=_kind,
     run=run,
     estimate=estimate,
+    reads=reads,
     paper="Ours: a small parallel world with known facts, so that every step of a recipe has a measurable effect.",
 )
