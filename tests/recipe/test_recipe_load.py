@@ -32,8 +32,8 @@ WRONG = {
     "unpinned hub": ('"file:rows.jsonl"', '"hf:org/name@main"', r":2, input 'rows'.*is not pinned"),
     "hub without commit": ('"file:rows.jsonl"', '"hf:org/name"', r"not pinned"),
     "no scheme": ('"file:rows.jsonl"', '"rows.jsonl"', r"'rows.jsonl' is not an input. Write file:PATH"),
-    "no name": ("recipe: r\n", "", r"needs a name"),
-    "name": ("recipe: r\n", "recipe: ../r\n", r"needs a name"),
+    "no name": ("recipe: r\n", "", r"needs a name of"),
+    "name": ("recipe: r\n", "recipe: ../r\n", r"needs a name of"),
 }  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_names_stay_inside_the_store(tmp_path, name):
 
 def test_a_folder_with_other_things_is_no_store(tmp_path):
     (tmp_path / "precious").write_text("x")
-    with pytest.raises(StoreError, match="not empty and not a store"):
+    with pytest.raises(StoreError, match="something else than a store"):
         Store(tmp_path)
 
 
@@ -105,6 +105,42 @@ def test_a_lock_is_refused_with_its_holder_and_falls_with_it(tmp_path):
         pass
 
 
+def test_unfinished_work_is_kept_unless_asked(tmp_path):
+    store = Store(tmp_path / "store")
+    _, state = store.scratch("d" * 64)
+    (state / "step-100").write_text("hours of work")
+    remove(store, find_garbage(store))
+    assert (state / "step-100").is_file()
+    remove(store, find_garbage(store, scratch=True))
+    assert not state.exists()
+
+
+def test_a_killed_collection_leaves_no_object_in_part(tmp_path, monkeypatch):
+    """The folder is out of the way before the first of its files goes."""
+    import shutil
+
+    store = Store(tmp_path / "store")
+    manifest = publish(store, KEYS[0])
+    target = store.object_path("documents", manifest["digest"])
+
+    def killed(path, **_):
+        assert not target.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        remove(store, find_garbage(store))
+    monkeypatch.undo()
+    assert publish(store, KEYS[0])["digest"] == manifest["digest"]
+    assert (target / "x.txt").read_text() == "hello"
+
+
+def test_a_first_opening_that_was_killed_is_no_obstacle(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / ".FORMAT.abc123").write_text("")
+    assert Store(tmp_path / "store").lookup(KEYS[0]) is None
+
+
 def test_garbage_is_what_no_name_reaches(tmp_path):
     store = Store(tmp_path / "store")
     parent = publish(store, KEYS[0], "parent")
@@ -115,7 +151,8 @@ def test_garbage_is_what_no_name_reaches(tmp_path):
     garbage = find_garbage(store)
     assert [path.name for path in garbage.objects] == [orphan["digest"]]
     assert len(garbage.scratch) == 1
-    remove(garbage)
+    remove(store, garbage)
+    assert not list((tmp_path / "store" / "trash").iterdir())
     assert store.lookup(KEYS[2]) is None
     assert store.lookup(KEYS[0])
     assert store.lookup(KEYS[1])

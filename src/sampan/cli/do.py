@@ -17,6 +17,7 @@ from ..core.stage import Stage
 from ..recipe import yaml
 from ..recipe.alone import run_alone
 from ..recipe.stages import STAGES
+from ..store.store import MANIFEST
 from .progress import Bar
 from .text import table
 
@@ -71,9 +72,8 @@ def call(options: argparse.Namespace) -> int:
     stage: Stage = STAGES.load(options.stage)
     if options.out is None:
         raise RecipeError("say where to put the result", where=f"sampan do {stage.name}", how="Give --out DIR.")
-    if options.out.exists() and not options.force and (not options.out.is_dir() or any(options.out.iterdir())):
-        raise RecipeError("there is something already", where=str(options.out), how="Give another --out, or --force.")
     sources, given = _sources(options.sources), _params(options.params)
+    _check_out(options.out, options.force, [path for paths in sources.values() for path in paths])
     if options.config is not None:
         sources, given = _from_mergekit(stage, options.config, sources, given)
     params = parse_params(
@@ -81,6 +81,21 @@ def call(options: argparse.Namespace) -> int:
     )
     _publish(stage, params, sources, options)
     return 0
+
+
+def _check_out(out: Path, force: bool, inputs: Sequence[Path]) -> None:
+    """RecipeError unless the result can go to `out` without harming anything but an earlier result of `do`."""
+    real = out.resolve()
+    for path in [*inputs, Path.cwd()]:
+        if real == path.resolve() or real in path.resolve().parents:
+            raise RecipeError(f"this folder holds {path}", where=f"--out {out}", how="Give a folder of its own.")
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise RecipeError("this is not a folder", where=f"--out {out}")
+    if out.exists() and any(out.iterdir()):
+        if not force:
+            raise RecipeError("there is something already", where=str(out), how="Give another --out, or --force.")
+        if not (out / MANIFEST).is_file():
+            raise RecipeError("this was not made by `sampan do`, so --force does not replace it", where=f"--out {out}")
 
 
 def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options: argparse.Namespace) -> None:
@@ -103,7 +118,7 @@ def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options:
         )
         bar.close()
         if out.exists():
-            shutil.rmtree(out)
+            os.rename(out, aside / "old")
         os.rename(aside / "out", out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -12,7 +12,7 @@ from .main import add_store
 
 EXAMPLES = """examples:
   sampan explain village/scores                     newest against the one before
-  sampan explain village/cpt village/cpt-no-replay  two stages
+  sampan explain village/cpt village/cpt_no_replay  two stages
   sampan explain village/cpt@2 village/cpt"""
 
 

@@ -6,7 +6,9 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .. import __version__
@@ -44,12 +46,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("SAMPAN_TRACEBACK"):
             raise
         return 1
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()
+            return 0
+        print(f"sampan: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nsampan: interrupted; what is published stays, run the same command to go on", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+    except Exception as error:
+        print(
+            f"sampan: {type(error).__name__}: {error}. This is a fault in Sampan: please report it with the file "
+            f"{_keep_traceback()}",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _keep_traceback() -> str:
+    handle, path = tempfile.mkstemp(prefix="sampan-", suffix="-traceback.txt", text=True)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return path
 
 
 def _main(argv: Sequence[str]) -> int:
@@ -108,6 +127,19 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         help="only this stage and what it needs (repeatable)",
     )
     add_store(parser)
+
+
+def at_least(least: float) -> Callable[[str], float]:
+    """An argparse type: a number of the type of `least` that is not below it."""
+
+    def number(text: str) -> float:
+        value = type(least)(text)
+        if value < least:
+            raise ValueError
+        return value
+
+    number.__name__ = f"number (at least {least})"
+    return number
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..core.errors import RecipeError
 from ..lang.codes import normalise_code
 from ..lang.profile import load_profile
+from ..recipe.load import check_name
 from ..recipe.starter import starter
 from ..store.files import write_atomic
 from ..store.outside import check_spec
@@ -26,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> int:
+    check_name(options.name, where="sampan new")
     codes = [normalise_code(code.strip(), where="--languages") for code in options.languages.split(",") if code.strip()]
     check_spec(options.base, where="--base")
     out = options.out or Path(f"{options.name}.yaml")

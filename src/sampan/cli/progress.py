@@ -61,7 +61,7 @@ class Progress:
 
     def _ended(self, what: str, step: Step, detail: Any) -> str:
         if what == "failed":
-            return f"FAILED {step.node.name}: {detail}"
+            return f"FAILED {step.node.name} ({step.node.decl.kind})"
         seconds = duration(detail["times"]["seconds"])
         return f"[{self.done}/{self.total}] {step.node.name}  {step.node.decl.kind}  {detail['digest'][:8]}  {seconds}"
 

@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from ..recipe.run import Engine, Outcome, run_plan
-from .main import add_recipe
+from .main import add_recipe, at_least
 from .opening import open_plan
 from .plan import render
 from .progress import Progress
@@ -24,11 +24,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe(parser)
     parser.add_argument("--dry-run", action="store_true", help="only show the plan")
     parser.add_argument(
-        "--workers", type=int, default=0, metavar="N", help="stages side by side (default: cores/threads)"
+        "--workers", type=at_least(0), default=0, metavar="N", help="stages side by side (default: cores/threads)"
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="compute threads a stage (default 1)")
+    parser.add_argument(
+        "--threads", type=at_least(1), default=1, metavar="N", help="compute threads a stage (default 1)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
-    parser.add_argument("--engine", choices=["local"], default="local", help="where stages run (default local)")
     parser.add_argument("--keep-going", action="store_true", help="after a failure, build what does not depend on it")
     parser.add_argument("--wait", action="store_true", help="wait for another run of this recipe instead of refusing")
     parser.add_argument(

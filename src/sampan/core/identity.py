@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from .errors import InputError
+
 _CHUNK = 1 << 20
 
 
@@ -60,10 +62,23 @@ def digest_file(path: Path) -> str:
 
 
 def tree_files(folder: Path) -> list[str]:
-    """Relative POSIX paths of the regular files below `folder`, sorted; links are not followed."""
+    """Relative POSIX paths of the files below `folder`, sorted.
+
+    InputError for a linked folder or one that cannot be read: what lies behind it would be used without being counted.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"this folder cannot be read ({error.strerror})", where=str(error.filename)) from None
+
     found = []
-    for root, dirs, names in os.walk(folder):
-        dirs.sort()
+    for root, dirs, names in os.walk(folder, onerror=refuse):
+        for name in dirs:
+            if os.path.islink(os.path.join(root, name)):
+                raise InputError(
+                    "a folder inside this input is a link",
+                    where=os.path.join(root, name),
+                    how="Put the folder itself there, or give it as an input of its own.",
+                )
         found += [Path(root, name).relative_to(folder).as_posix() for name in names]
     return sorted(found)
 

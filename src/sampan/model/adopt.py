@@ -66,14 +66,22 @@ def _copy_hugging_face(source: Path, out: Path) -> dict[str, Any]:
     return {"parameters": sum(math.prod(info.shape) for info in tensors.values()), "tensors": len(tensors)}
 
 
+def _dtype(config: Path) -> str:
+    """The number format that a config names, '' if it cannot be read (which is said when the stage runs)."""
+    try:
+        found = json.loads(config.read_text(encoding="utf-8"))
+        return str(found.get("dtype") or found.get("torch_dtype"))
+    except (ValueError, AttributeError):
+        return ""
+
+
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, Any]]]) -> Mapping[str, float]:
     """Parameters from the size of the weights and the width of the numbers that the config names."""
     size, width = 0, 4
     for fact in facts.get("files", []):
         folder = Path(fact.get("path", ""))
         if (folder / "config.json").is_file():
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            width = 2 if "16" in str(config.get("dtype") or config.get("torch_dtype")) else 4
+            width = 2 if "16" in _dtype(folder / "config.json") else 4
         if folder.is_dir():
             size += sum(file.stat().st_size for file in [*folder.glob("*.safetensors"), *folder.glob("*.bin")])
     return {"parameters": size / width, "disk_bytes": size, "memory_bytes": 50e6, "seconds": size / 5e8}

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..core.errors import RecipeError
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
@@ -19,6 +21,13 @@ class Decoding:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1 or self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise RecipeError(
+                f"cannot decode with {self}",
+                how="Take max_new_tokens of at least 1, a temperature of 0 or more, and 0 < top_p <= 1.",
+            )
 
 
 def generate(

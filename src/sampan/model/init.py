@@ -36,6 +36,8 @@ class Params:
     """Seed of the initial weights."""
 
     def __post_init__(self) -> None:
+        if min(self.hidden_size, self.num_layers, self.num_heads, self.context_len) < 1:
+            raise ValueError("hidden_size, num_layers, num_heads and context_len must be at least 1")
         if self.hidden_size % self.num_heads:
             raise ValueError(f"num_heads ({self.num_heads}) must divide hidden_size ({self.hidden_size})")
 

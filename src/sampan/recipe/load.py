@@ -54,6 +54,13 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     return _build(data, places, path)
 
 
+def check_name(name: Any, *, where: str) -> str:
+    """The name if a recipe can bear it; RecipeError otherwise."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise RecipeError("a recipe needs a name of letters, digits, '-' and '_': `recipe: my-model`", where=where)
+    return name
+
+
 def bundled() -> dict[str, Path]:
     """Recipes that come with Sampan, by name."""
     here = resources.files("sampan.recipe") / "bundled"
@@ -64,7 +71,7 @@ def bundled() -> dict[str, Path]:
 
 
 def _find(path: Path) -> Path:
-    if path.suffix or path.exists():
+    if path.suffix or path.is_file():
         return path
     known = bundled()
     if path.name in known and path.parent == Path("."):
@@ -83,11 +90,15 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Places]:
         raise RecipeError("a recipe is a mapping with `recipe:` and `stages:`", where=str(path))
     places = {key: f"{path}:{line}" for key, line in lines.items()}
     for key in data:
-        if key not in TOP:
-            raise RecipeError(f"there is no section '{key}'", where=places[(key,)], how=did_you_mean(key, TOP))
+        if str(key) not in TOP:
+            raise RecipeError(
+                f"there is no section '{key}'", where=places[(str(key),)], how=did_you_mean(str(key), TOP)
+            )
     parent = data.pop("extends", None)
     if parent is None:
         return data, places
+    if not isinstance(parent, str):
+        raise RecipeError("`extends:` takes one recipe", where=places[("extends",)])
     base = path.parent / parent
     base = base if base.is_file() else _find(Path(parent))
     below, below_places = _read(base, (*seen, path.resolve()))
@@ -145,13 +156,15 @@ def _input_spec(text: str) -> str:
 
 
 def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
-    name = data.get("recipe")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise RecipeError("a recipe needs a name: `recipe: my-model`", where=places.get(("recipe",), str(path)))
+    name = check_name(data.get("recipe"), where=places.get(("recipe",), str(path)))
     stages = data.get("stages")
     if not isinstance(stages, dict) or not stages:
         raise RecipeError("a recipe needs `stages:`", where=places.get(("stages",), str(path)))
-    inputs = data.get("inputs") or {}
+    inputs, languages = data.get("inputs") or {}, data.get("languages") or []
+    if not isinstance(inputs, dict):
+        raise RecipeError("`inputs:` is a mapping of names", where=places[("inputs",)])
+    if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
+        raise RecipeError("`languages:` is a list of codes", where=places[("languages",)], how="[tha_Thai, lao_Laoo]")
     for key, value in inputs.items():
         if value is not None and not isinstance(value, str):
             raise RecipeError(f"input '{key}' must be a string like dir:PATH", where=places[("inputs", key)])
@@ -161,7 +174,7 @@ def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
     return Recipe(
         name=name,
         about=str(data.get("about") or ""),
-        languages=list(data.get("languages") or []),
+        languages=languages,
         inputs=dict(inputs),
         stages={key: _stage(key, value, places) for key, value in stages.items()},
         base=path.resolve().parent,

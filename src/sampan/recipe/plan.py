@@ -144,7 +144,7 @@ def _why(node: Node, inputs: Mapping[str, list[Artifact]], recipe: str, store: S
     old = store.ref(recipe, node.name)
     before = store.lookup(old["key"]) if old else None
     if before is None:
-        return "never built"
+        return "its last result was collected" if old else "never built"
     return "; ".join(difference(before, manifest_of(node, "", inputs))) or "its last result is gone"
 
 

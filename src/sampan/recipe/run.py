@@ -52,7 +52,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        return not self.failed
+        return not self.failed and not self.skipped
 
 
 Event = Callable[[str, Step, Any], None]
@@ -73,7 +73,9 @@ def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda 
     ):
         _write_lock(plan, store)
         outcome = Outcome()
-        for name, step in plan.steps.items():
+        for name, step in list(plan.steps.items()):  # looked at again: while it waited, things came and went
+            step = plan_step(step.node, plan.steps, plan.outside, recipe.name, store)
+            plan.steps[name] = step
             if step.status == HIT:
                 store.set_ref(recipe.name, name, step.manifest or {})
                 outcome.hits.append(name)

@@ -18,9 +18,9 @@ from typing import Any
 
 from ..core.errors import SampanError, StageError
 from ..core.params import parse_params
-from ..core.stage import Artifact, Inputs, Runtime, Stage
+from ..core.stage import EXTERNAL, Artifact, Inputs, Runtime, Stage
 from ..store.files import disk_errors, read_json
-from ..store.outside import fetch
+from ..store.outside import check_unchanged, fetch
 from ..store.store import Store
 from .stages import STAGES
 
@@ -89,6 +89,7 @@ def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
         started, clock, cpu = time.time(), time.perf_counter(), time.process_time()
         with disk_errors(store.root):
             metrics = dict(stage.run(params, inputs, runtime) or {})
+        check_unchanged([item for items in job.inputs.values() for item in items if item.kind == EXTERNAL], store)
         times = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.perf_counter() - clock, 3),
@@ -145,10 +146,11 @@ def _keep_traceback(job: Job) -> str:
     """Put the traceback where a developer finds it, and say where that is."""
     path = Path(job.store) / "scratch" / job.manifest["key"] / "traceback.txt"
     with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(traceback.format_exc(), encoding="utf-8")
         return f"This is a fault of the stage's code rather than of its input; its traceback is in {path}"
-    return traceback.format_exc()
+    return ""
 
 
 def _last_line(error: BaseException) -> str:
-    return traceback.format_exception_only(error)[-1].strip()
+    return " ".join(traceback.format_exception_only(error)[-1].split())

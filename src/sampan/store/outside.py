@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import InputError, RecipeError
@@ -26,10 +27,10 @@ class DigestCache:
 
     def file(self, path: Path) -> str:
         stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         known = self._known.get(str(path))
-        if known and known[:3] == stamp:
-            return known[3]
+        if known and known[:-1] == stamp:
+            return known[-1]
         digest = digest_file(path)
         self._known[str(path)] = [*stamp, digest]
         self._changed = True
@@ -104,6 +105,19 @@ def fetch(artifact: Artifact) -> Artifact:
             how="Check the network and the name; gated models need `hf auth login`.",
         ) from error
     return Artifact(path=Path(folder), kind=artifact.kind, digest=artifact.digest, name=artifact.name)
+
+
+def check_unchanged(inputs: Sequence[Artifact], store: Store) -> None:
+    """InputError if a local input is not what it was when the plan was made: the result would bear a wrong name."""
+    cache = DigestCache(store)
+    for item in inputs:
+        if not item.path.exists():  # a hub repository, whose commit cannot change
+            continue
+        now = cache.file(item.path) if item.path.is_file() else digest_tree(item.path, file_digest=cache.file)
+        if now != item.digest:
+            raise InputError(
+                f"input '{item.name}' changed while the stage was reading it", where=str(item.path), how="Run again."
+            )
 
 
 def input_bytes(artifact: Artifact) -> int:

@@ -43,14 +43,18 @@ class Store:
             if found != FORMAT:
                 raise StoreError(f"this store is {found}, this Sampan reads {FORMAT}", where=str(self.root))
         elif create:
-            if self.root.is_dir() and any(self.root.iterdir()):
+            if self.root.exists() and not self._is_new():
                 raise StoreError(
-                    "this folder is not empty and not a store",
+                    "this is something else than a store",
                     where=str(self.root),
                     how="Give another --store, or an empty folder.",
                 )
             with disk_errors(self.root):
                 write_atomic(stamp, FORMAT + "\n")
+
+    def _is_new(self) -> bool:
+        """Whether there is nothing yet but what a killed first opening leaves."""
+        return self.root.is_dir() and all(path.name.startswith(".FORMAT.") for path in self.root.iterdir())
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -104,6 +108,8 @@ class Store:
             return manifest
         if len(hits) > 1:
             raise StoreError(f"'{name}' could be {' or '.join(sorted(hits))}", where=str(self.root))
+        if back:
+            raise StoreError(f"'{wanted}' is no recipe's stage, so it has no earlier results", where=str(self.root))
         return self._find_hex(wanted, known)
 
     def _find_hex(self, wanted: str, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +162,11 @@ class Store:
                 (out / MANIFEST).write_text(text, encoding="utf-8")
                 sync_tree(out)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                os.rename(out, target)
+                try:
+                    os.rename(out, target)
+                except OSError:
+                    if not target.is_dir():  # otherwise another stage has just made the same bytes
+                        raise
                 sync_folder(target.parent)
             write_atomic(self._key_path(key), text)
             shutil.rmtree(self.root / "scratch" / key, ignore_errors=True)
