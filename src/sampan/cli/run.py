@@ -26,9 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=at_least(0), default=0, metavar="N", help="stages side by side (default: cores/threads)"
     )
-    parser.add_argument(
-        "--threads", type=at_least(1), default=1, metavar="N", help="compute threads a stage (default 1)"
-    )
+    parser.add_argument("--threads", type=at_least(1), default=1, metavar="N", help="threads a stage (default 1)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--keep-going", action="store_true", help="after a failure, build what does not depend on it")
     parser.add_argument("--wait", action="store_true", help="wait for another run of this recipe instead of refusing")
