@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> int:
-    store = Store(options.store)
+    store = Store(options.store, create=False)
     if options.b is None:
         if "@" in options.a:
             raise StoreError("give two names, or one name without @")

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> int:
-    store = Store(options.store)
+    store = Store(options.store, create=False)
     with store.lock("users", what="a recipe in this store", wait=False):
         garbage = find_garbage(store, keep_history=options.keep_history, scratch=options.scratch)
         for path in garbage.objects + garbage.scratch + garbage.trash:

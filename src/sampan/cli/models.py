@@ -16,7 +16,7 @@ def model_folder(options: argparse.Namespace) -> tuple[Path, str]:
     path = Path(options.model)
     if (path / "config.json").is_file():
         return path, path.resolve().name
-    store = Store(options.store)
+    store = Store(options.store, create=False)
     manifest = store.find(options.model)
     if manifest["kind"] not in MODEL_KINDS:
         raise StoreError(

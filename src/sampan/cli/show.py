@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> int:
-    store = Store(options.store)
+    store = Store(options.store, create=False)
     if options.name is None:
         print(_names(store))
         return 0

@@ -83,9 +83,12 @@ def tree_files(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def digest_tree(folder: Path, *, file_digest=digest_file) -> str:
-    """Digest of a folder: the sorted list of (relative path, digest of bytes). Times and modes do not count."""
-    return digest_value([[name, file_digest(folder / name)] for name in tree_files(folder)])
+def digest_tree(folder: Path, *, file_digest=digest_file, skip: Sequence[str] = ()) -> str:
+    """Digest of a folder: the sorted list of (relative path, digest of bytes), without the files named in `skip`.
+
+    Times and modes do not count.
+    """
+    return digest_value([[name, file_digest(folder / name)] for name in tree_files(folder) if name not in skip])
 
 
 def digest_resources(package: str, folder: str, names: Sequence[str] = ()) -> str:

@@ -75,7 +75,7 @@ def non_default(value: Any) -> dict[str, Any]:
     for field in dataclasses.fields(value):
         current = getattr(value, field.name)
         if field.default is not MISSING:
-            same = current == field.default and type(current) is type(field.default)
+            same = current == field.default and isinstance(current, bool) is isinstance(field.default, bool)
         elif field.default_factory is not MISSING:
             same = current == field.default_factory()
         else:

@@ -66,7 +66,7 @@ def _artifact(path: Path) -> Artifact:
     """A path as an input; a folder that Sampan made is known by the manifest inside it."""
     if not path.exists():
         raise InputError("no such file or folder", where=str(path))
-    digest = digest_file(path) if path.is_file() else digest_tree(path)
+    digest = digest_file(path) if path.is_file() else digest_tree(path, skip=[MANIFEST])
     manifest = {}
     if (path / MANIFEST).is_file():
         try:

@@ -31,14 +31,13 @@ class StageDecl:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole recipe as written. `base` is the folder that relative input paths start from."""
+    """A whole recipe as written; paths of its inputs are absolute."""
 
     name: str
     about: str
     languages: list[str]
     inputs: dict[str, str | None]
     stages: dict[str, StageDecl]
-    base: Path
     path: Path
     input_where: dict[str, str] = field(default_factory=dict)
 
@@ -94,6 +93,7 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Places]:
             raise RecipeError(
                 f"there is no section '{key}'", where=places[(str(key),)], how=did_you_mean(str(key), TOP)
             )
+    _anchor(data.get("inputs"), path)
     parent = data.pop("extends", None)
     if parent is None:
         return data, places
@@ -103,6 +103,14 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Places]:
     base = base if base.is_file() else _find(Path(parent))
     below, below_places = _read(base, (*seen, path.resolve()))
     return _merge(below, data), {**below_places, **places}
+
+
+def _anchor(inputs: Any, path: Path) -> None:
+    """Make the recipe's own relative input paths absolute: they start from the folder of the file that names them."""
+    for name, spec in inputs.items() if isinstance(inputs, dict) else ():
+        kind, colon, text = spec.partition(":") if isinstance(spec, str) else ("", "", "")
+        if colon and kind in ("file", "dir"):
+            inputs[name] = f"{kind}:{path.resolve().parent / Path(text).expanduser()}"
 
 
 def _merge(below: Any, above: Any) -> Any:
@@ -177,7 +185,6 @@ def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
         languages=languages,
         inputs=dict(inputs),
         stages={key: _stage(key, value, places) for key, value in stages.items()},
-        base=path.resolve().parent,
         path=path,
         input_where={key: places.get(("inputs", key), str(path)) for key in inputs},
     )

@@ -61,7 +61,7 @@ def make_plan(recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> Plan:
             raise RecipeError(
                 f"the recipe leaves input '{name}' to you", where=where, how=f"Give --set inputs.{name}=PATH."
             )
-        outside[name] = open_input(spec, name, recipe.base, cache, where=where)
+        outside[name] = open_input(spec, name, cache, where=where)
     cache.save()
     steps: dict[str, Step] = {}
     for name, node in nodes.items():
@@ -75,7 +75,7 @@ def plan_step(
     """The outlook of one stage whose inputs' outlooks are in `steps`."""
     waiting = [name for name in node.parents if name in steps and steps[name].status != HIT]
     facts = {role: [_facts(name, steps, outside) for name in names] for role, names in node.decl.sources.items()}
-    estimate = dict(node.stage.estimate(node.params, facts)) if node.stage.estimate else {}
+    estimate = _forecast(node, facts)
     if waiting:
         return Step(node, PENDING, f"waits for {', '.join(waiting)}", estimate=estimate)
     inputs = {
@@ -91,6 +91,14 @@ def plan_step(
     if manifest is not None:
         return Step(node, HIT, "", key, manifest, inputs, estimate, _drift(node, manifest))
     return Step(node, RUN, _why(node, inputs, recipe, store), key, None, inputs, estimate)
+
+
+def _forecast(node: Node, facts: Mapping[str, Any]) -> dict[str, float]:
+    """The stage's own forecast; none where the facts are not enough for it."""
+    try:
+        return dict(node.stage.estimate(node.params, facts)) if node.stage.estimate else {}
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        return {}
 
 
 def source_digest(node: Node) -> str:

@@ -56,8 +56,8 @@ class Outcome:
 
 
 Event = Callable[[str, Step, Any], None]
-"""Called as (what, step, detail): started, progress (done, total, unit), log text, built manifest, hit manifest,
-failed error."""
+"""Called as (what, step, detail): started process id, progress (done, total, unit), log text, built manifest, hit
+manifest, failed error."""
 
 
 def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda what, step, detail: None) -> Outcome:
@@ -166,7 +166,7 @@ class _Scheduler:
         child_pipe.close()
         child_life.close()
         self.running[name] = _Running(step, process, pipe, lifeline)
-        self.on_event("started", step, None)
+        self.on_event("started", step, process.pid)
 
     def _listen(self) -> None:
         by_pipe = {each.pipe: name for name, each in self.running.items()}

@@ -11,7 +11,7 @@ from ..core.errors import InputError, RecipeError
 from ..core.identity import digest_file, digest_tree, digest_value, tree_files
 from ..core.stage import EXTERNAL, Artifact
 from .files import read_json, tree_bytes, write_atomic
-from .store import Store
+from .store import MANIFEST, Store
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(@(?P<commit>.+))?")
@@ -60,8 +60,8 @@ def check_spec(spec: str, *, where: str) -> str:
     return spec
 
 
-def open_input(spec: str, name: str, base: Path, cache: DigestCache, *, where: str) -> Artifact:
-    """The artifact of an input spec; paths are relative to `base`.
+def open_input(spec: str, name: str, cache: DigestCache, *, where: str) -> Artifact:
+    """The artifact of an input spec.
 
     Local files and folders are digested (through the cache). A hub repository is identified by its name and commit and
     downloaded when it is run. InputError if a path is missing.
@@ -70,8 +70,7 @@ def open_input(spec: str, name: str, base: Path, cache: DigestCache, *, where: s
     if spec.startswith("hf:"):
         return Artifact(path=Path(spec), kind=EXTERNAL, digest=digest_value(["hub", spec]), name=name)
     kind, _, text = spec.partition(":")
-    path = Path(text).expanduser()
-    path = path if path.is_absolute() else base / path
+    path = Path(text)
     if kind == "file" and not path.is_file():
         raise InputError(
             f"input '{name}': no such file: {path}",
@@ -84,8 +83,12 @@ def open_input(spec: str, name: str, base: Path, cache: DigestCache, *, where: s
             where=where,
             how="It is a file: write file:." if path.is_file() else f"Set it with --set inputs.{name}=PATH.",
         )
-    digest = cache.file(path) if kind == "file" else digest_tree(path, file_digest=cache.file)
-    return Artifact(path=path.resolve(), kind=EXTERNAL, digest=digest, name=name)
+    return Artifact(path=path.resolve(), kind=EXTERNAL, digest=_digest(path, cache), name=name)
+
+
+def _digest(path: Path, cache: DigestCache) -> str:
+    """Digest of a file's bytes or of a folder's files; the manifest of a folder that Sampan made holds times."""
+    return cache.file(path) if path.is_file() else digest_tree(path, file_digest=cache.file, skip=[MANIFEST])
 
 
 def fetch(artifact: Artifact) -> Artifact:
@@ -113,8 +116,7 @@ def check_unchanged(inputs: Sequence[Artifact], store: Store) -> None:
     for item in inputs:
         if not item.path.exists():  # a hub repository, whose commit cannot change
             continue
-        now = cache.file(item.path) if item.path.is_file() else digest_tree(item.path, file_digest=cache.file)
-        if now != item.digest:
+        if _digest(item.path, cache) != item.digest:
             raise InputError(
                 f"input '{item.name}' changed while the stage was reading it", where=str(item.path), how="Run again."
             )
