@@ -191,3 +191,21 @@ def test_reference_pages_are_fresh(tmp_path):
     assert done.returncode == 0, done.stderr
     for page in (ROOT / "docs" / "reference").glob("*.md"):
         assert page.read_text() == (copy / "reference" / page.name).read_text(), f"{page.name} is stale: make docs"
+
+
+def test_force_replaces_only_what_do_has_made(here):
+    """--force must not cost anybody a folder of their own, least of all the one with the input."""
+    words = ["do", "crawl.table", "--from", "files=rows.jsonl", "--force", "--out"]
+    for out, says in [(".", "this folder holds"), ("rows.jsonl", "this folder holds|not a folder")]:
+        assert re.search(says, fails(*words, out, cwd=here))
+    (here / "mine").mkdir()
+    (here / "mine" / "letter.txt").write_text("precious")
+    assert "not made by" in fails(*words, "mine", cwd=here)
+    assert (here / "mine" / "letter.txt").read_text() == "precious"
+    for _ in range(2):
+        assert sampan(*words, "out", cwd=here).returncode == 0
+
+
+def test_a_file_as_store(here):
+    (here / "file").write_text("x")
+    fails("plan", "recipe.yaml", "--store", "file", cwd=here)

@@ -104,3 +104,29 @@ def test_numbers_and_words_mean_what_they_say(text, value):
 @pytest.mark.parametrize("name", ["village", "real-mini"])
 def test_bundled_recipes_resolve(name):
     assert resolve(load_recipe(bundled()[name]))
+
+
+def test_paths_start_from_the_recipe_that_names_them(tmp_path):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "base.yaml").write_text(GOOD)
+    (tmp_path / "child.yaml").write_text("extends: below/base.yaml\nrecipe: child\n")
+    assert load_recipe(tmp_path / "child.yaml").inputs["rows"] == f"file:{tmp_path / 'below' / 'rows.jsonl'}"
+
+
+@pytest.mark.parametrize("text", ["extends: [x]", "1: x", "inputs: [a]", "languages: tha_Thai"])
+def test_wrong_shapes(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD.replace('inputs: {rows: "file:rows.jsonl"}\n', "") + text + "\n")
+    with pytest.raises(SampanError):
+        load_recipe(path)
+
+
+def test_a_linked_folder_inside_an_input_is_refused(tmp_path):
+    """What lies behind it would be read without being counted."""
+    from sampan.core.identity import digest_tree
+
+    (tmp_path / "input").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "input" / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SampanError, match="is a link"):
+        digest_tree(tmp_path / "input")
