@@ -163,6 +163,29 @@ def test_conversations_are_masked_and_streams_can_be_named(folder, documents, ch
     assert metrics["trained_tokens"] == metrics["tokens"] - int((mask == 0).sum())
 
 
+def test_ids_above_the_number_of_pieces_fit(documents, run_stage, tmp_path):
+    raw = json.loads(byte_level().to_str())
+    raw["added_tokens"].append({**raw["added_tokens"][0], "id": 70_000, "content": "<far>"})
+    raw["model"]["vocab"]["<far>"] = 70_000
+    (tmp_path / "gaps").mkdir()
+    (tmp_path / "gaps" / "tokenizer.json").write_text(json.dumps(raw))
+    (tmp_path / "far.txt").write_text("the <far> dog")
+    params = {"add_bos": False, "add_eos": False}
+    inputs = {"documents": [tmp_path / "far.txt"], "tokenizer": [tmp_path / "gaps"]}
+    _, made = run_stage("corpus.pack", params, inputs)
+    assert 70_000 in read_tokens(made).document(0)[0]
+    assert json.loads((made.path / "index.json").read_text())["vocab_size"] == 70_001
+
+
+def test_licences_of_rows_from_outside_are_reported(folder, run_stage, tmp_path):
+    rows = [{"text": "the dog", "license": name} for name in ("MIT", "", "CC0-1.0", "MIT")]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "chats.jsonl").write_text('{"prompt": "the dog", "response": "waits", "license": "CC-BY-4.0"}')
+    inputs = {"documents": [tmp_path / "rows.jsonl"], "conversations": [tmp_path / "chats.jsonl"]}
+    metrics, _ = run_stage("corpus.pack", {}, {**inputs, "tokenizer": [folder]})
+    assert metrics["licenses"] == ["CC-BY-4.0", "CC0-1.0", "MIT"]
+
+
 def test_bos_and_eos_can_be_left_out(folder, documents, run_stage):
     params = {"add_bos": False, "add_eos": False}
     _, made = run_stage("corpus.pack", params, {"documents": [documents], "tokenizer": [folder]})

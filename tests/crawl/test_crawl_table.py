@@ -74,3 +74,14 @@ def test_links_out_of_the_folder_are_not_read(folder, run_stage, tmp_path):
 def test_nothing_kept_is_an_error(folder, run_stage):
     with pytest.raises(InputError, match="unwanted_language"):
         run_stage("crawl.table", {"languages": ["lo"]}, {"files": [folder]})
+
+
+@pytest.mark.parametrize("none", [None, ""])
+def test_an_empty_id_is_no_id(run_stage, tmp_path, none):
+    rows = [{"id": none, "text": "one"}, {"id": none, "text": "two"}, {"id": 0, "text": "three"}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    _, made = run_stage("crawl.table", {}, {"files": [tmp_path / "rows.jsonl"]})
+    first, second, third = (document.id for document in read_documents(made))
+    assert first.endswith(":1")
+    assert second.endswith(":2")
+    assert third == "0"

@@ -84,6 +84,25 @@ def test_a_stream_that_breaks_off_keeps_what_came_before(tmp_path, run_stage):
     assert dropped == {"truncated": 1}
 
 
+@pytest.mark.parametrize("error", [ValueError, LookupError, TypeError, UnicodeError])
+def test_a_record_that_cannot_be_parsed_does_not_end_the_file(tmp_path, run_stage, monkeypatch, error):
+    from sampan.crawl import archive
+
+    decode = archive.decode
+
+    def breaks_once(payload, charset):
+        if b"BAD" in payload:
+            raise error("nonsense")
+        return decode(payload, charset)
+
+    monkeypatch.setattr(archive, "decode", breaks_once)
+    pages = [(PAGE, "1"), (PAGE + "BAD", "2"), (PAGE, "3")]
+    records = [response(page.encode(), f"http://x.org/{name}") for page, name in pages]
+    _, documents, dropped = crawl(run_stage, write(tmp_path / "a.warc.gz", records))
+    assert [d.url for d in documents] == ["http://x.org/1", "http://x.org/3"]
+    assert dropped == {"unparsable": 1}
+
+
 def test_a_wrong_content_encoding_spoils_no_page(tmp_path, run_stage):
     page = PAGE.encode()
     records = [

@@ -81,7 +81,7 @@ def test_synth_summary_accounts_for_every_prompt(run_stage, given):
     kept = summary["judged"] - sum(sum(summary["dropped"].get(r, {}).values()) for r in ("inconsistent", "tie"))
     assert kept == len(pairs)
     assert pairs
-    assert summary["licenses"] == ["CC0-1.0"]
+    assert summary["licenses"] == metrics["licenses"] == ["CC0-1.0"]
     assert summary["dropped"]["not_ended"]
 
 

@@ -46,6 +46,7 @@ def chats(tmp_path_factory):
         Conversation(
             id=str(n),
             language="eng_Latn",
+            license=("CC0-1.0", "", "MIT")[n % 3],
             messages=[
                 {"role": "user", "content": words[n % 4]},
                 {"role": "assistant", "content": "the"},
@@ -68,6 +69,7 @@ def preferences(tmp_path_factory):
             prompt=[{"role": "user", "content": "the " * (n % 3)}],
             chosen="in tin",
             rejected="a hat" * (1 + n % 2),
+            license="CC-BY-4.0",
         )
         for n in range(10)
     ]
@@ -228,6 +230,7 @@ def test_sft_learns_answers_only(tiny, chats, run_stage):
     assert metrics["loss_last"] < metrics["loss_first"] - 1.5
     assert metrics["trained_tokens"] < metrics["tokens"] / 2
     assert metrics["dropped"]["cut"] == 0
+    assert metrics["licenses"] == ["CC0-1.0", "MIT"]
     assert (out / "chat_template.jinja").is_file()
 
 
@@ -263,6 +266,7 @@ def test_preferences_are_learnt(tiny, preferences, run_stage, settings):
     metrics, out = run_stage(PREFERENCE, given, **values)
     rows = [json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()]
     assert metrics["steps"] == len(rows) == 16
+    assert metrics["licenses"] == ["CC-BY-4.0"]
     if settings["objective"] == "dpo":
         # model and reference are the same weights; fp32 noise of sums in other micro-batches
         assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)

@@ -224,6 +224,16 @@ def test_a_bare_model_from_outside_will_do(bases, corpus, tmp_path):
     assert STAGE.kind(None, {"base": ["external"]}) == "checkpoint"
 
 
+def test_chats_in_an_unknown_language_are_passed_over_and_licences_reported(bases, tmp_path):
+    text = write_corpus(tmp_path / "all.jsonl", ["eng_Latn", "tha_Thai"])
+    chat = {"prompt": "เรือล่องไปตามแม่น้ำ", "response": "ตลาดเปิดแต่เช้า"}
+    rows = [{**chat, "language": "xx", "license": "MIT"}, {**chat, "language": "th", "license": "CC0-1.0"}]
+    (tmp_path / "chats.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    given = {"base": bases["byte_level"], "documents": text, "conversations": tmp_path / "chats.jsonl"}
+    metrics = run_stage(STAGE, tmp_path / "out", given, num_new_tokens=100)
+    assert metrics["licenses"] == ["CC0-1.0"]
+
+
 def test_impossible_wishes_say_why(bases, tmp_path):
     english = write_corpus(tmp_path / "en.jsonl", ["eng_Latn"])
     with pytest.raises(StageError, match="no language to add"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,6 +105,15 @@ def test_languages_filter_accepts_short_codes(tmp_path):
         run_stage(TRAIN, tmp_path / "xx", {"documents": text}, languages=["xx"])
 
 
+def test_licences_of_the_documents_used_are_reported(tmp_path):
+    rows = [json.loads(line) for line in write_corpus(tmp_path / "a.jsonl", ["eng_Latn", "tha_Thai"]).open()]
+    licenses = {"eng_Latn": "MIT", "tha_Thai": "CC0-1.0"}
+    text = tmp_path / "b.jsonl"
+    text.write_text("".join(json.dumps({**row, "license": licenses[row["language"]]}) + "\n" for row in rows))
+    metrics = run_stage(TRAIN, tmp_path / "en", {"documents": text}, vocab_size=340, languages=["en"])
+    assert metrics["licenses"] == ["MIT"]
+
+
 def test_too_little_text_says_so(tmp_path):
     (tmp_path / "tiny.txt").write_text("one line\n")
     with pytest.raises(StageError, match="vocab_size"):
@@ -110,7 +121,9 @@ def test_too_little_text_says_so(tmp_path):
 
 
 def test_import_of_a_bare_model_equals_the_trained_folder(tmp_path, multilingual):
-    run_stage(IMPORT, tmp_path / "out", {"files": multilingual / "tokenizer.model"}, chat_template="chatml")
+    given = {"files": multilingual / "tokenizer.model"}
+    metrics = run_stage(IMPORT, tmp_path / "out", given, chat_template="chatml", license="Apache-2.0")
+    assert metrics["licenses"] == ["Apache-2.0"]
     assert (tmp_path / "out/tokenizer.json").read_bytes() == (multilingual / "tokenizer.json").read_bytes()
     assert "im_end" in load_tokenizer(tmp_path / "out").chat_template
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.stage import Artifact
-from .tables import ParquetShards, read_rows, string_schema, with_id
+from .tables import ParquetShards, language_of, meta_of, meta_text, parse_json, read_rows, string_schema, with_id
 
 ROLES = ("system", "user", "assistant")
 _SHAREGPT = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
@@ -64,7 +64,7 @@ def _write(folder: Path, rows: Iterable[Any], columns: tuple[str, ...], extra: d
         row = {name: getattr(item, name) for name in (*_ORIGIN, *columns)}
         for name, value in row.items():
             row[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        row["meta"] = json.dumps(item.meta, ensure_ascii=False, sort_keys=True) if item.meta else ""
+        row["meta"] = meta_text(item.meta)
         shards.write(row, sum(map(len, row.values())))
         languages[item.language] += 1
         licenses |= {item.license} - {""}
@@ -92,7 +92,7 @@ def read_conversations(source: Artifact | Path) -> Iterator[Conversation]:
 
 def conversation_of(row: dict[str, Any], place: str) -> Conversation:
     """One row in any shape of `read_conversations`. `place` names it in an InputError, and is its id if it has none."""
-    return Conversation(messages=_messages(row, place), meta=_meta(row), **_origin(row, place))
+    return Conversation(messages=_messages(row, place), meta=meta_of(row), **_origin(row, place))
 
 
 def read_preferences(source: Artifact | Path) -> Iterator[Preference]:
@@ -115,31 +115,39 @@ def preference_of(row: dict[str, Any], place: str) -> Preference:
             how=f"This row has: {', '.join(sorted(row))}.",
         )
     prompt, chosen, rejected = _pair(row, place)
-    return Preference(prompt=prompt, chosen=chosen, rejected=rejected, meta=_meta(row), **_origin(row, place))
+    return Preference(prompt=prompt, chosen=chosen, rejected=rejected, meta=meta_of(row), **_origin(row, place))
 
 
 def _origin(row: dict[str, Any], place: str) -> dict[str, str]:
     return {
-        "id": str(row.get("id") or place),
-        "language": row.get("language") or row.get("lang") or "",
+        "id": str(row["id"] if row.get("id") not in (None, "") else place),
+        "language": language_of(row),
         "source": str(row.get("source") or ""),
         "license": str(row.get("license") or ""),
     }
 
 
-def _meta(row: dict[str, Any]) -> dict[str, Any]:
-    meta = row.get("meta")
-    return json.loads(meta) if isinstance(meta, str) and meta else dict(meta or {})
-
-
 def _loads(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) and value[:1] in "[{" else value
+    """A value, or the turn or turns that it is the JSON text of. Words that only begin with a bracket stay words."""
+    if not isinstance(value, str) or value[:1] not in ("[", "{"):
+        return value
+    try:
+        found = parse_json(value)
+    except (ValueError, RecursionError):
+        return value
+    turns = found if isinstance(found, list) else [found]
+    return found if turns and all(isinstance(t, dict) and ("content" in t or "value" in t) for t in turns) else value
 
 
 def _turns(value: Any, place: str) -> list[Message]:
     """Messages from OpenAI (role/content) or ShareGPT (from/value) turns."""
     turns = []
-    for turn in _loads(value):
+    value = _loads(value)
+    if not isinstance(value, list):
+        raise InputError(f"messages must be a list of turns, got {str(value)[:80]}", where=place)
+    for turn in value:
+        if not isinstance(turn, dict):
+            raise InputError(f"a turn needs a role of {', '.join(ROLES)} and a text, got {str(turn)[:80]}", where=place)
         role = _SHAREGPT.get(str(turn.get("role") or turn.get("from")))
         content = turn.get("content", turn.get("value"))
         if role is None or not isinstance(content, str):
@@ -152,7 +160,7 @@ def _messages(row: dict[str, Any], place: str) -> list[Message]:
     for key in ("messages", "conversations"):
         if row.get(key):
             turns = _turns(row[key], place)
-            return ([{"role": "system", "content": row["system"]}] if row.get("system") else []) + turns
+            return _system(row, place) + turns
     prompt = row.get("instruction") or row.get("prompt") or row.get("question")
     answer = row.get("output") or row.get("response") or row.get("answer")
     if not isinstance(prompt, str) or not isinstance(answer, str):
@@ -162,12 +170,23 @@ def _messages(row: dict[str, Any], place: str) -> list[Message]:
             how="Give `messages`, `conversations`, `instruction`/`output` or `prompt`/`response`; "
             f"this row has: {', '.join(sorted(row))}.",
         )
-    return [*_prompt(row, prompt), {"role": "assistant", "content": answer}]
+    return [*_prompt(row, prompt, place), {"role": "assistant", "content": answer}]
 
 
-def _prompt(row: dict[str, Any], prompt: str) -> list[Message]:
-    messages = [{"role": "system", "content": row["system"]}] if row.get("system") else []
-    for user, assistant in row.get("history") or []:
+def _system(row: dict[str, Any], place: str) -> list[Message]:
+    words = row.get("system")
+    if words and not isinstance(words, str):
+        raise InputError(f"'system' must be a text, got {str(words)[:80]}", where=place)
+    return [{"role": "system", "content": words}] if words else []
+
+
+def _prompt(row: dict[str, Any], prompt: str, place: str) -> list[Message]:
+    messages = _system(row, place)
+    history = row.get("history") or []
+    for turn in history if isinstance(history, list) else [history]:
+        if not (isinstance(turn, list | tuple) and len(turn) == 2 and all(isinstance(text, str) for text in turn)):
+            raise InputError(f"'history' must hold pairs of question and answer, got {str(turn)[:80]}", where=place)
+        user, assistant = turn
         messages += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
     text = f"{prompt}\n{row['input']}" if row.get("input") else prompt
     return [*messages, {"role": "user", "content": text}]
@@ -182,19 +201,20 @@ def _pair(row: dict[str, Any], place: str) -> tuple[list[Message], str, str]:
     for answer in (chosen, rejected):
         if isinstance(answer, dict):
             answer = answer.get("content", answer.get("value"))
-        elif isinstance(answer, list):
+        elif isinstance(answer, list) and answer:
             turns = _turns(answer, place)
             head, answer = turns[:-1], turns[-1]["content"]
         if not isinstance(answer, str):
             raise InputError("'chosen' and 'rejected' must be texts or messages", where=place)
         answers.append(answer)
-    prompt = _loads(row.get("prompt"))
+    prompt, instruction = _loads(row.get("prompt")), row.get("instruction")
+    text = instruction if instruction and isinstance(instruction, str) else prompt
     if isinstance(prompt, list):
         head = _turns(prompt, place)
     elif row.get("conversations"):
         head = _turns(row["conversations"], place)
-    elif isinstance(prompt, str) or isinstance(row.get("instruction"), str):
-        head = _prompt(row, row.get("instruction") or prompt)
+    elif isinstance(text, str):
+        head = _prompt(row, text, place)
     if not head:
         raise InputError("a preference needs a prompt", where=place)
     return head, answers[0], answers[1]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import InputError
 from ..core.stage import Artifact
-from .tables import ParquetShards, read_rows, string_schema, with_id
+from .tables import ParquetShards, language_of, meta_of, meta_text, read_rows, string_schema, with_id
 
 COLUMNS = ("id", "text", "language", "script", "source", "url", "license", "quality", "meta")
 MAX_DROP_EXAMPLES = 3
@@ -33,7 +33,7 @@ class Document:
 
     def row(self) -> dict[str, str]:
         row = {f.name: getattr(self, f.name) for f in fields(self)}
-        row["meta"] = json.dumps(self.meta, ensure_ascii=False, sort_keys=True) if self.meta else ""
+        row["meta"] = meta_text(self.meta)
         return row
 
 
@@ -118,14 +118,13 @@ def document_of(row: dict[str, Any], place: str) -> Document:
         raise InputError(
             "a document needs a string column 'text'", where=place, how=f"This row has: {', '.join(sorted(row))}."
         )
-    meta = row.get("meta")
-    meta = json.loads(meta) if isinstance(meta, str) and meta else dict(meta or {})
+    meta = meta_of(row)
     meta.update({k: v for k, v in row.items() if k not in COLUMNS and k != "lang" and v is not None})
     return Document(
         id=str(row["id"]),
         text=text,
         meta=meta,
-        language=row.get("language") or row.get("lang") or "",
+        language=language_of(row),
         **{name: str(row.get(name) or "") for name in ("script", "source", "url", "license", "quality")},
     )
 

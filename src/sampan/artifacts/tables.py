@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 1000
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 PACKED = (".gz", ".zst")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def string_schema(columns: Sequence[str]):
@@ -126,14 +130,58 @@ def with_id(row: dict[str, Any], path: Path, place: str) -> dict[str, Any]:
     return {**row, "id": place.removeprefix(f"{base}/")}
 
 
+def parse_json(text: str) -> Any:
+    """The value of a JSON text, with U+FFFD for the halves of surrogate pairs, which no file can hold."""
+    value = json.loads(text)
+    return _without_surrogates(value) if _SURROGATE_ESCAPE.search(text) else value
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value
+
+
+def meta_of(row: dict[str, Any]) -> dict[str, Any]:
+    """The row's `meta`: an object, its JSON text, or pairs; anything else is kept whole under the name `meta`."""
+    meta = given = row.get("meta")
+    if isinstance(given, str):
+        try:
+            meta = parse_json(given) if given else {}
+        except (ValueError, RecursionError):
+            meta = given
+    if isinstance(meta, dict):
+        return dict(meta)
+    if isinstance(meta, list) and all(
+        isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in meta
+    ):
+        return dict(meta)  # a Parquet map
+    return {"meta": given} if given else {}
+
+
+def meta_text(meta: dict[str, Any]) -> str:
+    """The JSON text of a meta, '' if it is empty. Dates, decimals and bytes of Parquet columns become strings."""
+    return json.dumps(meta, ensure_ascii=False, sort_keys=True, default=str) if meta else ""
+
+
+def language_of(row: dict[str, Any]) -> str:
+    """The row's `language` or `lang` as written there, '' if it has none; several are joined by a comma."""
+    value = row.get("language") or row.get("lang") or ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def open_text(path: Path) -> io.TextIOBase:
     """A UTF-8 text stream of a plain, .gz or .zst file."""
     if path.suffix == ".gz":
         raw: Any = gzip.open(path, "rb")
     elif path.suffix == ".zst":
-        import zstandard
+        from .zstd_stream import ZstdStream
 
-        raw = zstandard.open(path, "rb")
+        raw = io.BufferedReader(ZstdStream(path))
     else:
         raw = open(path, "rb")
     return io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
@@ -152,7 +200,7 @@ def read_lines(path: Path) -> Iterator[tuple[str, str]]:
             where=f"{path}:{number + 1}",
             how="Convert the file to UTF-8, for instance with iconv.",
         ) from None
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
             f"the compressed stream is damaged or cut off ({error})",
             where=f"{path}:{number + 1}",
@@ -165,9 +213,11 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except json.JSONDecodeError as error:
             raise InputError(f"not JSON ({error.msg} at column {error.colno})", where=place) from None
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"JSON that cannot be read ({error})", where=place) from None
         if not isinstance(row, dict):
             raise InputError("a line must hold one JSON object", where=place)
         yield place, row
@@ -176,9 +226,11 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     text = "\n".join(line for _, line in read_lines(path))
     try:
-        rows = json.loads(text)
+        rows = parse_json(text)
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON ({error.msg})", where=f"{path}:{error.lineno}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"JSON that cannot be read ({error})", where=str(path)) from None
     for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
         if not isinstance(row, dict):
             raise InputError("the file must hold a list of JSON objects", where=f"{path}, item {number}")
@@ -210,5 +262,6 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path}, row {number}", row
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"not a readable Parquet file ({str(error).splitlines()[0]})", where=str(path)) from None
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # the last two: a value Python cannot hold
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"not a readable Parquet file ({reason})", where=str(path)) from None

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..artifacts.conversations import read_conversations
 from ..artifacts.documents import Document, read_documents, read_summary
+from ..artifacts.licenses import noting_licenses
 from ..artifacts.tokens import TokenWriter
 from ..core.errors import InputError, RecipeError
 from ..core.identity import digest_text
@@ -27,9 +28,11 @@ def pack(params: Any, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
         raise RecipeError(f"repeat is at least 1, not {params.repeat}")
     folder = inputs.one("tokenizer").path
     tokenizer = load_tokenizer(folder)
-    writer = TokenWriter(runtime.out, vocab_size=len(tokenizer), tokenizer_digest=tokenizer_digest(folder))
+    ids_end = max(tokenizer.get_vocab().values()) + 1  # not len(tokenizer): ids may have gaps
+    licenses: set[str] = set()
+    writer = TokenWriter(runtime.out, vocab_size=ids_end, tokenizer_digest=tokenizer_digest(folder))
     total = params.repeat * _count(inputs, "documents") + _count(inputs, "conversations")
-    for done, (ids, mask, stream, size) in enumerate(_texts(params, inputs, tokenizer), 1):
+    for done, (ids, mask, stream, size) in enumerate(_texts(params, inputs, tokenizer, licenses), 1):
         writer.write(ids, stream=params.stream_name or stream or UNKNOWN_STREAM, text_bytes=size, mask=mask)
         if done % BATCH == 0:
             runtime.progress(done, total or None, "documents")
@@ -40,6 +43,7 @@ def pack(params: Any, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     return {
         **{name: index[name] for name in names},
         "bytes_per_token": round(index["text_bytes"] / index["tokens"], 4),
+        "licenses": sorted(licenses),
         "by_stream": {
             stream: {**counts, "bytes_per_token": round(counts["text_bytes"] / counts["tokens"], 4)}
             for stream, counts in index["by_stream"].items()
@@ -52,19 +56,24 @@ def _count(inputs: Inputs, role: str) -> int:
     return sum(summary.get("documents", summary.get("rows", 0)) for summary in summaries)
 
 
-def _texts(params: Any, inputs: Inputs, tokenizer: Any) -> Iterator[tuple[list[int], list[int] | None, str, int]]:
-    """(ids, loss mask or None for all, language, UTF-8 bytes) of every document and conversation, in order."""
+def _texts(
+    params: Any, inputs: Inputs, tokenizer: Any, licenses: set[str]
+) -> Iterator[tuple[list[int], list[int] | None, str, int]]:
+    """(ids, loss mask or None for all, language, UTF-8 bytes) of every document and conversation, in order.
+
+    Their licences are added to `licenses`.
+    """
     encode, head, tail = _encoder(params, tokenizer), *_ends(params, tokenizer)
     for turn in range(params.repeat):
         for source in inputs.many("documents"):
-            for batch in _batches(read_documents(source)):
+            for batch in _batches(noting_licenses(read_documents(source), licenses)):
                 for document, ids in zip(batch, encode(batch, turn), strict=True):
                     yield head + ids + tail, None, document.language, len(document.text.encode())
     if inputs.many("conversations"):
         from ..model.chat import render
 
         for source in inputs.many("conversations"):
-            for conversation in read_conversations(source):
+            for conversation in noting_licenses(read_conversations(source), licenses):
                 try:
                     ids, mask = render(tokenizer, conversation.messages)
                 except InputError as error:

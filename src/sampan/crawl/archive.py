@@ -20,6 +20,10 @@ _PACKED = (".gz", ".zst", ".lz4")
 _WITHOUT_TEXT = ("warcinfo", "request", "metadata", "continuation", "unknown")
 
 
+class _BrokenOff(Exception):
+    """The stream ends or breaks inside a record."""
+
+
 class _LeftOut(Exception):
     """A record that becomes no document; the argument is the reason."""
 
@@ -78,13 +82,16 @@ def _documents(params: Any, file: Path, writer: DocumentWriter, records: Counter
                 try:
                     document = _document(params, record, kind)
                 except _LeftOut as reason:
-                    writer.drop(str(reason), "", record.headers.get("WARC-Target-URI") or "")
+                    writer.drop(str(reason), "", _url(record))
+                    continue
+                except (ValueError, LookupError, TypeError):  # of headers that say nonsense: one page, not the file
+                    writer.drop("unparsable", "", _url(record))
                     continue
                 yield document
                 kept += 1
                 if params.max_documents and kept >= params.max_documents:
                     return
-        except (OSError, ValueError, EOFError, RuntimeError) as error:
+        except (_BrokenOff, OSError, ValueError, EOFError, RuntimeError) as error:
             problem = error
     if not seen:
         raise InputError(
@@ -97,7 +104,7 @@ def _documents(params: Any, file: Path, writer: DocumentWriter, records: Counter
 
 
 def _document(params: Any, record: Any, kind: str) -> Document:
-    url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
+    url = _url(record).strip("<>")
     if kind == "revisit":
         raise _LeftOut("revisit")
     content_type = record.headers.get("Content-Type") or ""
@@ -126,11 +133,21 @@ def _document(params: Any, record: Any, kind: str) -> Document:
     )
 
 
+def _url(record: Any) -> str:
+    try:
+        return record.headers.get("WARC-Target-URI") or ""
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
 def _payload(params: Any, record: Any) -> bytes:
     """The decoded body. Bodies are decoded one by one, so that a wrong header spoils one page and not the file."""
     if record.content_length > params.max_page_bytes:
         raise _LeftOut("too_large")
-    payload = record.reader.read(record.content_length)
+    try:
+        payload = record.reader.read(record.content_length)
+    except (OSError, ValueError, EOFError, RuntimeError) as error:
+        raise _BrokenOff(str(error)) from None
     if len(payload) < record.content_length:
         raise _LeftOut("truncated")
     if record.is_http_parsed:

@@ -48,7 +48,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
             kept = 0
             for place, row in read_rows(file):
                 seen += 1
-                document = document_of({"id": row_name(source, file, place), **row}, place)
+                name = row["id"] if row.get("id") not in (None, "") else row_name(source, file, place)
+                document = document_of({**row, "id": name}, place)
                 try:
                     language = override or (normalise_code(document.language) if document.language else "")
                 except RecipeError:

@@ -24,6 +24,8 @@ class Params:
     """Name of a chat template to write beside the tokenizer; `keep` leaves what the folder has."""
     llama2c_vocab: str = "tok512.bin"
     """For a llama2.c checkpoint: the file of its tokenizer, in the same folder."""
+    license: str = ""
+    """Licence of what is imported, such as Apache-2.0; it travels with everything made from it."""
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
@@ -42,7 +44,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         )
     if params.chat_template != "keep":
         write_template(runtime.out, params.chat_template)
-    return facts
+    return {**facts, "licenses": [params.license] if params.license else []}
 
 
 def _copy_hugging_face(source: Path, out: Path) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def make_pairs(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, An
     return {
         "rows": len(kept),
         "prompts": given,
+        "licenses": sorted({prompt.license for prompt in prompts} - {""}),
         "agreement_rate": _rate(tally.agreed.total(), tally.judged.total()),
     }
 

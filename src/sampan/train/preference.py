@@ -42,6 +42,7 @@ class Params(Optimisation):
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from ..artifacts.conversations import read_preferences
+    from ..artifacts.licenses import noting_licenses
     from ..model.tokenizer import load_tokenizer
     from .batches import ListBatches
     from .dialogues import pair_pieces
@@ -56,6 +57,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     source = inputs.one("model")
     model = open_model(source, params, runtime)
     rows = (row for artifact in inputs.many("preferences") for row in read_preferences(artifact))
+    licenses: set[str] = set()
+    rows = noting_licenses(rows, licenses)
     pairs, names, notes = pair_pieces(load_tokenizer(source.path), rows, context_len=params.context_len)
     batches = ListBatches(
         pairs,
@@ -74,7 +77,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     )
     loss = PairLoss(objective, settings, reference, params.sft_weight)
     metrics = train(model, source, Task(batches, loss, uniform=False), params, runtime)
-    return {**metrics, "pairs": len(pairs), "dropped": dict(notes)}
+    return {**metrics, "pairs": len(pairs), "dropped": dict(notes), "licenses": sorted(licenses)}
 
 
 def _reference(

@@ -32,6 +32,7 @@ class Params(Optimisation):
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from ..artifacts.conversations import read_conversations
+    from ..artifacts.licenses import noting_licenses
     from ..model.tokenizer import load_tokenizer
     from .batches import ListBatches
     from .dialogues import conversation_pieces
@@ -41,8 +42,12 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     source = inputs.one("model")
     model = open_model(source, params, runtime)
     rows = (row for artifact in inputs.many("conversations") for row in read_conversations(artifact))
+    licenses: set[str] = set()
     pieces, names, notes = conversation_pieces(
-        load_tokenizer(source.path), rows, context_len=params.context_len, loss_on=params.loss_on
+        load_tokenizer(source.path),
+        noting_licenses(rows, licenses),
+        context_len=params.context_len,
+        loss_on=params.loss_on,
     )
     batches = ListBatches(
         [[piece] for piece in pieces],
@@ -55,7 +60,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     )
     objective = OBJECTIVES.load("sft")
     task = Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
-    return {**train(model, source, task, params, runtime), "conversations": len(pieces), "dropped": dict(notes)}
+    metrics = train(model, source, task, params, runtime)
+    return {**metrics, "conversations": len(pieces), "dropped": dict(notes), "licenses": sorted(licenses)}
 
 
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:

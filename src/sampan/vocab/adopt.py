@@ -17,6 +17,8 @@ class Params:
     """For tiktoken ranks: the expression that cuts text into words. `auto` knows Llama 3's and Qwen's files."""
     chat_template: str = "keep"
     """Name of a chat template to write beside the tokenizer; `keep` leaves what the folder has."""
+    license: str = ""
+    """Licence of what is imported, such as Apache-2.0; it travels with everything made from it."""
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
@@ -26,7 +28,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     adopt(inputs.one("files").path, runtime.out, pretokenizer=params.pretokenizer)
     if params.chat_template != "keep":
         write_template(runtime.out, params.chat_template)
-    return {"vocab_size": len(load_tokenizer(runtime.out))}
+    licenses = [params.license] if params.license else []
+    return {"vocab_size": len(load_tokenizer(runtime.out)), "licenses": licenses}
 
 
 def adopt(source: Path, out: Path, *, pretokenizer: str = "auto") -> None:

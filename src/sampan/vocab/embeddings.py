@@ -70,7 +70,7 @@ def _grow(
     new = torch.empty(size, *old_VD.shape[1:], dtype=old_VD.dtype)
     new[:rows] = old_VD
     exact = old_VD.float()
-    centre, spread = exact.mean(0), exact.std(0)
+    centre, spread, deviation = exact.mean(0), exact.std(0), exact.std()
     for number in range(rows, size):
         if init == "random":
             row = centre + spread * torch.randn(centre.shape, generator=draw)
@@ -78,7 +78,7 @@ def _grow(
             spelled = list(parts.get(number, ()))
             row = exact[spelled].mean(0) if spelled else centre
         if noise:
-            row = row + noise * exact.std() * torch.randn(row.shape, generator=draw)
+            row = row + noise * deviation * torch.randn(row.shape, generator=draw)
         new[number] = row.to(new.dtype)
     return new
 

@@ -61,7 +61,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from . import embeddings
     from .growth import open_growth
     from .plan import plan_languages, protected_texts
-    from .selection import samples
+    from .selection import licenses_of, samples
 
     base = _base_folder(inputs.one("base").path, runtime.state)
     rows = embeddings.embedding_rows(base) if (base / "config.json").is_file() else 0
@@ -110,6 +110,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         "dropped": dropped,
         "protected_documents": len(protected),
         "fertility": report,
+        "licenses": licenses_of(found),
         **facts,
     }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ class Sample:
 
     learn: list[str] = field(default_factory=list)
     held_out: list[str] = field(default_factory=list)
+    licenses: set[str] = field(default_factory=set)
 
     @property
     def measured(self) -> list[str]:
@@ -34,6 +36,11 @@ class Sample:
         return self.learn + self.held_out
 
 
+def licenses_of(found: Mapping[str, Sample]) -> list[str]:
+    """The licences of all samples' rows, sorted."""
+    return sorted(set().union(*(sample.licenses for sample in found.values())))
+
+
 def normalised(languages: Iterable[str]) -> tuple[str, ...]:
     """Full codes (tha_Thai) of any accepted spelling; RecipeError for an unknown one."""
     from ..lang.codes import normalise_code
@@ -41,26 +48,29 @@ def normalised(languages: Iterable[str]) -> tuple[str, ...]:
     return tuple(normalise_code(language) for language in languages)
 
 
+@lru_cache
+def known_code(language: str) -> str:
+    """The full code of a row's language, '' where it is missing or unknown."""
+    try:
+        return normalised([language])[0] if language else ""
+    except RecipeError:
+        return ""
+
+
 def documents_in(sources: Sequence[Artifact], runtime: Runtime) -> Iterator[tuple[str, Document]]:
     """Documents with the full code of their language, '' where it is missing or unknown."""
     from ..artifacts.documents import read_documents
 
-    codes: dict[str, str] = {"": ""}
     number = 0
     for source in sources:
         for document in read_documents(source):
             number += 1
             runtime.progress(number, None, "documents")
-            if document.language not in codes:
-                try:
-                    codes[document.language] = normalised([document.language])[0]
-                except RecipeError:
-                    codes[document.language] = ""
-            yield codes[document.language], document
+            yield known_code(document.language), document
 
 
-def conversations_in(sources: Sequence[Artifact], keep_languages: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The words of conversations, one text each, with the full code of their language.
+def conversations_in(sources: Sequence[Artifact], keep_languages: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """The words of conversations, one text each, with the full code of their language before and the licence after.
 
     Those in a kept language are left out: they quote other languages (a sentence to translate), and a text that must
     keep its ids would forbid every piece that it quotes.
@@ -69,9 +79,9 @@ def conversations_in(sources: Sequence[Artifact], keep_languages: Sequence[str])
 
     for source in sources:
         for conversation in read_conversations(source):
-            language = normalised([conversation.language])[0] if conversation.language else ""
+            language = known_code(conversation.language)
             if language not in keep_languages:
-                yield language, "\n".join(message["content"] for message in conversation.messages)
+                yield language, "\n".join(m["content"] for m in conversation.messages), conversation.license
 
 
 def samples(
@@ -85,12 +95,13 @@ def samples(
     """Texts by language, languages in order of code; at most `max_documents` of each. StageError if none has one."""
     found: dict[str, Sample] = {}
     counts: dict[str, int] = {}
-    texts = ((language, document.text) for language, document in documents_in(documents, runtime))
-    for language, text in chain(texts, conversations_in(conversations, normalised(keep_languages))):
+    texts = ((language, document.text, document.license) for language, document in documents_in(documents, runtime))
+    for language, text, license_ in chain(texts, conversations_in(conversations, normalised(keep_languages))):
         if not language or counts.get(language, 0) >= max_documents or not text.strip():
             continue
         counts[language] = counts.get(language, 0) + 1
         sample = found.setdefault(language, Sample())
+        sample.licenses |= {license_} - {""}
         (sample.held_out if counts[language] % HOLD_OUT == 0 else sample.learn).append(text)
     if not found:
         raise StageError(

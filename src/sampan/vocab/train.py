@@ -54,7 +54,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from . import learn_byte_level, learn_sentencepiece
 
     counts = {"documents": 0, "text_bytes": 0}
-    lines = _lines(params, inputs, runtime, counts)
+    licenses: set[str] = set()
+    lines = _lines(params, inputs, runtime, counts, licenses)
     first = next(lines, None)
     if first is None:
         raise StageError("no text to learn a vocabulary from", how="Check `languages` and the documents' language.")
@@ -62,10 +63,12 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     learn(itertools.chain([first], lines), params, runtime.out)
     if params.chat_template:
         write_template(runtime.out, params.chat_template)
-    return {"vocab_size": len(load_tokenizer(runtime.out)), **counts}
+    return {"vocab_size": len(load_tokenizer(runtime.out)), **counts, "licenses": sorted(licenses)}
 
 
-def _lines(params: Params, inputs: Inputs, runtime: Runtime, counts: dict[str, int]) -> Iterator[str]:
+def _lines(
+    params: Params, inputs: Inputs, runtime: Runtime, counts: dict[str, int], licenses: set[str]
+) -> Iterator[str]:
     """Lines of the chosen documents, without line ends."""
     from .selection import documents_in, normalised
 
@@ -76,6 +79,7 @@ def _lines(params: Params, inputs: Inputs, runtime: Runtime, counts: dict[str, i
         if counts["documents"] >= params.max_documents:
             return
         counts["documents"] += 1
+        licenses |= {document.license} - {""}
         counts["text_bytes"] += len(document.text.encode("utf-8"))
         yield from (line for line in document.text.split("\n") if line.strip())
 
