@@ -65,12 +65,22 @@ def read_items(source: Artifact | Path) -> Iterator[Item]:
         try:
             values = {k: row.get(k) or "" for k in _COLUMNS}
             for key, empty in (("choices", []), ("meta", {})):
-                values[key] = json.loads(values[key]) if isinstance(values[key], str) and values[key] else empty
-            if isinstance(values["prompt"], str) and values["prompt"][:1] in '["':
-                values["prompt"] = json.loads(values["prompt"])
-            item = Item(**values)
+                values[key] = json.loads(values[key]) if isinstance(values[key], str) and values[key] else values[key]
+                values[key] = values[key] or empty
+            item = Item(**{**values, "prompt": _prompt(values["prompt"])})
         except (TypeError, json.JSONDecodeError) as error:
             raise InputError(f"not an evaluation item ({error})", where=place) from None
         if item.type not in TYPES:
             raise InputError(f"item type '{item.type}' is not one of {', '.join(TYPES)}", where=place)
         yield item
+
+
+def _prompt(value: Any) -> str | list[Message]:
+    """A prompt as our writer puts it (JSON of a text or of messages), or as people write it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except json.JSONDecodeError:
+        return value
+    return found if isinstance(found, str) or (isinstance(found, list) and found) else value

@@ -9,7 +9,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..core.errors import InputError
 from ..core.identity import tree_files
@@ -174,30 +174,29 @@ def language_of(row: dict[str, Any]) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def open_text(path: Path) -> io.TextIOBase:
-    """A UTF-8 text stream of a plain, .gz or .zst file."""
+def open_bytes(path: Path) -> BinaryIO:
+    """A byte stream of a plain, .gz or .zst file."""
     if path.suffix == ".gz":
-        raw: Any = gzip.open(path, "rb")
-    elif path.suffix == ".zst":
+        return gzip.open(path, "rb")
+    if path.suffix == ".zst":
         from .zstd_stream import ZstdStream
 
-        raw = io.BufferedReader(ZstdStream(path))
-    else:
-        raw = open(path, "rb")
-    return io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
+        return io.BufferedReader(ZstdStream(path))
+    return open(path, "rb")
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:
     """Lines of a text file with their place; InputError names the line that is not UTF-8 or where a stream breaks."""
     number = 0
     try:
-        with open_text(path) as file:
-            for number, line in enumerate(file, 1):
-                yield f"{path}:{number}", line.rstrip("\r\n")
+        with open_bytes(path) as file:
+            for number, raw in enumerate(file, 1):
+                line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+                yield f"{path}:{number}", line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"not UTF-8 near here ({error.reason}: byte 0x{error.object[error.start]:02x})",
-            where=f"{path}:{number + 1}",
+            f"not UTF-8 ({error.reason}: byte 0x{error.object[error.start]:02x})",
+            where=f"{path}:{number}",
             how="Convert the file to UTF-8, for instance with iconv.",
         ) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
