@@ -199,8 +199,9 @@ class _Nothing:
 
 
 class _Scored:
-    """A reply, then the log-probabilities of all tokens from `start` on, in one turn of the queue: the request is admitted
-    once, and nothing is scored for a client that has gone.
+    """A reply, then the log-probabilities of all tokens from `start` on, in one turn of the queue.
+
+    So the request is admitted once, and nothing is scored for a client that has gone.
     """
 
     def __init__(self, engine: Engine, reply: Reply | _Nothing, ids: Sequence[int], start: int, top: int) -> None:
