@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sampan.core.identity import canonical_json, digest_tree, digest_value, stage_key
+from sampan.core.identity import canonical_json, digest_tree, digest_value, stage_key, unit_interval
 
 plain = st.recursive(
     st.none()
@@ -69,3 +69,8 @@ def test_stage_key_moves_with_each_of_its_parts():
     }
     assert len(keys) == 6
     assert stage_key(*base) == stage_key(*base)
+
+
+def test_unit_interval_is_what_published_splits_were_made_with():
+    assert unit_interval("s", "th-1") == 0.5567039863542309  # the first 8 bytes of SHA-256 of "s\0th-1", over 2**64
+    assert unit_interval("s", "th-1") != unit_interval("t", "th-1")

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from sampan.artifacts.documents import Document, read_documents, read_summary, write_documents
 from sampan.core.errors import InputError
+from sampan.core.identity import unit_interval
 from sampan.core.stage import Artifact
-from sampan.corpus.splitting import place_of
 
 
 @pytest.fixture
@@ -57,6 +57,6 @@ def test_languages_and_empty_parts(source, run_stage):
 
 @given(st.text(max_size=20), st.text(max_size=5))
 def test_a_place_is_a_share_and_the_salt_moves_it(id_, salt):
-    assert 0 <= place_of(id_, salt) < 1
-    assert place_of(id_, salt) == place_of(id_, salt)
-    assert place_of(id_, salt) != place_of(id_, salt + "x")
+    assert 0 <= unit_interval(salt, id_) < 1
+    assert unit_interval(salt, id_) == unit_interval(salt, id_)
+    assert unit_interval(salt, id_) != unit_interval(salt + "x", id_)

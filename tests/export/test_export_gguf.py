@@ -273,3 +273,34 @@ def test_stories260k_as_gguf_tells_the_golden_story(shared, run_stage, tmp_path)
     chosen = gguf_logits(out / "model.gguf", ids).argmax(-1)
     # The story was printed as text; near its end a word may be spelt with other tokens than the model chose.
     assert (chosen[:-1] == ids[1:]).mean() > 0.98
+
+
+def test_tokenizer_larger_than_the_embedding_is_no_gguf(spm_folder, make_model, run_stage):
+    model = make_model(spm_folder, vocab_size=100)
+    with pytest.raises(StageError, match="embedding 100 rows"):
+        run_stage(STAGE, model)
+    with pytest.raises(StageError, match="embedding has 100 rows"):
+        read_vocabulary(model, 100)
+
+
+def test_unknown_token_may_be_an_added_token_only(spm_folder, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    spec = json.loads((spm_folder / "tokenizer.json").read_text("utf-8"))
+    number = spec["model"]["vocab"].pop("<unk>")
+    path.write_text(json.dumps(spec), "utf-8")
+    size = len(spec["model"]["vocab"]) + 1
+    assert read_vocabulary(tmp_path, size).types[number] == UNKNOWN
+    spec["added_tokens"] = [added for added in spec["added_tokens"] if added["content"] != "<unk>"]
+    path.write_text(json.dumps(spec), "utf-8")
+    assert UNKNOWN not in read_vocabulary(tmp_path, size).types
+
+
+def test_tensors_out_of_order_are_an_error(spm_folder, tmp_path):
+    import torch
+
+    from sampan.export.gguf_file import write_gguf
+
+    vocabulary = read_vocabulary(spm_folder, len(load_tokenizer(spm_folder)))
+    specs = {"a": ((1,), "float32"), "b": ((1,), "float32")}
+    with pytest.raises(StageError, match="b came where a"):
+        write_gguf(tmp_path / "x.gguf", "llama", {}, vocabulary, specs, [(n, torch.zeros(1)) for n in "ba"])

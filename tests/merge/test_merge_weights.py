@@ -290,7 +290,11 @@ def test_estimate_scales_with_parameters_and_memory_does_not():
     small, large = (
         STAGE.estimate(params, {"base": [{"parameters": p}], "models": [{"parameters": p}] * 2}) for p in (1e6, 1e10)
     )
-    assert (small["parameters"], small["disk_bytes"]) == (1e6, 2e6)
+    assert (small["parameters"], small["disk_bytes"]) == (1e6, 4e6)
+    sized = {"base": [{"parameters": 1e6, "disk_bytes": 2.1e6}], "models": [{"parameters": 1e6, "disk_bytes": 9e6}]}
+    assert STAGE.estimate(params, sized)["disk_bytes"] == 2.1e6
+    halved = Params(method="ties", normalize=True, dtype="bfloat16")
+    assert STAGE.estimate(halved, sized)["disk_bytes"] == 2e6
     assert large["seconds"] == pytest.approx(1e4 * small["seconds"])
     assert small["memory_bytes"] == large["memory_bytes"] < 1e9
 

@@ -47,6 +47,17 @@ def test_seeds_differ_and_stop_token_is_not_returned(loaded):
     assert stopped[0] == one[0][: one[0].index(one[0][3])]
 
 
+def test_an_answer_as_long_as_the_window_is_refused(loaded):
+    model, _ = loaded
+    window = model.config.max_position_embeddings
+    how = Decoding(max_new_tokens=window)
+    with pytest.raises(InputError, match="no room for a prompt"):
+        generate(model, [[1]], how, stop_ids=[])
+    with pytest.raises(InputError, match="no room for a prompt"):
+        list(stream(model, [1], how, stop_ids=[]))
+    assert len(generate(model, [[1]], Decoding(max_new_tokens=window - 1), stop_ids=[])[0]) == window - 1
+
+
 @pytest.mark.shared
 def test_stories260k_tells_its_golden_story(shared, tmp_path):
     """A real Llama checkpoint in llama2.c's format, imported as a Hugging Face folder, says what it said there."""

@@ -122,6 +122,55 @@ def test_logprobs_of_the_answer_are_those_of_greedy_choice(client):
     assert scored.token_logprobs == pytest.approx(best, abs=1e-6)  # the same numbers, through JSON
 
 
+@pytest.mark.parametrize("logprobs", [None, 1])
+def test_a_prompt_beyond_the_context_is_not_scored(url, logprobs):
+    asked = {"prompt": [5] * 4097, "max_tokens": 0, "echo": True, "logprobs": logprobs}
+    status, body = call(url, "/v1/completions", asked)
+    assert (status, body["error"]["code"]) == (400, "context_length_exceeded")
+
+
+def test_scoring_counts_as_waiting_and_a_full_queue_scores_nothing(engine, monkeypatch):
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+    from starlette.testclient import TestClient
+
+    from sampan.serve import app
+
+    api, seen = app.Api(engine, app.Settings(name="mini", max_waiting=1)), []
+
+    def slow(*_, **__):
+        time.sleep(0.05)  # whatever an earlier turn of this request still has to settle is settled by now
+        seen.append(api.queue.waiting)
+
+    monkeypatch.setattr(app, "token_logprobs", slow)
+    handlers = {app.ApiError: lambda request, error: app.JSONResponse(error.body(), error.status)}
+    routes = [Route("/v1/completions", api.completions, methods=["POST"])]
+    client = TestClient(Starlette(routes=routes, exception_handlers=handlers))
+    asked = {"prompt": "the", "max_tokens": 2, "logprobs": 1}
+    assert client.post("/v1/completions", json=asked).status_code == 200
+    assert seen == [1]
+    api.queue.waiting = 1
+    assert client.post("/v1/completions", json=asked).status_code == 503
+    assert seen == [1]
+
+
+def test_only_the_scored_tail_gets_logits(engine):
+    import torch
+
+    from sampan.serve.logprobs import token_logprobs
+
+    ids, head, rows = engine.text_ids("the thin a"), engine.model.get_output_embeddings(), []
+    whole = token_logprobs(engine, ids, start=0, top=0)["token_logprobs"]
+    with torch.no_grad():
+        hook = head.register_forward_hook(lambda module, given, made: rows.append(made.shape[1]))
+        tail = token_logprobs(engine, ids, start=len(ids) - 2, top=0)["token_logprobs"]
+        assert token_logprobs(engine, ids, start=len(ids), top=0)["token_logprobs"] == []
+        hook.remove()
+    assert rows == [3]
+    # The same float32 products, of which a matrix of another height may round the last bits otherwise.
+    assert tail == pytest.approx(whole[-2:], abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [

@@ -163,6 +163,8 @@ def test_synth_pair_filter():
         ({"judge_template": "{question} {answer_a}"}, "{answer_b}"),
         ({"by_language": {"tha_Thai": {"judge_template": "{question}"}}}, "{answer_a}"),
         ({"by_language": {"tha_Thai": {"critera": "x"}}}, "Did you mean 'criteria'"),
+        ({"by_language": {"tha_Tahi": {"criteria": "x"}}}, "Did you mean 'tha_Thai'"),
+        ({"by_language": {"th": {"criteria": "x"}, "tha_Thai": {}}}, "tha_Thai twice"),
         ({"temprature": 1}, "Did you mean 'temperature'"),
     ],
 )
@@ -173,6 +175,13 @@ def test_synth_bad_params(values, says):
     with pytest.raises(RecipeError) as error:
         parse_params(STAGE.params, values, where="here")
     assert says in str(error.value)
+
+
+def test_synth_phrasings_are_found_by_any_spelling_of_a_language():
+    given = STAGE.params(by_language={"th": {"criteria": "x"}})
+    assert given == STAGE.params(by_language={"tha_Thai": {"criteria": "x"}})
+    find = phrasings(given.judge_template, given.criteria, given.verdict_labels, given.by_language)
+    assert find("tha_Thai").criteria == "x"
 
 
 def test_synth_defaults_leave_the_key_empty():

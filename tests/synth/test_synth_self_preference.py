@@ -169,6 +169,23 @@ def test_synth_judge_is_the_model_itself_or_another(run_stage, given, artifact, 
     assert seen == [16, 32]
 
 
+def test_synth_prompts_that_do_not_fit_are_dropped_not_cut(run_stage, given, artifact, tmp_path):
+    """The window is 256 tokens and an answer may take 40: 250 letters of a script unknown to the model do not fit."""
+    folder = tmp_path / "long"
+    folder.mkdir()
+    rows = [Conversation(str(n), [user(("the ", "ກ" * 250)[n % 2] + str(n))], "lao_Laoo") for n in range(8)]
+    write_conversations(folder, rows)
+    seen = []
+    sample = preference_pairs.sample_pairs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            preference_pairs, "sample_pairs", lambda m, t, part, p: seen.extend(part) or sample(m, t, part, p)
+        )
+        out, _ = run_stage(STAGE, {**given, "prompts": [artifact(folder, "conversations")]}, **SMALL)
+    assert json.loads((out / "summary.json").read_text("utf-8"))["dropped"]["prompt_too_long"] == {"lao_Laoo": 4}
+    assert len(seen) == 4
+
+
 def test_synth_no_prompt_is_an_error(run_stage, given, artifact, tmp_path):
     folder = tmp_path / "empty"
     folder.mkdir()

@@ -31,7 +31,7 @@ def test_every_objective_loads_and_names_its_paper(name):
 
 @pytest.mark.parametrize(
     ("beta", "gamma", "chosen", "rejected", "golden"),
-    [(10, 5, -1.0, -1.2, 3.0486), (2, 1, -0.5, -1.5, 0.3133)],  # SEALION.md §3.6, four decimals
+    [(10, 5, -1.0, -1.2, 3.0486), (2, 1, -0.5, -1.5, 0.3133)],  # derived from eq. 6, four decimals
 )
 def test_simpo_golden_values_do_not_depend_on_length(beta, gamma, chosen, rejected, golden):
     simpo = OBJECTIVES.load("simpo")

@@ -17,7 +17,7 @@ SEA_LION = Shape(total=47_684, warmup=4_768, decay=4_768, final=0.01)
     [(0, 0), (2384, 5.0e-6), (4768, 1e-5), (20_000, 1e-5), (42_916, 1e-5), (45_300, 5.05e-6), (47_683, 1.0208e-7)],
 )
 def test_wsd_golden_values(step, rate):
-    # SEALION.md §2.2; printed to five digits
+    # derived from the published figures (SEA-LION v3, arXiv:2504.05747); printed to five digits
     assert 1e-5 * wsd(step, SEA_LION) == pytest.approx(rate, rel=5e-5)
     made = make_schedule("wsd", 47_684, warmup_steps=0, warmup_share=0.1, decay_share=0.1, final=0.01)
     assert made(step) == wsd(step, SEA_LION)

@@ -15,8 +15,9 @@ import torch
 
 from sampan.artifacts.conversations import Conversation, Preference, write_conversations, write_preferences
 from sampan.artifacts.tokens import read_tokens
-from sampan.core.errors import StageError
+from sampan.core.errors import RecipeError, StageError
 from sampan.core.identity import digest_tree
+from sampan.core.params import parse_params
 from sampan.train.causal_lm import STAGE as CAUSAL_LM
 from sampan.train.causal_lm import Phase
 from sampan.train.preference import STAGE as PREFERENCE
@@ -212,6 +213,30 @@ def test_foreign_or_unfit_inputs_are_refused(cpt, tiny, shards, make_shards, run
         cpt("long", context_len=65)
     with pytest.raises(StageError, match="no parameter matches"):
         cpt("pattern", train_only=("*nothing*",))
+    with pytest.raises(StageError, match="which train_only freezes"):
+        cpt("rows", train_only=("*norm*",), new_rows_from=300)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"lr": -1e-3}, "lr must be 0 or more"),
+        ({"lr": math.nan}, "lr must be 0 or more"),
+        ({"weight_decay": -0.1}, "weight_decay"),
+        ({"final_lr_ratio": -0.1}, "final_lr_ratio"),
+        ({"beta1": 1.0}, "beta1"),
+        ({"beta2": -0.1}, "beta2"),
+        ({"eps": 0}, "eps must be above 0"),
+        ({"sft_weight": -1}, "sft_weight"),
+        ({"objective": "simpo", "gamma": -1}, "gamma and"),
+        ({"label_smoothing": 0.5}, "below 0.5"),
+        ({"objective": "dpo", "gamma": 1.0}, "dpo does not read gamma"),
+        ({"objective": "simpo", "label_smoothing": 0.1}, "simpo does not read label_smoothing"),
+    ],
+)
+def test_settings_out_of_range_or_that_nothing_reads_are_refused(values, says):
+    with pytest.raises(RecipeError, match=says):
+        parse_params(PREFERENCE.params, values, where="here")
 
 
 def test_a_loss_that_breaks_says_where_and_keeps_the_weights_before(cpt, tmp_path):

@@ -47,6 +47,13 @@ def digest_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+def unit_interval(salt: str, text: str) -> float:
+    """A place in 0..1 that depends on nothing but the salt and the text, evenly spread over texts: what lies below a
+    share is held out, in any order and on any machine.
+    """
+    return int.from_bytes(hashlib.sha256(f"{salt}\0{text}".encode()).digest()[:8], "big") / 2**64
+
+
 def digest_value(value: Any) -> str:
     """SHA-256 of a value's canonical JSON."""
     return digest_text(canonical_json(value))

@@ -9,13 +9,9 @@ from typing import Any
 
 from ..artifacts.documents import Document, DocumentWriter, read_documents
 from ..core.errors import InputError, RecipeError
+from ..core.identity import unit_interval
 from ..core.stage import Artifact, Runtime
 from ..lang.codes import normalise_code
-
-
-def place_of(id_: str, salt: str) -> float:
-    """A document's place in 0..1 by its salted id; it is held out below `held_out_share`."""
-    return int.from_bytes(hashlib.sha256(f"{salt}\0{id_}".encode()).digest()[:8], "big") / 2**64
 
 
 def split(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[str, Any]:
@@ -28,7 +24,7 @@ def split(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[st
     for number, document in enumerate(_all(sources)):
         if wanted and document.language not in wanted:
             reasons[number] = "unwanted_language"
-        elif (place_of(document.id, params.salt) < params.held_out_share) != (params.part == "held_out"):
+        elif (unit_interval(params.salt, document.id) < params.held_out_share) != (params.part == "held_out"):
             reasons[number] = "other_part"
         else:
             order = hashlib.sha256(f"sample\0{params.salt}\0{document.id}\0{document.text}".encode()).digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from ..artifacts.conversations import (
 )
 from ..artifacts.tables import file_kind, read_rows
 from ..core.errors import InputError, RecipeError, did_you_mean
+from ..core.identity import unit_interval
 from ..core.stage import Artifact, Runtime
 from ..lang.codes import normalise_code
 from .files import matching_files, row_name
@@ -114,9 +114,8 @@ def _item(params: Any, row: dict[str, Any], name: str) -> Conversation | Prefere
 
 
 def held_out(id_: str, share: float, salt: str) -> bool:
-    """Whether a row of this id falls on the held-out side: its salted hash, as a number in 0..1, is below `share`."""
-    head = hashlib.sha256(f"{salt}\0{id_}".encode()).digest()[:8]
-    return int.from_bytes(head, "big") < share * 2**64
+    """Whether a row of this id falls on the held-out side, as a document of this id does in corpus.split."""
+    return unit_interval(salt, id_) < share
 
 
 def _fill(params: Any, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .gguf_model import full_config, gguf_tensors, metadata, plan_tensors, shape_of
     from .gguf_parity import check_parity
     from .gguf_vocab import read_vocabulary
-    from .weights import Weights
+    from .weights import Weights, check_vocabulary
 
     model = inputs.one("model")
     config = full_config(model.path)
@@ -55,6 +55,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     facts = weights.check(runtime.progress)
     dtype = _dtype(params.dtype, facts["dtypes"])
     tokenizer = load_tokenizer(model.path)
+    check_vocabulary(tokenizer, weights)
     vocabulary = read_vocabulary(model.path, config["vocab_size"], pre_type=params.pre_type)
     notices = check_parity(tokenizer, vocabulary, allow=params.allow_other_tokens)
     notices += _unchecked(vocabulary, params.pre_type)

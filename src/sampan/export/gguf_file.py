@@ -42,7 +42,8 @@ def write_gguf(
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
     for (name, tensor), wanted in zip(tensors, specs, strict=True):
-        assert name == wanted
+        if name != wanted:
+            raise StageError(f"tensor {name} came where {wanted} was announced", where=str(path))
         writer.write_tensor_data(_bits(tensor))
     writer.close()
 

@@ -85,6 +85,7 @@ def read_vocabulary(folder: Path, size: int, *, pre_type: str = "") -> Vocabular
     model = spec["model"]
     if model.get("type") != "BPE":
         raise StageError(f"a {model.get('type')} tokenizer: GGUF export knows BPE only", where=str(folder))
+    _check_ids(spec, size, folder)
     tokens, types = _tokens(spec, size)
     merges = [pair.split(" ", 1) if isinstance(pair, str) else list(pair) for pair in model["merges"]]
     if _steps(spec.get("pre_tokenizer"), "ByteLevel"):
@@ -98,6 +99,16 @@ def read_vocabulary(folder: Path, size: int, *, pre_type: str = "") -> Vocabular
     return Vocabulary(model="llama", tokens=tokens, types=types, scores=scores, add_space_prefix=_prefixes(spec))
 
 
+def _check_ids(spec: dict[str, Any], size: int, folder: Path) -> None:
+    ids = [*spec["model"]["vocab"].values(), *(added["id"] for added in spec.get("added_tokens") or [])]
+    if max(ids, default=0) >= size:
+        raise StageError(
+            f"the tokenizer gives id {max(ids)} and the embedding has {size} rows",
+            where=str(folder),
+            how="The model needs the tokenizer it was trained with: see vocab.expand.",
+        )
+
+
 def _tokens(spec: dict[str, Any], size: int) -> tuple[list[str], list[int]]:
     tokens, types = [f"[PAD{number}]" for number in range(size)], [UNUSED] * size
     for token, number in spec["model"]["vocab"].items():
@@ -108,8 +119,9 @@ def _tokens(spec: dict[str, Any], size: int) -> tuple[list[str], list[int]]:
         tokens[number] = added["content"] if special else added["content"].replace(SPACE, " ")
         types[number] = CONTROL if special else USER_DEFINED
     unk = spec["model"].get("unk_token")
-    if unk is not None:
-        types[spec["model"]["vocab"][unk]] = UNKNOWN
+    added_ids = {added["content"]: added["id"] for added in spec.get("added_tokens") or []}
+    if (number := spec["model"]["vocab"].get(unk, added_ids.get(unk))) is not None:
+        types[number] = UNKNOWN
     return tokens, types
 
 

@@ -46,7 +46,7 @@ class Params:
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from ..model.tokenizer import copy_tokenizer, load_tokenizer
-    from .weights import Weights
+    from .weights import Weights, check_vocabulary
 
     model = inputs.one("model")
     weights = Weights(model.path)
@@ -62,17 +62,6 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     card = _card(params, model, inputs.optional("scores"), facts, bool(tokenizer.chat_template))
     (runtime.out / "README.md").write_text(card, encoding="utf-8")
     return {"parameters": facts["parameters"], "tensors": facts["tensors"], "dtype": params.dtype}
-
-
-def check_vocabulary(tokenizer: PreTrainedTokenizerFast, weights: Weights) -> None:
-    """StageError if the tokenizer can give an id that has no row in the embedding."""
-    rows = next((shape[0] for name, shape in weights.shapes().items() if name.endswith("embed_tokens.weight")), None)
-    if rows is not None and len(tokenizer) > rows:
-        raise StageError(
-            f"the tokenizer has {len(tokenizer)} tokens and the embedding {rows} rows",
-            where=str(weights.folder),
-            how="The model needs the tokenizer it was trained with: see vocab.expand.",
-        )
 
 
 def generation_config(params: Params, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:

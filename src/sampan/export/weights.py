@@ -12,6 +12,7 @@ from ..model.checkpoint import check_folder, read_config
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedTokenizerFast
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -138,3 +139,14 @@ def _compare(
     for name in sorted(set(have) & set(want)):
         if have[name] != want[name]:
             raise StageError(f"tensor {name} is {have[name]}, the config says {want[name]}", where=str(folder))
+
+
+def check_vocabulary(tokenizer: PreTrainedTokenizerFast, weights: Weights) -> None:
+    """StageError if the tokenizer can give an id that has no row in the embedding."""
+    rows = next((shape[0] for name, shape in weights.shapes().items() if name.endswith("embed_tokens.weight")), None)
+    if rows is not None and len(tokenizer) > rows:
+        raise StageError(
+            f"the tokenizer has {len(tokenizer)} tokens and the embedding {rows} rows",
+            where=str(weights.folder),
+            how="The model needs the tokenizer it was trained with: see vocab.expand.",
+        )

@@ -250,16 +250,20 @@ def _report(tally: Any, settings: Any, has_base: bool) -> dict[str, Any]:
 
 
 def estimate(given: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """Size from the base's (or first model's) parameters; memory does not grow with the model."""
+    """Parameters of the base (or first model), and its size on disk where its dtype is kept; memory does not grow with
+    the model.
+    """
     models = len(facts.get("models", []))
     first = [*facts.get("base", []), *facts.get("models", [])]
     parameters = next((item["parameters"] for item in first if "parameters" in item), None)
     block_bytes = 4 * (1 << 17)
     forecast = {"memory_bytes": 1.2e8 + 16 * block_bytes * (models + 1)}
+    if given.dtype == "same" and first and first[0].get("disk_bytes"):
+        forecast["disk_bytes"] = first[0]["disk_bytes"]
     if parameters:
-        each = 4 if given.dtype == "float32" else 2
+        each = 2 if given.dtype in ("bfloat16", "float16") else 4
         forecast["parameters"] = parameters
-        forecast["disk_bytes"] = parameters * each
+        forecast.setdefault("disk_bytes", parameters * each)
         forecast["seconds"] = parameters * (models + 1) * _SECONDS_PER_ELEMENT
     return forecast
 

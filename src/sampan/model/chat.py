@@ -15,9 +15,9 @@ _BODY = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['conten
 _OPEN = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 
 TEMPLATES = {
-    # SEALLMS.md §5.3: no newline between </s> and the next turn; exactly one BOS.
+    # SeaLLMs' model cards: no newline between </s> and the next turn; exactly one BOS.
     "seallm-v2": "{{ bos_token }}" + _BODY.replace("END", "eos_token") + _OPEN,
-    # SEALLMS.md §5.3: a newline after <eos>.
+    # SeaLLMs' model cards: a newline after <eos>.
     "seallm-v2.5": "{{ bos_token }}" + _BODY.replace("END", "eos_token + '\n'") + _OPEN,
     # The common ChatML form, as Qwen writes it (no BOS).
     "chatml": _BODY.replace("END", "'<|im_end|>\n'") + _OPEN,
@@ -47,10 +47,10 @@ def prompt_ids(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, 
 def render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> tuple[list[int], list[int]]:
     """Token ids and loss mask of a whole conversation, both of length T.
 
-    The mask is 1 on each assistant turn's content and end of turn and 0 elsewhere (SEALLMS.md §5.4). The whole text is
-    encoded once and tokens are marked by their character span, so a token that straddles the border between the
-    prompt and the answer is never trained. InputError if the template rewrites earlier turns, so that spans cannot
-    be told, or if no assistant turn is left.
+    The mask is 1 on each assistant turn's content and end of turn and 0 elsewhere (SeaLLMs, arXiv:2312.00738). The
+    whole text is encoded once and tokens are marked by their character span, so a token that straddles the border
+    between the prompt and the answer is never trained. InputError if the template rewrites earlier turns, so that
+    spans cannot be told, or if no assistant turn is left.
     """
     spans = []
     text = _text(tokenizer, list(messages), open_turn=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..core.errors import RecipeError
+from ..core.errors import InputError, RecipeError
 
 if TYPE_CHECKING:
     import torch
@@ -43,9 +43,10 @@ def generate(
     """New token ids for each prompt (ids, non-empty), without the stop token, in the given order.
 
     Each prompt draws from a generator of its own, seeded by (seed, its number in `streams`, by default its position in
-    `prompts`), so a sample does not depend on how prompts are batched. A prompt too long for the model's window loses
-    its beginning.
+    `prompts`), so a sample does not depend on how prompts are batched. A prompt longer than `prompt_room` loses its
+    beginning. InputError if the window has no room for a prompt at all.
     """
+    prompt_room(model, decoding)
     order = sorted(range(len(prompts)), key=lambda n: (len(prompts[n]), n))
     out: list[list[int]] = [[] for _ in prompts]
     for start in range(0, len(order), batch_size):
@@ -59,10 +60,21 @@ def generate(
 
 
 def stream(model: PreTrainedModel, prompt: list[int], decoding: Decoding, *, stop_ids: Sequence[int]) -> Iterator[int]:
-    """New token ids of one prompt as they are chosen, without the stop token."""
+    """New token ids of one prompt as they are chosen, without the stop token. InputError as in `generate`."""
     for step in _steps(model, [prompt], decoding, stop_ids, streams=[0]):
         for _, token in step:
             yield token
+
+
+def prompt_room(model: PreTrainedModel, decoding: Decoding) -> int:
+    """The longest prompt, in tokens, that leaves room for the answer; InputError if there is none."""
+    window = model.config.max_position_embeddings
+    if decoding.max_new_tokens >= window:
+        raise InputError(
+            f"max_new_tokens = {decoding.max_new_tokens} leaves no room for a prompt in a window of {window} tokens",
+            how=f"Give at most {window - 1}, and less than that by the length of the prompts.",
+        )
+    return window - decoding.max_new_tokens
 
 
 def _steps(
@@ -77,7 +89,7 @@ def _steps(
     import torch
     from transformers import DynamicCache
 
-    room = max(1, model.config.max_position_embeddings - decoding.max_new_tokens)
+    room = prompt_room(model, decoding)
     prompts = [ids[-room:] for ids in prompts]
     width = max(map(len, prompts))
     ids_BT = torch.tensor([[0] * (width - len(ids)) + ids for ids in prompts], device=model.device)

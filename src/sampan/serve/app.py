@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,7 @@ class Api:
             raise ApiError(400, "'logprobs' are not given with 'stream'", param="logprobs", code="unsupported_value")
         ids = _or_400(lambda: self.engine.text_ids(prompt) if isinstance(prompt, str) else prompt)
         if asked.max_tokens == 0:
+            _or_400(lambda: self.engine.check_fits(ids))
             reply: Reply | _Nothing = _Nothing(ids)
         else:
             reply = self._reply(lambda: self.engine.complete(prompt, self._decoding(asked), stops=asked.stops))
@@ -104,13 +105,10 @@ class Api:
         before = (prompt if isinstance(prompt, str) else self._text(ids)) if echo else ""
         if asked.stream:
             return self._stream(request, reply, shape, asked, before=before)
-        text = before + await self._whole(request, reply)
-        scored = None
-        if logprobs is not None:
-            start = 0 if echo else len(ids)
-            every = [*ids, *reply.ids]
-            scored = await self.queue.call(lambda: token_logprobs(self.engine, every, start=start, top=logprobs))
-        choice = {"index": 0, "text": text, "logprobs": scored, "finish_reason": reply.finish}
+        scored = None if logprobs is None else _Scored(self.engine, reply, ids, 0 if echo else len(ids), logprobs)
+        text = before + await self._whole(request, scored or reply)
+        values = scored.logprobs if scored else None
+        choice = {"index": 0, "text": text, "logprobs": values, "finish_reason": reply.finish}
         return JSONResponse(shape.whole(choice, reply))
 
     def _admit(self, request: Request) -> None:
@@ -198,6 +196,25 @@ class _Nothing:
 
     def close(self) -> None:
         """Nothing runs."""
+
+
+class _Scored:
+    """A reply, then the log-probabilities of all tokens from `start` on, in one turn of the queue.
+
+    So the request is admitted once, and nothing is scored for a client that has gone.
+    """
+
+    def __init__(self, engine: Engine, reply: Reply | _Nothing, ids: Sequence[int], start: int, top: int) -> None:
+        self._engine, self._reply, self._ids, self._start, self._top = engine, reply, ids, start, top
+        self.logprobs: dict[str, Any] | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._reply
+        every = [*self._ids, *self._reply.ids]
+        self.logprobs = token_logprobs(self._engine, every, start=self._start, top=self._top)
+
+    def close(self) -> None:
+        self._reply.close()
 
 
 class _Shape:

@@ -123,6 +123,11 @@ class Engine:
             raise InputError("an empty prompt, and this vocabulary has no token for the beginning of a text")
         return ids
 
+    def check_fits(self, ids: Sequence[int]) -> None:
+        """ContextError if the model cannot read so many tokens at once."""
+        if len(ids) > self.context_len:
+            raise ContextError(f"the prompt has {len(ids)} tokens and the model reads {self.context_len}")
+
     def _reply(self, ids: list[int], decoding: Decoding, stops: Sequence[str], *, at_start: bool) -> Reply:
         room = self.context_len - len(ids)
         if room < 1:

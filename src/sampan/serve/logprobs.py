@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,16 @@ if TYPE_CHECKING:
 def token_logprobs(engine: Engine, ids: Sequence[int], *, start: int, top: int) -> dict[str, Any]:
     """For ids[start:], each given all before it: token texts, log-probabilities in nats, the `top` likeliest, offsets.
 
-    The first token of all has no probability (None). One forward pass over the ids.
+    The first token of all has no probability (None). One forward pass over the ids, or none if nothing is scored, with
+    logits only where they are needed.
     """
     import torch
 
-    with torch.inference_mode():
-        logits_TV = engine.model(input_ids=torch.tensor([list(ids)], device=engine.model.device)).logits[0]
-    logprobs_TV = logits_TV.float().cpu().log_softmax(-1)
+    first = max(start, 1)  # the first place that something stands before
+    if first < len(ids):
+        ids_BT = torch.tensor([list(ids)], device=engine.model.device)
+        with torch.inference_mode():
+            logits_TV = engine.model(input_ids=ids_BT, logits_to_keep=len(ids) - first + 1).logits[0]
     values: list[float | None] = []
     tops: list[dict[str, float] | None] = []
     texts = [engine.token_bytes[number].decode("utf-8", "replace") for number in ids]
@@ -27,11 +31,11 @@ def token_logprobs(engine: Engine, ids: Sequence[int], *, start: int, top: int) 
             values.append(None)
             tops.append(None)
             continue
-        row_V = logprobs_TV[place - 1]
+        row_V = logits_TV[place - first].float().cpu().log_softmax(-1)
         values.append(row_V[ids[place]].item())
         best = torch.topk(row_V, min(top, len(row_V))) if top else None
         tops.append(_named(engine, best) if best else {})
-    offsets = [sum(map(len, texts[start:place])) for place in range(start, len(ids))]
+    offsets = list(itertools.accumulate(map(len, texts[start:]), initial=0))[:-1]
     return {"tokens": texts[start:], "token_logprobs": values, "top_logprobs": tops, "text_offset": offsets}
 
 

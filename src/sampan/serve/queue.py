@@ -74,10 +74,6 @@ class ModelQueue:
         finally:
             gone.set()
 
-    async def call(self, work: Callable[[], object]) -> object:
-        """Run a function in the same thread, in its turn."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
     def close(self) -> None:
         """End what runs after its token, drop what waits."""
         self._closing.set()

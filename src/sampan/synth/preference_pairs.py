@@ -84,6 +84,7 @@ def make_pairs(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, An
     prompts, given = read_prompts(inputs.many("prompts"), tally, params.max_prompts)
     artifact = inputs.one("model")
     model, tokenizer = _load(artifact, params, runtime)
+    prompts = _fitting(model, tokenizer, prompts, params, tally)
     pairs: list[tuple[Answer, Answer]] = []
     for rows in in_pieces(
         runtime.state, "answers", prompts, PROMPTS_PER_PIECE, lambda part: sample_pairs(model, tokenizer, part, params)
@@ -132,24 +133,53 @@ def read_prompts(sources: Sequence[Artifact], tally: Tally, limit: int = 0) -> t
     return list(prompts.values()), given
 
 
+def _decoding(params: Params) -> Any:
+    from ..model.generate import Decoding
+
+    return Decoding(
+        max_new_tokens=params.max_new_tokens, temperature=params.temperature, top_p=params.top_p, seed=params.seed
+    )
+
+
+def _fitting(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: Sequence[Prompt],
+    params: Params,
+    tally: Tally,
+) -> list[Prompt]:
+    """The prompts that the model reads whole, with room for an answer; the others are counted and left out."""
+    from ..model.chat import prompt_ids
+    from ..model.generate import prompt_room
+
+    room, kept = prompt_room(model, _decoding(params)), []
+    for prompt in prompts:
+        if len(prompt_ids(tokenizer, prompt.messages)) > room:
+            tally.drop("prompt_too_long", prompt.language)
+        else:
+            kept.append(prompt)
+    if not kept:
+        raise StageError(
+            f"every prompt is longer than the {room} tokens that the window leaves beside an answer",
+            where="synth.self_preference",
+            how="Lower max_new_tokens.",
+        )
+    return kept
+
+
 def sample_pairs(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[Prompt], params: Params
 ) -> list[dict[str, Any]]:
     """Two answers for each prompt. The random stream belongs to the prompt's words: other prompts do not change it."""
     from ..model.chat import prompt_ids, stop_ids
-    from ..model.generate import Decoding, generate
+    from ..model.generate import generate
 
     ids = [prompt_ids(tokenizer, prompt.messages) for prompt in prompts for _ in range(2)]
     streams = [2 * int(prompt.key[:14], 16) + which for prompt in prompts for which in range(2)]
     out = generate(
         model,
         ids,
-        Decoding(
-            max_new_tokens=params.max_new_tokens,
-            temperature=params.temperature,
-            top_p=params.top_p,
-            seed=params.seed,
-        ),
+        _decoding(params),
         stop_ids=stop_ids(tokenizer),
         streams=streams,
         batch_size=params.batch_size,

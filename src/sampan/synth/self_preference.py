@@ -1,7 +1,7 @@
 """`synth.self_preference`: a model answers every prompt twice and states, asked in both orders, which it prefers.
 
-SeaLLMs' self-preferencing optimisation (SEALLMS paper, section 3.3): no stronger model labels the data, and a verdict
-that changes when the answers change places is dropped.
+SeaLLMs' self-preferencing optimisation (arXiv:2312.00738, section 3.3): no stronger model labels the data, and a
+verdict that changes when the answers change places is dropped.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ class Params:
             map(str.strip, self.verdict_labels)
         ):
             raise ValueError("verdict_labels must be two different words")
+        object.__setattr__(self, "by_language", _by_code(self.by_language))
         for code, phrasing in self.by_language.items():
             for key in phrasing:
                 if key not in ("judge_template", "criteria"):
@@ -85,6 +86,23 @@ class Params:
         for template in (self.judge_template, *(p.get("judge_template", TEMPLATE) for p in self.by_language.values())):
             if missing := [place for place in PLACES if place not in template]:
                 raise ValueError(f"a judge template lacks {', '.join(missing)}")
+
+
+def _by_code(given: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """The same by full language code (th is tha_Thai), as prompts are looked up; ValueError if unknown or twice."""
+    from ..core.errors import RecipeError
+    from ..lang.codes import normalise_code
+
+    found: dict[str, dict[str, str]] = {}
+    for language, phrasing in given.items():
+        try:
+            code = normalise_code(language)
+        except RecipeError as error:
+            raise ValueError(f"by_language: {error}") from None
+        if code in found:
+            raise ValueError(f"by_language names {code} twice")
+        found[code] = phrasing
+    return found
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ class Params(Optimisation):
     num_tokens: float = 0
     """Tokens to train on, rounded up to whole steps; 0 = every token once."""
     global_batch_tokens: int = 4_194_304
-    """Tokens per step. SEA-LION v3's 512 sequences of 8192 (SEALION.md §2.1)."""
+    """Tokens per step. SEA-LION v3's 512 sequences of 8192 (arXiv:2504.05747)."""
     mixture: tuple[Phase, ...] = ()
     """Weights of the streams, phase by phase; empty = in proportion to their tokens."""
 

@@ -62,7 +62,7 @@ def train(model: Any, source: Artifact, task: Task, params: Optimisation, runtim
     Resumes from `runtime.state`; an interrupted run ends with the same bits as an uninterrupted one.
     """
     steps = task.batches.steps
-    trained = freeze(model, params.train_only)
+    trained = set(freeze(model, params.train_only))
     optimiser = make_optimiser(model, params)
     rate = make_schedule(
         params.schedule,
@@ -88,7 +88,7 @@ def train(model: Any, source: Artifact, task: Task, params: Optimisation, runtim
     _write(model, source, progress, runtime)
     return {
         **_metrics(progress, count_parameters(model)),
-        "trained_parameters": sum(p.numel() for n, p in model.named_parameters() if n in set(trained)),
+        "trained_parameters": sum(p.numel() for n, p in model.named_parameters() if n in trained),
         "tokens_per_second": round((progress.tokens - first) / seconds, 1),
     }
 
@@ -101,6 +101,11 @@ class _Stepper:
         self._runtime, self._dtype = runtime, compute_dtype(params.dtype, runtime.device)
         self._trainable = [p for p in model.parameters() if p.requires_grad]
         self._old_rows = [w for w in embeddings(model) if w.requires_grad] if params.new_rows_from else []
+        if params.new_rows_from and not self._old_rows:
+            raise StageError(
+                f"new_rows_from = {params.new_rows_from} chooses rows of the embeddings, which train_only freezes",
+                how="Add '*embed_tokens*' to train_only, or leave new_rows_from out.",
+            )
 
     def step(self, progress: Progress, lr: float) -> None:
         batches = self._task.batches

@@ -32,12 +32,19 @@ class Params(Optimisation):
     epochs: float = 1.0
     """Times that every pair is seen."""
     global_batch_pairs: int = 128
-    """Pairs per step; SimPO's reference recipe (SEALION.md §3.6)."""
+    """Pairs per step; SimPO's reference recipe (arXiv:2405.14734)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.global_batch_pairs < 1 or self.epochs <= 0 or self.beta <= 0:
             raise ValueError("global_batch_pairs, epochs and beta must be above 0")
+        if not (self.gamma >= 0 and self.sft_weight >= 0):
+            raise ValueError("gamma and sft_weight must be 0 or more")
+        if not 0 <= self.label_smoothing < 0.5:
+            raise ValueError("label_smoothing must be at least 0 and below 0.5")
+        unread = {"dpo": "gamma", "simpo": "label_smoothing"}.get(self.objective)
+        if unread and getattr(self, unread) != getattr(Params, unread):
+            raise ValueError(f"{self.objective} does not read {unread}: leave it out")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ class Shape:
 
 
 def wsd(step: float, shape: Shape) -> float:
-    """Warm-up, stable, linear decay to `final` (SEALION.md §2.2: AI Singapore's scheduler with its "+ alpha_f")."""
+    """Warm-up, stable, linear decay to `final` (AI Singapore's scheduler with its "+ alpha_f")."""
     if step < shape.warmup:
         return step / shape.warmup
     if step < shape.total - shape.decay or shape.decay == 0:

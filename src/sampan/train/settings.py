@@ -9,7 +9,7 @@ from ..core.params import params
 
 @params
 class Optimisation:
-    """How weights move. Defaults are SEA-LION v3's published settings where there are any (SEALION.md §2.1)."""
+    """How weights move. Defaults are SEA-LION v3's published settings where there are any (arXiv:2504.05747)."""
 
     lr: float = 1e-5
     """Peak learning rate."""
@@ -29,13 +29,13 @@ class Optimisation:
     """Tokens that go through the model at once (ours); it bounds memory and changes results only by rounding."""
     weight_decay: float = 0.1
     """Decoupled decay, as torch counts it (per step lr × weight_decay), of matrices other than embeddings; ours, not
-    the paper's. Composer's λ is weight_decay × lr (SEALION.md §2.3)."""
+    the paper's. Composer's λ is weight_decay × lr."""
     beta1: float = 0.9
     """AdamW's decay of the first moment."""
     beta2: float = 0.95
     """AdamW's decay of the second moment."""
     eps: float = 1e-15
-    """AdamW's ε; large models' gradients come near the usual 1e-8 (SEALION.md §2.3)."""
+    """AdamW's ε; large models' gradients come near the usual 1e-8."""
     max_grad_norm: float = 1.0
     """Gradients longer than this are scaled down to it; 0 = never. Ours, not the paper's."""
     embedding_lr_scale: float = 1.0
@@ -59,3 +59,11 @@ class Optimisation:
         for name in ("warmup_share", "decay_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share between 0 and 1")
+        for name in ("lr", "weight_decay", "final_lr_ratio"):
+            if not getattr(self, name) >= 0:  # said so that NaN fails
+                raise ValueError(f"{name} must be 0 or more")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1")
+        if not self.eps > 0:
+            raise ValueError("eps must be above 0")

@@ -7,7 +7,7 @@ import torch
 from .causal_lm import causal_lm
 
 REVISION = 1
-PAPER = "SEALLMS.md §5.4; SEALION.md §3.6: token-mean cross-entropy on assistant tokens only."
+PAPER = "SeaLLMs (arXiv:2312.00738), SEA-LION v3 (arXiv:2504.05747): token-mean cross-entropy on assistant tokens only."
 
 
 def sft(logprobs_N: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:

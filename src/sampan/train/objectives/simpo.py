@@ -14,7 +14,7 @@ PAPER = "Meng, Xia, Chen 2024 (arXiv:2405.14734), eq. 6."
 def simpo(pairs: Pairs, *, beta: float, gamma: float) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """-log σ(β (mean log p of chosen - mean log p of rejected) - γ), summed over pairs.
 
-    γ itself, as LLaMA-Factory's `simpo_gamma`; the paper's tables give γ/β (SEALION.md §3.6).
+    γ itself, as LLaMA-Factory's `simpo_gamma`; the paper's tables give γ/β.
     """
     chosen_B = beta * pairs.chosen_B / pairs.chosen_tokens_B
     rejected_B = beta * pairs.rejected_B / pairs.rejected_tokens_B
