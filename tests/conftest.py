@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,16 +31,21 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of a Chromium; without one the tests that look at pages are skipped, and fail in CI."""
-    import shutil
+def browser():
+    """A headless Chromium; without one the tests that look at pages are skipped, and fail in CI."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs Chromium (apt-get install chromium)")
+        pytest.skip("needs Chromium")
+    from playwright.sync_api import sync_playwright
 
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    if os.environ.get("CI"):
-        pytest.fail("CI needs Chromium (apt-get install chromium)")
-    pytest.skip("needs Chromium")
+    with sync_playwright() as play:
+        # No sandbox: CI and containers run as root, and the pages are our own.
+        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

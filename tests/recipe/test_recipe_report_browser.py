@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
 
 import pytest
 from recipe_report_example import example
 
 from sampan.recipe.report import render
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("CI"), reason="no Chromium on this machine (CI must have one)"
-)
 REGIONS = ["#graph", "#scores .scroll", "#fertility .chart", "#corpus .chart", "#training .plot", "#answers article"]
 MIN_VARIANCE = 40.0
 """Of 0–255 grey levels; an empty region has 0, and a white one with a single line of text already more than 100."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.fail("CI needs a Chromium to look at the report")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        # No sandbox: CI and containers run as root, and the page is our own.
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
