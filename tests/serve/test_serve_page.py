@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 from urllib.parse import urlsplit
 
 import pytest
@@ -52,7 +54,6 @@ def ask(page, text):
 @pytest.fixture(scope="module")
 def short_url(running, model_folder, tmp_path_factory):
     """A server whose answers are short by default."""
-    import json
 
     folder = tmp_path_factory.mktemp("short") / "model"
     shutil.copytree(model_folder, folder)
@@ -98,7 +99,6 @@ def test_stop_ends_a_long_answer_and_keeps_what_came(open_page, url):
 
 
 def test_system_prompt_and_temperature_are_sent(open_page, short_url):
-    import json
 
     page = open_page(short_url)
     page.click("#toggle")
