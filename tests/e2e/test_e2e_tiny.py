@@ -159,3 +159,20 @@ def test_kills_at_random_moments_change_nothing(built, tmp_path):
         process.wait()
     sampan("run", RECIPE, "--store", store)
     assert digests(store) == digests(built)
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_real_report_in_a_browser_without_a_network(built, browser, tmp_path, width):
+    file = tmp_path / "report.html"
+    sampan("report", RECIPE, "--store", built, "--out", file)
+    page = browser.new_context(viewport={"width": width, "height": 900}, offline=True).new_page()
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    assert said == []
+    assert asked == [file.as_uri()]
+    for name in digests(built):
+        assert page.locator(f'.node[data-stage="{name}"]').count() == 1, name
+    page.context.close()
