@@ -87,3 +87,9 @@ def test_evals_random_model_is_at_chance(shared, run_stage, artifact, make_tiny,
         # Parallel items are not independent, so the languages count as one: six standard errors of 60 items.
         assert abs(mean - expected) < 6 * math.sqrt(expected * (1 - expected) / 60) / 2
     assert all(s.value <= 0.1 for s in scores if s.task == "mgsm")
+
+
+@pytest.mark.parametrize("folder", ["..", "/etc", "eval/../.."])
+def test_evals_data_folder_stays_inside(folder):
+    with pytest.raises(ValueError, match="leaves the input folder"):
+        STAGE.params(data_folder=folder)

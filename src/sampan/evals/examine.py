@@ -89,7 +89,7 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
         )
     if data is not None:
         own = {group.task for group in groups}
-        groups += task_groups(params.tasks, data.path, chat=params.prompt_style == "chat")
+        groups += task_groups(params.tasks, data.path / params.data_folder, chat=params.prompt_style == "chat")
         if twice := sorted(own & set(params.tasks)):
             raise RecipeError(f"'{twice[0]}' is a bundled task and a task of the items", where="evals.run")
     languages = [code(language) for language in params.languages]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from ..core.identity import digest_resources
@@ -16,6 +17,8 @@ class Params:
     tasks: list[str] = field(default_factory=list)
     """Bundled tasks to run on the files of the `data` input (xcopa, belebele, mgsm, …); their names are the files in
     evals/tasks."""
+    data_folder: str = ""
+    """Where the tasks' files are inside the `data` input, such as `eval`; '' = right there."""
     languages: list[str] = field(default_factory=list)
     """Only these languages, as codes like tha_Thai; empty = every language that is there."""
     prompt_style: Literal["plain", "chat"] = "plain"
@@ -47,6 +50,8 @@ class Params:
         for name in ("max_new_tokens", "batch_tokens", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
+        if PurePosixPath(self.data_folder).is_absolute() or ".." in PurePosixPath(self.data_folder).parts:
+            raise ValueError("data_folder leaves the input folder")
         if self.context_len < 2:
             raise ValueError("context_len must be 2 or more")
 
