@@ -55,11 +55,11 @@ def bits(scores, model) -> dict[str, float]:
 
 
 def pooled(scores, model, task, metric="acc") -> tuple[float, float]:
-    """Mean over the region's languages and its standard error, items taken as independent."""
+    """Mean over the region's languages, and its standard error as if the languages told nothing new about each other:
+    they ask about the same facts, so the number of facts counts and not the number of questions."""
     rows = [score for language, score in scores[model, task, metric].items() if language != ENGLISH]
-    total = sum(row.n for row in rows)
-    mean = sum(row.value * row.n for row in rows) / total
-    return mean, math.sqrt(mean * (1 - mean) / total)
+    mean = sum(row.value * row.n for row in rows) / sum(row.n for row in rows)
+    return mean, math.sqrt(mean * (1 - mean) / min(row.n for row in rows))
 
 
 def mean_of_region_and_english(values: dict[str, float]) -> float:
@@ -112,16 +112,16 @@ def test_answers_keep_the_asked_form(scores, model):
 @pytest.mark.parametrize("model", ["cpt", "sft", "aligned", "final"])
 @pytest.mark.parametrize("task", ["village_region_facts", "village_region_facts_chat"])
 def test_facts_told_only_in_the_region_are_known(scores, model, task):
-    """Never asked in training, never told in English; three standard errors above four-choice chance."""
+    """Never asked in training, never told in English; two cautious standard errors above four-choice chance."""
     mean, stderr = pooled(scores, model, task)
-    assert mean - 3 * stderr > CHANCE
+    assert mean - 2 * stderr > CHANCE
     assert all(score.stderr is not None for score in scores[model, task, "acc"].values())
 
 
 def test_english_does_not_know_what_only_the_region_was_told(scores):
-    """The base read no region facts: near chance, or the evaluation would leak."""
+    """The base read no region facts: above chance it would have them from somewhere else."""
     mean, stderr = pooled(scores, "base", "village_region_facts")
-    assert abs(mean - CHANCE) < 3 * stderr
+    assert mean < CHANCE + 2 * stderr
 
 
 def test_alignment_moves_preference(scores):
