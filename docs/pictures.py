@@ -30,9 +30,8 @@ def main(report: Path) -> None:
         page = browser.new_context(viewport={"width": WIDTH, "height": MAX_HEIGHT}, offline=True).new_page()
         page.goto(report.resolve().as_uri())
         for name, selector in PICTURES.items():
-            element = page.locator(selector).first
-            element.scroll_into_view_if_needed()
-            box = element.bounding_box()
+            page.evaluate("window.scrollTo(0, 0)")
+            box = page.locator(selector).first.bounding_box()
             clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": min(box["height"], MAX_HEIGHT)}
             page.screenshot(path=OUT / f"{name}.png", clip=clip, full_page=True)
             print(OUT / f"{name}.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .data import INPUT, ReportData
+from .data import INPUT, ReportData, input_names
 from .funnel import flow
 from .markup import Raw, count, duration, join, number, tag, words
 from .scoreboard import REGION, Board, formatted
@@ -138,11 +138,13 @@ def _corpus_tile(data: ReportData) -> Raw | None:
     flows = [f for stage in data.stages if stage.kind == "documents" and (f := flow(stage)) is not None]
     if not flows:
         return None
+    packed_from = {name for stage in data.stages if stage.kind == "tokens" for name in input_names(stage)}
+    trained = [f for f in flows if f.stage.name in packed_from] or flows  # and not what was held out for evaluation
     lost = sum(one.lost for one in flows)
     tokens = [stage.tokens["tokens"] for stage in data.stages if stage.tokens.get("tokens")]
     packed = f"{count(sum(tokens))} tokens packed" if tokens else None
     return _tile(
-        "documents", tag("b", count(flows[-1].out)), f"after {flows[-1].stage.name}; {count(lost)} dropped", packed
+        "documents", tag("b", count(trained[-1].out)), f"after {trained[-1].stage.name}; {count(lost)} dropped", packed
     )
 
 
