@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -98,12 +99,13 @@ def digest_tree(folder: Path, *, file_digest=digest_file, skip: Sequence[str] = 
     return digest_value([[name, file_digest(folder / name)] for name in tree_files(folder) if name not in skip])
 
 
-def digest_resources(package: str, folder: str, names: Sequence[str] = ()) -> str:
-    """Digest of files that come with a package: those `names`, or all of the folder."""
+@functools.cache
+def digest_resources(package: str, folder: str) -> str:
+    """Digest of the files in a folder that comes with a package."""
     from importlib import resources  # takes longer to import than most commands to run
 
     root = resources.files(package) / folder
-    found = names or sorted(item.name for item in root.iterdir() if item.is_file())
+    found = sorted(item.name for item in root.iterdir() if item.is_file())
     return digest_value([[name, hashlib.sha256((root / name).read_bytes()).hexdigest()] for name in found])
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from .errors import RecipeError, did_you_mean
+
+_REVISION = re.compile(r"^REVISION = (\d+)$", re.MULTILINE)
 
 
 class Registry(Mapping[str, str]):
@@ -36,6 +41,13 @@ class Registry(Mapping[str, str]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def revision(self, name: str) -> str:
+        """The `REVISION = N` that the entry's module declares, read from its source: `plan` must not import it."""
+        module = self[name].partition(":")[0] if name in self else ""
+        spec = importlib.util.find_spec(module) if module else None
+        found = _REVISION.search(Path(spec.origin).read_text(encoding="utf-8")) if spec and spec.origin else None
+        return found[1] if found else ""
 
     def load(self, name: str, *, where: str = "") -> Any:
         """Import and return the object called `name`; RecipeError with the nearest name if there is none."""

@@ -142,7 +142,8 @@ class Stage:
     """Forecast from params and the inputs' facts (an input from outside has its `path` among them). Any of: documents,
     text_bytes, tokens, parameters, vocab_size, flops, memory_bytes, disk_bytes, seconds (on one core)."""
     reads: Callable[[Any], Mapping[str, str]] | None = None
-    """Digests, by name, of package files that decide the result (language profiles, task files): part of the key."""
+    """By name, what of the package decides the result beside the stage's own revision: digests of language profiles and
+    task files, revisions of the methods, filters and objectives that are used. Part of the key."""
     heavy: bool = False
     """Whether `run` imports torch and transformers, so that the engine can load them once for all stages."""
     paper: str = ""

@@ -7,6 +7,7 @@ from dataclasses import field
 from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from .filters import FILTERS
 
 LIMITS = (
     "min_characters",
@@ -80,8 +81,9 @@ def estimate(params: Params, inputs) -> dict:
 
 
 def reads(params: Params) -> dict:
-    """The language profiles: their thresholds and words decide what is kept."""
-    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+    """The language profiles, whose thresholds and words decide what is kept, and the filters."""
+    profiles = {"language profiles": digest_resources("sampan.lang", "profiles")}
+    return profiles | {f"filter {name}": FILTERS.revision(name) for name in FILTERS}
 
 
 STAGE = Stage(

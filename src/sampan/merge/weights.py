@@ -275,6 +275,11 @@ def _roles() -> dict[str, Role]:
     }
 
 
+def reads(params: Params) -> Mapping[str, str]:
+    """The method's revision."""
+    return {"method": METHODS.revision(params.method)}
+
+
 STAGE = Stage(
     name="merge.weights",
     revision=1,
@@ -284,5 +289,6 @@ STAGE = Stage(
     output="checkpoint",
     run=run,
     estimate=estimate,
+    reads=reads,
     paper="arXiv:2504.05747 (SEA-LION v3, sections 3.2 and 3.3); each method names its own",
 )

@@ -10,6 +10,7 @@ from ..core.errors import StageError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
+from .objectives import OBJECTIVES
 from .settings import Optimisation
 
 
@@ -42,7 +43,6 @@ class Params(Optimisation):
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .checks import check_vocabulary
     from .loop import Task, open_model, train
-    from .objectives import OBJECTIVES
 
     source = inputs.one("model")
     model = open_model(source, params, runtime)
@@ -87,6 +87,11 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     )
 
 
+def reads(params: Params) -> Mapping[str, str]:
+    """The objective's revision."""
+    return {"objective": OBJECTIVES.revision("causal_lm")}
+
+
 STAGE = Stage(
     name="train.causal_lm",
     revision=1,
@@ -99,6 +104,7 @@ STAGE = Stage(
     output="checkpoint",
     run=run,
     estimate=estimate,
+    reads=reads,
     heavy=True,
     paper="SeaLLMs (arXiv:2312.00738) §2.3, §3.2; SEA-LION v3 (arXiv:2504.05747) §2.",
 )

@@ -10,6 +10,7 @@ from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Artifact, Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
+from .objectives import OBJECTIVES
 from .settings import Optimisation
 
 
@@ -54,7 +55,6 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .batches import ListBatches
     from .dialogues import pair_pieces
     from .loop import Task, open_model, train
-    from .objectives import OBJECTIVES
     from .pair_loss import PairLoss
 
     objective = OBJECTIVES.load(params.objective, where="objective")
@@ -118,6 +118,11 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     return {**out, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
 
 
+def reads(params: Params) -> Mapping[str, str]:
+    """The objective's revision."""
+    return {"objective": OBJECTIVES.revision(params.objective)}
+
+
 STAGE = Stage(
     name="train.preference",
     revision=1,
@@ -131,6 +136,7 @@ STAGE = Stage(
     output="checkpoint",
     run=run,
     estimate=estimate,
+    reads=reads,
     heavy=True,
     paper="SeaLLMs (arXiv:2312.00738) §3.3: DPO; SEA-LION v3 (arXiv:2504.05747) §3: SimPO.",
 )

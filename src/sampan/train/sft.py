@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
+from .objectives import OBJECTIVES
 from .settings import Optimisation
 
 
@@ -37,7 +38,6 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .batches import ListBatches
     from .dialogues import conversation_pieces
     from .loop import Task, open_model, train
-    from .objectives import OBJECTIVES
 
     source = inputs.one("model")
     model = open_model(source, params, runtime)
@@ -71,6 +71,11 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     )
 
 
+def reads(params: Params) -> Mapping[str, str]:
+    """The objective's revision."""
+    return {"objective": OBJECTIVES.revision("sft")}
+
+
 STAGE = Stage(
     name="train.sft",
     revision=1,
@@ -83,6 +88,7 @@ STAGE = Stage(
     output="checkpoint",
     run=run,
     estimate=estimate,
+    reads=reads,
     heavy=True,
     paper="SeaLLMs (arXiv:2312.00738) §3.2; SEA-LION v3 (arXiv:2504.05747) §3.",
 )
