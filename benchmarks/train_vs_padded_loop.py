@@ -56,7 +56,7 @@ def ours(model, optimiser, docs) -> float:
     for part in split(pieces, MICRO_TOKENS):
         loss = -token_logprobs(model, pack(part), dtype=torch.float32, uniform=True).sum() / count
         loss.backward()
-        total += float(loss)
+        total += float(loss.detach())
     finish(model, optimiser)
     return total
 
@@ -77,7 +77,7 @@ def padded(model, optimiser, docs) -> float:
             input_ids=ids_BT, attention_mask=mask_BT, labels=labels_BT, num_items_in_batch=count, use_cache=False
         )
         out.loss.backward()
-        total += float(out.loss)
+        total += float(out.loss.detach())
     finish(model, optimiser)
     return total
 
