@@ -176,3 +176,26 @@ def test_the_real_report_in_a_browser_without_a_network(built, browser, tmp_path
     for name in digests(built):
         assert page.locator(f'.node[data-stage="{name}"]').count() == 1, name
     page.context.close()
+
+
+def test_a_mergekit_configuration_runs_as_it_is(built, tmp_path):
+    """The same merge as the recipe's: its YAML in mergekit's words, its folders from the store."""
+    path = {
+        name: sampan("show", f"tiny/{name}", "--path", "--store", built).strip() for name in ("cpt", "sft", "aligned")
+    }
+    (tmp_path / "merge.yml").write_text(
+        f"merge_method: task_arithmetic\nbase_model: {path['cpt']}\nmodels:\n"
+        f"  - model: {path['sft']}\n    parameters: {{weight: 0.5}}\n"
+        f"  - model: {path['aligned']}\n    parameters: {{weight: 0.5}}\n"
+        "parameters: {normalize: false}\ndtype: float32\n"
+    )
+    sampan("do", "merge.weights", "--config", tmp_path / "merge.yml", "--out", tmp_path / "merged")
+    sampan("chat", tmp_path / "merged", "--help")
+    assert (tmp_path / "merged" / "model.safetensors").stat().st_size > 1000
+    (tmp_path / "merge.yml").write_text("merge_method: linear\nmodels:\n  - model: /nowhere\n")
+    done = subprocess.run(
+        command("do", "merge.weights", "--config", tmp_path / "merge.yml", "--out", tmp_path / "none"),
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no such folder: /nowhere" in done.stderr

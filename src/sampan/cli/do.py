@@ -152,8 +152,17 @@ def _from_mergekit(stage: Stage, config: Path, sources: dict[str, list[Path]], g
     from ..merge.mergekit_yaml import read_mergekit
 
     plan = read_mergekit(config)
-    roles = {"models": list(plan.models), **({"base": [plan.base]} if plan.base else {})}
+    roles = {"models": [_model(name, config) for name in plan.models]}
+    if plan.base:
+        roles["base"] = [_model(plan.base, config)]
     return {**roles, **sources}, {**plan.params, **given}
+
+
+def _model(name: str, config: Path) -> Path:
+    """A model that a mergekit configuration names: a folder, relative to the current one as mergekit has it."""
+    if not Path(name).expanduser().is_dir():
+        raise RecipeError(f"no such folder: {name}", where=str(config), how="Download the model and name its folder.")
+    return Path(name).expanduser()
 
 
 def stage_help(stage: Stage) -> str:
