@@ -190,9 +190,10 @@ def test_a_mergekit_configuration_runs_as_it_is(built, tmp_path):
         "parameters: {normalize: false}\ndtype: float32\n"
     )
     sampan("do", "merge.weights", "--config", tmp_path / "merge.yml", "--out", tmp_path / "merged")
-    sampan("chat", tmp_path / "merged", "--help")
     assert (tmp_path / "merged" / "model.safetensors").stat().st_size > 1000
-    (tmp_path / "merge.yml").write_text("merge_method: linear\nmodels:\n  - model: /nowhere\n")
+    (tmp_path / "merge.yml").write_text(
+        "merge_method: linear\nmodels:\n  - {model: /nowhere, parameters: {weight: 1}}\n"
+    )
     done = subprocess.run(
         command("do", "merge.weights", "--config", tmp_path / "merge.yml", "--out", tmp_path / "none"),
         capture_output=True, text=True,
