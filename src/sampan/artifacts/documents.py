@@ -15,6 +15,8 @@ from .tables import ParquetShards, language_of, meta_of, meta_text, read_rows, s
 
 COLUMNS = ("id", "text", "language", "script", "source", "url", "license", "quality", "meta")
 MAX_DROP_EXAMPLES = 3
+"""Samples kept of each reason and language."""
+EXAMPLE_CHARACTERS = 400
 
 
 @dataclass(slots=True)
@@ -50,7 +52,8 @@ class DocumentWriter:
         self._sources: Counter[str] = Counter()
         self._licenses: set[str] = set()
         self._dropped: dict[str, Counter[str]] = defaultdict(Counter)
-        self._examples: dict[str, list[str]] = defaultdict(list)
+        self._dropped_sources: dict[str, Counter[str]] = defaultdict(Counter)
+        self._samples: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
 
     def write(self, document: Document) -> None:
         size = len(document.text.encode("utf-8"))
@@ -63,11 +66,14 @@ class DocumentWriter:
             self._licenses.add(document.license)
         self._shards.write(document.row(), size)
 
-    def drop(self, reason: str, language: str = "", example: str = "") -> None:
-        """Count one document that is left out. `reason` is a short stable name such as `too_short`."""
+    def drop(self, reason: str, language: str = "", example: str = "", *, source: str = "") -> None:
+        """Count one document that is left out. `reason` is a short stable name such as `too_short`; `example` is what
+        a person would look at: the text, or a URL or id where there is no text."""
         self._dropped[reason][language] += 1
-        if example and len(self._examples[reason]) < MAX_DROP_EXAMPLES:
-            self._examples[reason].append(example[:200])
+        self._dropped_sources[reason][source] += 1
+        samples = self._samples[reason][language]
+        if example and len(samples) < MAX_DROP_EXAMPLES:
+            samples.append(example[:EXAMPLE_CHARACTERS])
 
     def summary(self) -> dict[str, Any]:
         total = sum(self._kept.values(), Counter())
@@ -80,7 +86,8 @@ class DocumentWriter:
             "licenses": sorted(self._licenses),
             "dropped": {r: dict(sorted(c.items())) for r, c in sorted(self._dropped.items())},
             "dropped_documents": sum(sum(c.values()) for c in self._dropped.values()),
-            "dropped_examples": dict(sorted(self._examples.items())),
+            "dropped_by_source": {r: dict(sorted(c.items())) for r, c in sorted(self._dropped_sources.items())},
+            "dropped_examples": {r: dict(sorted(by.items())) for r, by in sorted(self._samples.items())},
         }
 
     def __enter__(self) -> DocumentWriter:

@@ -111,7 +111,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for file in table_files(path):
         kind = file_kind(file)
         if kind == ".parquet":
-            yield from _parquet_rows(file)
+            yield from parquet_rows(file)
         elif kind == ".json":
             yield from _json_rows(file)
         elif kind in (".jsonl", ".ndjson"):
@@ -250,14 +250,16 @@ def _text_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield start, {"text": "\n".join(block)}
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def parquet_rows(path: Path, groups: Sequence[int] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of a Parquet file with their place; `groups` = (first, end) reads only these row groups."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path)
-        number = 0
-        for batch in file.iter_batches(batch_size=1024):
+        first, end = groups or (0, file.num_row_groups)
+        number = sum(file.metadata.row_group(group).num_rows for group in range(first))
+        for batch in file.iter_batches(batch_size=1024, row_groups=range(first, end)):
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path}, row {number}", row

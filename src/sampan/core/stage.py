@@ -14,10 +14,14 @@ from typing import Any
 from .errors import RecipeError, StageError, did_you_mean
 from .identity import stage_key
 from .params import NoParams, non_default
+from .shards import Job, Shard, ShardEngine, finished, one_by_one, run_job
 
 KINDS = (
     "pages",
     "documents",
+    "scorer",
+    "limits",
+    "mixture",
     "conversations",
     "preferences",
     "items",
@@ -107,6 +111,8 @@ class Runtime:
     """Folder that survives a kill: partial work of this very key, to resume from."""
     threads: int = 1
     """Compute threads this stage may use. Part of the machine layout: bit-equality holds for one value of it."""
+    run_shards: ShardEngine = one_by_one
+    """Runs the jobs of `shards`: in this process, in worker processes or on a cluster."""
     device: str = "cpu"
     checkpoint_seconds: float = 30.0
     """How much work a kill may cost at most."""
@@ -120,6 +126,41 @@ class Runtime:
     def log(self, text: str) -> None:
         """Say one thing worth reading in a log."""
         self.on_log(text)
+
+    def shards(
+        self,
+        phase: str,
+        function: str,
+        jobs: Sequence[Mapping[str, Any]],
+        *,
+        weights: Sequence[float] | None = None,
+        unit: str = "shards",
+    ) -> list[Shard]:
+        """Call `function` (`package.module:attribute`) on every job, as `function(job, out) -> facts`; returns the
+        finished shards in the order of `jobs`.
+
+        `phase` names the step within the stage. A job is a JSON value and all that its function may depend on; it
+        writes into its empty folder `out` and returns JSON facts. A job that an earlier, killed attempt finished is not
+        run again. `weights` (of `unit`, such as bytes) let the progress bar count what matters.
+        """
+        todo = [Job(function, job, self.state / phase / f"{number:06d}") for number, job in enumerate(jobs)]
+        weigh = dict(zip((job.folder for job in todo), weights or [1] * len(todo), strict=True))
+        total, done = int(sum(weigh.values())), 0.0
+        self.progress(0, total, unit)
+
+        def tell(job: Job) -> None:
+            nonlocal done
+            done += weigh[job.folder]
+            self.progress(int(done), total, unit)
+
+        left = []
+        for job in todo:
+            if finished(job) is None:
+                left.append(job)
+            else:
+                tell(job)
+        self.run_shards(left, tell)
+        return [run_job(job) for job in todo]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,141 @@
+"""Documents shard by shard: cut an input into jobs, read a job's part, and put the parts' outputs together.
+
+How an input is cut depends on its files alone, so that any number of workers gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import InputError
+from ..core.shards import Shard
+from ..core.stage import Artifact
+from .documents import MAX_DROP_EXAMPLES, Document, document_of
+from .tables import PREVIEW, PREVIEW_ROWS, SHARD_BYTES, file_kind, parquet_rows, read_rows, table_files, with_id
+
+_PACKED_TIMES = 3
+"""A packed text file unpacks to about so many times its size."""
+
+
+def document_jobs(sources: Sequence[Artifact], *, job_bytes: int = SHARD_BYTES // 2) -> list[dict[str, Any]]:
+    """Jobs `{"parts": [...], "bytes": n}` that together hold every document of `sources` once, in order.
+
+    Whole files are put together up to about `job_bytes` of text; a larger Parquet file is cut between row groups.
+    """
+    jobs: list[dict[str, Any]] = []
+    for number, source in enumerate(sources):
+        for part in _parts(source, job_bytes):
+            part["source"] = number
+            if jobs and jobs[-1]["bytes"] + part["bytes"] <= job_bytes:
+                jobs[-1]["parts"].append(part)
+                jobs[-1]["bytes"] += part["bytes"]
+            else:
+                jobs.append({"parts": [part], "bytes": part["bytes"]})
+    return jobs
+
+
+def read_job(job: Mapping[str, Any]) -> Iterator[Document]:
+    """The documents of one job of `document_jobs`, in order; ids as `read_documents` gives them."""
+    for part in job["parts"]:
+        yield from read_part(part)
+
+
+def read_part(part: Mapping[str, Any]) -> Iterator[Document]:
+    """The documents of one part; `part["source"]` is the number of the source it is of."""
+    root, file = Path(part["root"]), Path(part["file"])
+    rows = parquet_rows(file, part["groups"]) if "groups" in part else read_rows(file)
+    for place, row in rows:
+        yield document_of(with_id(row, root, place), place)
+
+
+def gather_documents(shards: Sequence[Shard], out: Path) -> dict[str, Any]:
+    """Move the Parquet files of the shards into `out` in order, and merge their summaries; returns the summary.
+
+    Each shard holds what a `DocumentWriter` wrote. Shards without documents leave no file, unless all are empty.
+    """
+    summaries = [_summary(shard.folder) for shard in shards]
+    number = 0
+    for shard, summary in zip(shards, summaries, strict=True):
+        for file in sorted(shard.folder.glob("shard-*.parquet")):
+            if summary["documents"] or (number == 0 and shard is shards[-1]):
+                _move(file, out / f"shard-{number:05d}.parquet")
+                number += 1
+    previews = [line for shard in shards for line in _lines(shard.folder / PREVIEW)]
+    (out / PREVIEW).write_text("".join(previews[:PREVIEW_ROWS]), encoding="utf-8")
+    merged = merge_summaries(summaries)
+    (out / "summary.json").write_text(json.dumps(merged, ensure_ascii=False, indent=1, sort_keys=True), "utf-8")
+    return merged
+
+
+def merge_summaries(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One summary of several of `DocumentWriter`: numbers add up, licences unite, the first examples stay."""
+    merged: dict[str, Any] = {"licenses": [], "dropped_examples": {}}
+    for name in ("documents", "characters", "text_bytes", "dropped_documents"):
+        merged[name] = sum(summary[name] for summary in summaries)
+    for name in ("by_language", "dropped", "dropped_by_source"):
+        merged[name] = _add_tables([summary[name] for summary in summaries])
+    merged["by_source"] = dict(sorted(sum((Counter(s["by_source"]) for s in summaries), Counter()).items()))
+    merged["licenses"] = sorted({name for summary in summaries for name in summary["licenses"]})
+    for summary in summaries:
+        for reason, by_language in summary["dropped_examples"].items():
+            for language, texts in by_language.items():
+                kept = merged["dropped_examples"].setdefault(reason, {}).setdefault(language, [])
+                kept.extend(texts[: MAX_DROP_EXAMPLES - len(kept)])
+    return merged
+
+
+def _parts(source: Artifact, job_bytes: int) -> Iterator[dict[str, Any]]:
+    for file in table_files(source.path):
+        part = {"root": str(source.path), "file": str(file)}
+        if file_kind(file) == ".parquet":
+            yield from ({**part, **cut} for cut in _row_groups(file, job_bytes))
+        else:
+            packed = file.suffix in (".gz", ".zst")
+            yield {**part, "bytes": file.stat().st_size * (_PACKED_TIMES if packed else 1)}
+
+
+def _row_groups(file: Path, job_bytes: int) -> Iterator[dict[str, Any]]:
+    """Runs of row groups of about `job_bytes` each."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        meta = pq.read_metadata(file)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"not a readable Parquet file ({str(error).partition(chr(10))[0]})", where=str(file)) from None
+    first, size = 0, 0
+    for number in range(meta.num_row_groups):
+        size += meta.row_group(number).total_byte_size
+        if size >= job_bytes or number == meta.num_row_groups - 1:
+            yield {"groups": [first, number + 1], "bytes": size}
+            first, size = number + 1, 0
+
+
+def _add_tables(tables: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    total: dict[str, Counter[str]] = {}
+    for table in tables:
+        for name, row in table.items():
+            total.setdefault(name, Counter()).update(row)
+    return {name: dict(sorted(row.items())) for name, row in sorted(total.items())}
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+def _move(file: Path, target: Path) -> None:
+    """A second name for the file where the file system can, so that a finished shard stays finished; else a copy."""
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copyfile(file, target)

@@ -1,0 +1,81 @@
+"""Work cut into shards: each is one call of a named function that writes into a folder of its own, once.
+
+A stage describes its jobs as plain JSON values and hands them to `Runtime.shards`; whether they run one after another,
+in worker processes, on a Ray cluster or as a Slurm array is the engine's affair and never shows in the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FACTS = "facts.json"
+"""Beside a finished shard's files: what its function returned, and the digest of the job it was for."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call to make: `function` is `package.module:attribute`, taking (job, out folder), giving JSON facts."""
+
+    function: str
+    job: Mapping[str, Any]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A finished job: the folder it wrote, without FACTS counted, and what it returned."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+
+
+ShardEngine = Callable[[Sequence[Job], Callable[[Job], None]], None]
+"""Finish all jobs, in any order and anywhere that sees their folders, by calling `run_job` on each; tell of each as it
+ends. The first error is raised once what has started is over."""
+
+
+def run_job(job: Job) -> Shard:
+    """The finished shard of a job: made now, or found as an earlier attempt left it. A broken-off one starts anew."""
+    if (done := finished(job)) is not None:
+        return done
+    module, _, attribute = job.function.partition(":")
+    aside = job.folder.with_name(f"{job.folder.name}.part")
+    for stale in (aside, job.folder):
+        shutil.rmtree(stale, ignore_errors=True)
+    aside.mkdir(parents=True)
+    facts = dict(getattr(importlib.import_module(module), attribute)(job.job, aside) or {})
+    with open(aside / FACTS, "w", encoding="utf-8") as file:
+        json.dump({"job": _digest(job), "facts": facts}, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(aside, job.folder)
+    return Shard(job.folder, facts)
+
+
+def finished(job: Job) -> Shard | None:
+    """The shard if an earlier attempt at this very job finished it."""
+    try:
+        kept = json.loads((job.folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return Shard(job.folder, kept["facts"]) if kept.get("job") == _digest(job) else None
+
+
+def one_by_one(jobs: Sequence[Job], on_done: Callable[[Job], None]) -> None:
+    """The engine that needs nothing: every job in this process, in order."""
+    for job in jobs:
+        run_job(job)
+        on_done(job)
+
+
+def _digest(job: Job) -> str:
+    text = json.dumps([job.function, job.job], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,61 @@
+"""Shards: each job once, an interrupted one anew, a changed one again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sampan.core.shards import Job, finished, run_job
+from sampan.core.stage import Runtime
+
+THIS = "core_shard_work"
+
+
+@pytest.fixture(autouse=True)
+def _work(tmp_path, monkeypatch):
+    (tmp_path / f"{THIS}.py").write_text(
+        "def square(job, out):\n"
+        "    (out / 'ran').write_text('x')\n"
+        "    with open(job['log'], 'a') as log:\n"
+        "        log.write(f\"{job['n']}\\n\")\n"
+        "    if job.get('fail'):\n"
+        "        raise ValueError('no')\n"
+        "    return {'square': job['n'] ** 2}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def _job(tmp_path: Path, **job) -> Job:
+    return Job(f"{THIS}:square", {"log": str(tmp_path / "log"), **job}, tmp_path / "state" / "000000")
+
+
+def test_a_finished_job_does_not_run_again(tmp_path):
+    assert finished(_job(tmp_path, n=3)) is None
+    assert run_job(_job(tmp_path, n=3)).facts == {"square": 9}
+    assert run_job(_job(tmp_path, n=3)).facts == {"square": 9}
+    assert (tmp_path / "log").read_text() == "3\n"
+
+
+def test_another_job_in_the_same_place_runs(tmp_path):
+    run_job(_job(tmp_path, n=3))
+    assert run_job(_job(tmp_path, n=4)).facts == {"square": 16}
+
+
+def test_a_failed_job_leaves_nothing_finished(tmp_path):
+    with pytest.raises(ValueError, match="no"):
+        run_job(_job(tmp_path, n=3, fail=True))
+    assert finished(_job(tmp_path, n=3, fail=True)) is None
+
+
+def test_shards_come_in_the_order_of_the_jobs_and_resume(tmp_path):
+    seen = []
+    runtime = Runtime(out=tmp_path / "out", state=tmp_path / "state")
+    runtime.on_progress = lambda done, total, unit: seen.append((done, total, unit))
+    jobs = [{"n": n, "log": str(tmp_path / "log")} for n in range(4)]
+    with pytest.raises(ValueError, match="no"):
+        runtime.shards("squares", f"{THIS}:square", [*jobs[:2], {**jobs[2], "fail": True}, jobs[3]])
+    shards = runtime.shards("squares", f"{THIS}:square", jobs, weights=[1, 2, 3, 4], unit="bytes")
+    assert [shard.facts["square"] for shard in shards] == [0, 1, 4, 9]
+    assert (tmp_path / "log").read_text().split() == ["0", "1", "2", "2", "3"]
+    assert seen[-1] == (10, 10, "bytes")
