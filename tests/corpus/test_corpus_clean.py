@@ -142,7 +142,7 @@ def test_every_language_has_kept_text():
 @pytest.mark.parametrize("reason", DROPPED)
 def test_every_reason_has_its_document(reason):
     language, text = DROPPED[reason]
-    params = {"too_long": {"max_characters": 1000}, "unwanted_language": {"languages": ["th", "lo"]}}.get(reason, {})
+    params = {"too_long": {"limits": {"max_characters": 1000}}, "unwanted_language": {"languages": ["th", "lo"]}}.get(reason, {})
     assert cleaner(**params)(Document("1", text, language=language))[1] == reason
 
 
@@ -164,8 +164,8 @@ def test_no_reason_is_without_a_document():
 
 def test_a_label_stands_between_sisters_and_not_across_scripts():
     sentence = "Saya suka makan ikan."
-    assert cleaner(min_characters=1)(Document("1", sentence, language="ms"))[0].language == "msa_Latn"
-    assert cleaner(min_characters=1)(Document("1", sentence, language="lo"))[1] == "mislabelled"
+    assert cleaner(limits={"min_characters": 1})(Document("1", sentence, language="ms"))[0].language == "msa_Latn"
+    assert cleaner(limits={"min_characters": 1})(Document("1", sentence, language="lo"))[1] == "mislabelled"
     assert cleaner(trust_label=False)(Document("1", KEPT["tha_Thai"][0], language="vi"))[0].language == "tha_Thai"
 
 

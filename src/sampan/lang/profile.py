@@ -8,41 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import RecipeError, did_you_mean
+from .thresholds import Thresholds
 
 FOLDER = Path(__file__).parent / "profiles"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """What a document of a language must meet. Defaults hold for every language; a profile overrides some.
-
-    Ours, not the papers': SeaLLMs and SEA-LION publish no thresholds. They were set on real text of all 13 languages so
-    that below 1 % of the documents of any clean source are lost (lengths are in characters, shares in 0..1).
-    """
-
-    min_characters: int = 30
-    """Shortest text, blanks not counted. Short scripts (Chinese) set less."""
-    max_characters: int = 2_000_000
-    """Longest text."""
-    min_script_share: float = 0.5
-    """Least share of letters written in the language's own script."""
-    min_language_confidence: float = 0.5
-    """Least confidence of the identifier for a text without a trusted label."""
-    max_duplicate_line_share: float = 0.5
-    """Most characters that may stand in repeats of an earlier line (Gopher: 0.2; small
-    languages have more verse, lists and parallel lines)."""
-    max_top_ngram_share: float = 0.4
-    """Most of the text that one repeated n-gram of words (clusters in spaceless scripts) may cover."""
-    max_duplicate_ngram_share: float = 0.6
-    """Most of the text that may lie in long n-grams seen before in it."""
-    max_symbol_share: float = 0.35
-    """Most characters, blanks not counted, that are neither letters, marks, digits nor common punctuation."""
-    max_digit_share: float = 0.35
-    """Most characters, blanks not counted, that are digits."""
-    max_menu_share: float = 0.9
-    """Most characters that may stand in menu-like lines: short ones without a sentence end, in runs."""
-    max_boilerplate_share: float = 0.4
-    """Most characters that may stand in lines about cookies, log-in, copyright and the like."""
 
 
 @dataclass(frozen=True, kw_only=True)

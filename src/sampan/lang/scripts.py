@@ -91,6 +91,11 @@ def script_of(char: str) -> str:
     return "Zzzz" if char.isalpha() else ""
 
 
+def script_ranges() -> tuple[tuple[int, int, str], ...]:
+    """(first, last code point, script), sorted and apart: what `script_of` looks up."""
+    return _RANGES
+
+
 def script_counts(text: str) -> Counter[str]:
     """Letters (and a script's own marks) by script."""
     counts: Counter[str] = Counter()

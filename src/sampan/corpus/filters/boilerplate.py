@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
 import regex
 
-from ..verdict import KEEP, Verdict, drop
+from ..rules import Rule, judge
+from ..verdict import Verdict
 from ..view import TextView
 
-REVISION = 1
+REVISION = 2
 MAX_LINE_CHARACTERS, MAX_LABEL_CHARACTERS, MIN_LINES = 300, 24, 2
 """A longer line is prose that may well speak of copyright, a longer label prose that speaks of logging in; and one such
 line is no pattern. Ours, set so that help pages of commands (`docker login`) stay."""
@@ -29,17 +33,46 @@ _LABELS = regex.compile(
     r"เข้าสู่ระบบ|สมัครสมาชิก|ลืมรหัสผ่าน|อ่านต่อ|ចូលគណនី|អានបន្ត|ເຂົ້າສູ່ລະບົບ|အကောင့်ဝင်|登录|注册账号|忘记密码|上一篇|下一篇|உள்நுழைக",
     regex.IGNORECASE,
 )
+_EMPTY_LINES = regex.compile(r"\n{3,}")
 
 
 def boilerplate(view: TextView) -> Verdict:
     """Drops `boilerplate`: too many of the characters stand in lines with such a phrase or label."""
-    total = sum(map(len, view.lines))
-    about = [len(line) for line in view.lines if _about_the_site(line)]
-    found = len(about) >= MIN_LINES and sum(about) / total > view.limits.max_boilerplate_share
-    return drop("boilerplate") if found else KEEP
+    return judge(view, RULES)
 
 
-def _about_the_site(line: str) -> bool:
+def _about_share(view: TextView) -> float:
+    """Share of the lines' characters in lines about the site, 0 for a single such line."""
+    places = {match.start() for pattern in (_PHRASES, _LABELS) for match in pattern.finditer(view.text)}
+    if not places:
+        return 0.0
+    numbers = np.unique(np.searchsorted(view.lines.starts_L, sorted(places), "right") - 1)
+    about = [length for start, length in _spans(view, numbers) if about_the_site(view.text[start : start + length])]
+    return sum(about) / int(view.lines.lengths_L.sum()) if len(about) >= MIN_LINES else 0.0
+
+
+def _spans(view: TextView, numbers: np.ndarray) -> Iterable[tuple[int, int]]:
+    return zip(view.lines.starts_L[numbers].tolist(), view.lines.lengths_L[numbers].tolist(), strict=True)
+
+
+def about_the_site(line: str) -> bool:
+    """Whether a line speaks of the site it is on."""
     if len(line) > MAX_LINE_CHARACTERS:
         return False
     return bool(_PHRASES.search(line) or (len(line) <= MAX_LABEL_CHARACTERS and _LABELS.search(line)))
+
+
+def without_notices(text: str) -> str:
+    """`text` without the lines that speak of the site or ask for JavaScript, as C4 takes them out."""
+    lower = text.lower()
+    if not ("javascript" in lower or _PHRASES.search(text) or _LABELS.search(text)):
+        return text
+    kept = [line for line in text.split("\n") if not (about_the_site(line) or _asks_for_javascript(line))]
+    return _EMPTY_LINES.sub("\n\n", "\n".join(kept)).strip()
+
+
+def _asks_for_javascript(line: str) -> bool:
+    return len(line) <= MAX_LINE_CHARACTERS and "javascript" in line.lower()
+
+
+RULES = (Rule("boilerplate", "max_boilerplate_share", _about_share),)
