@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from .filters import FILTERS
 from .verdict import KEEP, Verdict, drop
 from .view import TextView
 
@@ -29,3 +31,9 @@ def judge(view: TextView, rules: Sequence[Rule]) -> Verdict:
         if value is not None and (value < bound if rule.limit.startswith("min_") else value > bound):
             return drop(rule.reason)
     return KEEP
+
+
+def rules_of(filters: Sequence[str]) -> list[Rule]:
+    """The rules of filters by name, in order; a filter without RULES, such as `encoding`, has none to give."""
+    modules = (importlib.import_module(FILTERS[name].partition(":")[0]) for name in filters)
+    return [rule for module in modules for rule in getattr(module, "RULES", ())]

@@ -52,10 +52,19 @@ class TextView:
         return units(self.text, self.profile.spaced)
 
     @cached_property
+    def lower(self) -> str:
+        """The text in lower case; a few letters become two."""
+        return self.text.lower()
+
+    @cached_property
     def folded(self) -> Units:
         """`units` of the text in lower case."""
-        lower = self.text.lower()
-        return self.units if lower == self.text else units(lower, self.profile.spaced)
+        return self.units if self.lower == self.text else units(self.lower, self.profile.spaced)
+
+    @cached_property
+    def memo(self) -> dict:
+        """What statistics of one filter share with each other, by keys of its own."""
+        return {}
 
     @property
     def word_units(self) -> int:

@@ -12,6 +12,7 @@ STAGES = Registry(
         "crawl.chat": "sampan.crawl.chat:STAGE",
         "corpus.village": "sampan.corpus.village.stage:STAGE",
         "corpus.clean": "sampan.corpus.clean:STAGE",
+        "corpus.calibrate": "sampan.corpus.calibrate:STAGE",
         "corpus.dedup": "sampan.corpus.dedup:STAGE",
         "corpus.split": "sampan.corpus.split:STAGE",
         "corpus.pack": "sampan.corpus.pack:STAGE",

@@ -33,8 +33,7 @@ def _sentence_ends(view: TextView) -> float | None:
 
 def _placeholders(view: TextView) -> float:
     """Phrases of the placeholder text that occur."""
-    lower = view.text.lower()
-    return sum(phrase in lower for phrase in _PLACEHOLDERS)
+    return sum(phrase in view.lower for phrase in _PLACEHOLDERS)
 
 
 def _curly_brackets(view: TextView) -> float:
@@ -43,7 +42,7 @@ def _curly_brackets(view: TextView) -> float:
 
 def _javascript(view: TextView) -> float:
     """Share of characters in short lines that speak of JavaScript."""
-    lower = view.text.lower()
+    lower = view.lower
     if "javascript" not in lower or len(lower) != len(view.text):
         return 0.0
     spans = zip(view.lines.starts_L.tolist(), view.lines.ends_L.tolist(), strict=True)

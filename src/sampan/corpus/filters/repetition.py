@@ -6,6 +6,7 @@ about a third of a word, so n-grams over clusters are three times as long. Repea
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,6 +20,8 @@ REVISION = 2
 MIN_LINES, MIN_UNITS = 5, 40
 """Below these numbers repeats are chance: the rule is not applied."""
 TOP_NS, DUPLICATE_NS = (2, 3, 4), (5, 6, 7, 8, 9, 10)
+MAX_TIES = 4
+"""Of n-grams that are equally frequent so many are looked at."""
 
 
 def repetition(view: TextView) -> Verdict:
@@ -51,34 +54,59 @@ def _repeated_span_characters(view: TextView, spans: str) -> float | None:
 
 def _top_ngram(view: TextView, n: int) -> float | None:
     """Share of the units' characters that the most frequent n-gram covers, if it occurs more than twice."""
-    grams = _grams(view, n)
-    if grams is None:
+    if len(view.units) < MIN_UNITS:
         return None
-    ordered = np.sort(grams)
-    edges = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1, len(ordered))
-    times = np.diff(edges, prepend=0)
-    most = times.max(initial=0)
+    repeats = _repeated_ngrams(view, n)
+    if not len(repeats.places_P):
+        return 0.0
+    grams, times = np.unique(repeats.grams_P, return_counts=True)
+    most = times.max()
     if most <= 2:
         return 0.0
-    tops = ordered[edges[times == most] - 1]
-    return max(_covered(view, np.flatnonzero(grams == top), n * view.word_units) for top in tops[:4])
+    tops = grams[times == most][:MAX_TIES]
+    return max(_covered(view, repeats.places_P[repeats.grams_P == top], n * view.word_units) for top in tops)
 
 
 def _duplicate_ngrams(view: TextView, n: int) -> float | None:
     """Share of the units' characters that lie in an n-gram already seen earlier in the text."""
-    grams = _grams(view, n)
-    if grams is None:
-        return None
-    order = np.argsort(grams, kind="stable")
-    ordered = grams[order]
-    later = np.sort(order[1:][ordered[1:] == ordered[:-1]])
-    return _covered(view, later, n * view.word_units)
-
-
-def _grams(view: TextView, n: int) -> np.ndarray | None:
     if len(view.units) < MIN_UNITS:
         return None
-    return ngram_hashes(view.units, n * view.word_units)
+    repeats = _repeated_ngrams(view, n)
+    if not len(repeats.places_P):
+        return 0.0
+    _, first = np.unique(repeats.grams_P, return_index=True)
+    return _covered(view, np.delete(repeats.places_P, first), n * view.word_units)
+
+
+@dataclass(frozen=True)
+class _Repeats:
+    """Where n-grams that occur more than once start, in order, and their hashes."""
+
+    places_P: np.ndarray
+    grams_P: np.ndarray
+
+
+def _repeated_ngrams(view: TextView, n: int) -> _Repeats:
+    """Only where a shorter n-gram is repeated can a longer one be, so each length looks only at what the one before
+    left."""
+    if n in view.memo:
+        return view.memo[n]
+    length = n * view.word_units
+    if n == TOP_NS[0]:
+        places = np.arange(max(0, len(view.units) - length + 1))
+    else:
+        places = _repeated_ngrams(view, n - 1).places_P
+        places = places[places <= len(view.units) - length]
+    if not len(places):
+        return _Repeats(places, places)
+    grams = ngram_hashes(view.units, length, places)
+    order = np.argsort(grams, kind="stable")
+    same = grams[order[1:]] == grams[order[:-1]]
+    repeated = np.zeros(len(places), bool)
+    repeated[order[1:][same]] = True
+    repeated[order[:-1][same]] = True
+    view.memo[n] = _Repeats(places[repeated], grams[repeated])
+    return view.memo[n]
 
 
 def _covered(view: TextView, places: np.ndarray, n: int) -> float:

@@ -19,7 +19,7 @@ from ..verdict import Verdict
 from ..view import TextView
 
 REVISION = 1
-MIN_PHRASES, MIN_WORDS, KEYWORD_CLUSTERS = 3, 50, 3
+MIN_PHRASES, MIN_WORDS, KEYWORD_CLUSTERS = 4, 50, 3
 """Fewer different phrases are no pattern; fewer words have no frequent one. Ours."""
 
 _SPAM = {
