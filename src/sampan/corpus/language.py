@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from ..lang.identify import Guess
 from ..lang.profile import Profile, load_profile
-from ..lang.scripts import own_script_share, script_counts
+from ..lang.scripts import WRITTEN_IN, weighted_script_shares
 from ..lang.segment import words
 
 MIN_DECLARED_SCRIPT_SHARE = 0.15
@@ -46,7 +46,8 @@ def decide_language(
 
 
 def _label_stands(text: str, profile: Profile, guess: Guess, floor: float) -> bool:
-    if script_counts(text) and own_script_share(text, profile.script) < MIN_DECLARED_SCRIPT_SHARE:
+    shares = weighted_script_shares(text)
+    if shares and shares.get(WRITTEN_IN.get(profile.script, profile.script), 0.0) < MIN_DECLARED_SCRIPT_SHARE:
         return False
     if guess.language == profile.code or guess.language in profile.sisters or guess.label in profile.sister_labels:
         return True

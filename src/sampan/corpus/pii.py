@@ -137,8 +137,9 @@ _OTHER_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
 
 
 def ascii_digits(text: str) -> str:
-    """`text` with the decimal digits of every script as 0-9; no character moves."""
-    return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
+    """`text` with the decimal digits of every script as 0-9; no character moves. Digits that this Python does not know
+    yet stay."""
+    return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0], match[0])), text)
 
 
 _FINDERS = {"email": _emails, "ip": _addresses, "national_id": _ids, "phone": _phones}
