@@ -18,7 +18,7 @@ from ordinary_text import KEPT
 
 import sampan.corpus
 from sampan.artifacts.documents import Document
-from sampan.core.errors import InputError
+from sampan.core.errors import InputError, RecipeError
 from sampan.core.params import parse_params
 from sampan.corpus.clean import Params
 from sampan.corpus.cleaning import Cleaner
@@ -333,12 +333,14 @@ def test_word_lists_and_limits_from_files(tmp_path):
     for text, says in (
         ("eng_Latn: {min_charakters: 5}", "no limit 'min_charakters'"),
         ("eng_Latin: {}", "no language 'eng_Latin'"),
-        ("eng_Latn: {min_units: many}", "not a number"),
+        ("eng_Latn: {min_units: many}", "limit `min_units` is 'many'"),
+        ("eng_Latn: {max_digit_share: 2}", "limit `max_digit_share` is 2"),
+        ("eng_Latn: 5", "limits of a language are a table"),
         ("- 1", "a table of languages"),
         ("{", "not readable as YAML"),
     ):
         limits.write_text(text)
-        with pytest.raises(InputError, match=says):
+        with pytest.raises((InputError, RecipeError), match=says):
             read_limits(limits)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import field, fields
+from dataclasses import field
 from typing import Literal
 
-from ..core.errors import RecipeError, did_you_mean
 from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
-from ..lang.thresholds import Thresholds
+from ..lang.thresholds import check_limits
 from .filters import FILTERS
-
-LIMITS = tuple(limit.name for limit in fields(Thresholds))
 
 
 @params
@@ -55,9 +52,7 @@ class Params:
     """Kinds of personal data that are looked for."""
 
     def __post_init__(self) -> None:
-        for name in self.limits:
-            if name not in LIMITS:
-                raise RecipeError(f"there is no limit '{name}'", where="limits", how=did_you_mean(name, LIMITS))
+        check_limits(self.limits, where="limits")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:

@@ -112,7 +112,7 @@ class Cleaner:
 def _identifier(path: str | None) -> Callable[[str], Any]:
     if path is None:
         return identify
-    from ..lang.identify import load_identifier
+    from ..lang.identifier import load_identifier
 
     return partial(identify, identifier=load_identifier(Path(path)))
 

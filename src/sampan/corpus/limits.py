@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 from ..core.errors import InputError, did_you_mean
 from ..lang.profile import languages
-from ..lang.thresholds import Thresholds
+from ..lang.thresholds import check_limits
 
 LIMITS_FILE = "limits.yaml"
 
 
 def read_limits(path: Path) -> dict[str, dict[str, float | None]]:
-    """{language: {limit: value}} of a `limits` artifact or of one such YAML file; InputError says what is wrong."""
+    """{language: {limit: value}} of a `limits` artifact or of one such YAML file; InputError or
+    RecipeError says what is wrong."""
     import yaml
 
     file = path / LIMITS_FILE if path.is_dir() else path
@@ -24,17 +24,14 @@ def read_limits(path: Path) -> dict[str, dict[str, float | None]]:
         raise InputError(f"not readable as YAML ({str(error).splitlines()[0]})", where=str(file)) from None
     if not isinstance(table, dict):
         raise InputError("limits are a table of languages", where=str(file), how="Such as `tha_Thai: {min_units: 20}`.")
-    known = [limit.name for limit in fields(Thresholds)]
     for code, row in table.items():
         if code not in languages():
             raise InputError(
                 f"there is no language '{code}'", where=str(file), how=did_you_mean(str(code), languages())
             )
-        for name, value in row.items() if isinstance(row, dict) else [(str(row), row)]:
-            if name not in known:
-                raise InputError(f"there is no limit '{name}'", where=f"{file}: {code}", how=did_you_mean(name, known))
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise InputError(f"the limit {name} is {value!r}, not a number", where=f"{file}: {code}")
+        if not isinstance(row, dict):
+            raise InputError("the limits of a language are a table", where=f"{file}: {code}")
+        check_limits(row, where=f"{file}: {code}")
     return table
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import RecipeError, did_you_mean
-from .thresholds import Thresholds
+from .thresholds import Thresholds, check_limits
 
 FOLDER = Path(__file__).parent / "profiles"
 
@@ -67,11 +67,11 @@ def load_profile(code: str) -> Profile:
 
 def _profile(code: str, row: dict[str, Any], where: str) -> Profile:
     limits = row.pop("thresholds", {})
-    for given, cls in ((row, Profile), (limits, Thresholds)):
-        known = {f.name for f in fields(cls)}
-        for key in given:
-            if key not in known:
-                raise RecipeError(f"there is no profile field '{key}'", where=where, how=did_you_mean(key, known))
+    known = {f.name for f in fields(Profile)}
+    for key in row:
+        if key not in known:
+            raise RecipeError(f"there is no profile field '{key}'", where=where, how=did_you_mean(key, known))
+    check_limits(limits, where=where)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
     values["markers"] = frozenset(values.get("markers", ()))
     if values["script"] != code.partition("_")[2]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from ..core.errors import RecipeError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,7 @@ class Thresholds:
     """Most lines that end with an ellipsis (Gopher: 0.3)."""
     min_alphabetic_share: float | None = 0.6
     """Fewest units with a letter in them (Gopher: 0.8)."""
-    min_stop_words: float | None = 2
+    min_stop_words: float | None = 1
     """Fewest different stop words of the profile's list (Gopher: 2 of 8 English ones). Off in Tamil, whose
     particles are endings."""
 
@@ -102,3 +106,20 @@ class Thresholds:
     """Most units that are one and the same keyword."""
     max_harmful_share: float | None = 0.02
     """Most units in words of the list given as `harmful_words`."""
+
+
+def check_limits(table: Mapping[str, Any], *, where: str) -> None:
+    """RecipeError unless every key is a limit and every value a number that it can have, or None for "off"."""
+    known = {limit.name: limit.type for limit in fields(Thresholds)}
+    for name, value in table.items():
+        if name not in known:
+            raise RecipeError(f"there is no limit '{name}'", where=where, how=did_you_mean(str(name), known))
+        if value is None and "None" in str(known[name]):
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        if not number or (name.endswith("share") and value > 1):
+            raise RecipeError(
+                f"limit `{name}` is {value!r}",
+                where=where,
+                how="A share is 0 to 1, any other limit a number from 0 on; null turns its rule off.",
+            )
