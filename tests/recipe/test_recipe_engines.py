@@ -1,4 +1,4 @@
-"""Engines: the same jobs give the same folders in processes, on Ray and through submitit; failures are told, none hang."""
+"""Engines: the same jobs give the same folders in processes, on Ray and by submitit; failures are told, none hang."""
 
 from __future__ import annotations
 
