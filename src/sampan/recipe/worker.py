@@ -92,7 +92,7 @@ def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
         times = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.perf_counter() - clock, 3),
-            "cpu_seconds": round(time.process_time() - cpu, 3),
+            "cpu_seconds": round(time.process_time() - cpu + runtime.elsewhere_seconds, 3),
         }
         return store.publish(out, {**job.manifest, **_record(job, metrics, out), "times": times})
 
