@@ -34,7 +34,7 @@ MAX_GROWTH = 1.2
 """Peak memory of the largest process at full size against a quarter of it; allocator noise is below a tenth."""
 RECIPE = """
 recipe: scale
-languages: [tha_Thai, khm_Khmr, lao_Laoo, mya_Mymr, tam_Taml, vie_Latn, ind_Latn, msa_Latn, tgl_Latn, zho_Hans, eng_Latn]
+languages: [tha_Thai, khm_Khmr, lao_Laoo, mya_Mymr, tam_Taml, vie_Latn, ind_Latn, msa_Latn, tgl_Latn, zho_Hans]
 inputs: {{web: "dir:{web}"}}
 stages:
   crawled: {{stage: crawl.warc, from: {{files: web}}}}
