@@ -88,7 +88,7 @@ def reads(params: Params) -> dict:
 
 STAGE = Stage(
     name="corpus.clean",
-    revision=1,
+    revision=2,
     summary="Normalise, identify the language, filter; every drop is counted by reason.",
     params=Params,
     inputs={"documents": Role(kinds=("documents",), help="documents to clean", many=True)},

@@ -27,8 +27,12 @@ def _span(first: int, last: int) -> str:
     return "".join(map(chr, range(first, last + 1)))
 
 
-_THAI = _ranks("\u0e3a", "\u0e31\u0e34\u0e35\u0e36\u0e37\u0e38\u0e39\u0e47\u0e4d", "\u0e48\u0e49\u0e4a\u0e4b", "\u0e4c\u0e4e")
-_LAO = _ranks("\u0eba", "\u0ebc", "\u0eb1\u0eb4\u0eb5\u0eb6\u0eb7\u0eb8\u0eb9\u0ebb\u0ecd", "\u0ec8\u0ec9\u0eca\u0ecb", "\u0ecc")
+_THAI = _ranks(
+    "\u0e3a", "\u0e31\u0e34\u0e35\u0e36\u0e37\u0e38\u0e39\u0e47\u0e4d", "\u0e48\u0e49\u0e4a\u0e4b", "\u0e4c\u0e4e"
+)
+_LAO = _ranks(
+    "\u0eba", "\u0ebc", "\u0eb1\u0eb4\u0eb5\u0eb6\u0eb7\u0eb8\u0eb9\u0ebb\u0ecd", "\u0ec8\u0ec9\u0eca\u0ecb", "\u0ecc"
+)
 _KHMER = _ranks(
     "\u17cc",  # robat, then the subscripts, which are pairs: ranks 1 and 2
     "",
@@ -43,7 +47,17 @@ _KHMER = _ranks(
     "\u17c7\u17c8",
 )
 _BURMESE = _ranks(
-    "\u103b", "\u103c", "\u103d", "\u103e", "\u1031", "\u102d\u102e\u1032", "\u102f\u1030", "\u102b\u102c", "\u1036", "\u1037", "\u1038"
+    "\u103b",
+    "\u103c",
+    "\u103d",
+    "\u103e",
+    "\u1031",
+    "\u102d\u102e\u1032",
+    "\u102f\u1030",
+    "\u102b\u102c",
+    "\u1036",
+    "\u1037",
+    "\u1038",
 )
 
 
@@ -100,7 +114,7 @@ _KHMER_MARK = "".join(_KHMER)
 _KHMER_DISORDER = re.compile(
     f"[\u17a3\u17a4\u17b4\u17b5]|{_disorder(_KHMER)}|[{_KHMER_MARK.replace(chr(0x17CC), '')}]\u17d2[\u1780-\u17b3]"
     "|\u17d2\u179a\u17d2[\u1780-\u1799\u179b-\u17b3]|\u17d2[\u1780-\u17b3]\u17cc"
-    "|\u17c1[\u17b8\u17b6]|\u17bb[\u17b7-\u17ba\u17be]|[\u17b7-\u17ba\u17be]\u17bb"
+    "|\u17c1[\u17b8\u17b6]|\u17bb[\u17b7-\u17ba\u17be]|[\u17b7-\u17ba\u17be]\u17bb|\u17bb\u17b6"
 )
 _KHMER_DEPRECATED = str.maketrans({"\u17a3": "\u17a2", "\u17a4": "\u17a2\u17b6", "\u17b4": None, "\u17b5": None})
 _KHMER_CLUSTER = re.compile(f"([\u1780-\u17b3])((?:\u17d2[\u1780-\u17b3]|[{_KHMER_MARK}]){{2,}})")
@@ -124,7 +138,9 @@ def _khmer_cluster(match: re.Match[str]) -> str:
     marks = _once(units, "".join(unit for unit in units if len(unit) == 2))
     for pattern, vowel in _E_AND:
         marks = pattern.sub(vowel, marks)
-    if "\u17bb" in marks and any(above in marks for above in "\u17b7\u17b8\u17b9\u17ba\u17be"):
+    if "\u17bb" in marks and (
+        "\u17b6\u17c6" in marks or any(vowel in marks for vowel in "\u17b7\u17b8\u17b9\u17ba\u17be")
+    ):
         series = _SHIFTER_AS_U.match(letter)
         if series and "\u17c9" not in marks and "\u17ca" not in marks:
             units = [*_KHMER_UNIT.findall(marks.replace("\u17bb", "")), "\u17ca" if series[1] else "\u17c9"]
@@ -164,14 +180,21 @@ def _burmese(text: str) -> str:
     return text
 
 
-_SCRIPTS = ((_SOUTH_WEST, _south_west), (_KHMER_DISORDER, _khmer), (_BURMESE_DISORDER, _burmese))
+_SCRIPTS = (
+    (re.compile("[\u0e30-\u0ece]"), _SOUTH_WEST, _south_west),
+    (re.compile("[\u17a3-\u17dd]"), _KHMER_DISORDER, _khmer),
+    (re.compile("[\u102b-\u1049]"), _BURMESE_DISORDER, _burmese),
+)
+"""Where a script's marks are, where they are out of order (asked only then), and the repair."""
 
 
 def order_marks(text: str) -> str:
     """`text` (NFC) with the marks of Thai, Lao, Khmer and Burmese in one order, again in NFC. Idempotent."""
-    for disorder, repair in _SCRIPTS:
+    if text.isascii():
+        return text
+    for present, disorder, repair in _SCRIPTS:
         before = ""
-        while text != before and disorder.search(text):
+        while text != before and present.search(text) and disorder.search(text):
             before = text
             text = unicodedata.normalize("NFC", repair(text))
     return text

@@ -2,7 +2,7 @@
 
 UTF-8 read as Latin-1 or Windows-1252 (`à¸ªà¸§à¸±à¸ªà¸”à¸µ`) leaves byte patterns that good text has not; ftfy (Speer,
 2019) decides and repairs. Thai read as Latin-1 from its old one-byte charset (`ÊÇÑÊ´Õ`) has no such pattern, so there the result must
-be flawless Thai: every mark on a consonant, and Thai words in it.
+be flawless Thai, every mark on a consonant, and the line must hold nothing that is Latin but plain words.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ _WINDOWS.pop(0x85)  # a line end of its own, in text that is not Windows-1252
 
 # A run of Thai letters as Latin-1 shows them; a Latin word never has five such signs side by side.
 _THAI_RUN = re.compile("[\xa1-\xda\xdf-\xfb]{5,}")
+_THAI_PIECE = re.compile("[\xa1-\xda\xdf-\xfb]+")
 _LATIN_WORD = re.compile("[A-Za-z][\xc0-\xfb]|[\xc0-\xfb][A-Za-z]")
 _THAI_CLUSTERS = re.compile(
     "(?:[\u0e40-\u0e44]?[\u0e01-\u0e2e][\u0e31\u0e34-\u0e3a\u0e47]?[\u0e48-\u0e4e]?[\u0e30\u0e32\u0e33\u0e45]*|[\u0e2f\u0e46\u0e50-\u0e59\u0e3f])+"
 )
 _THAI_MARK = re.compile("[\u0e31\u0e34-\u0e39\u0e47-\u0e4d]")
-_MIN_MARK_SHARE = 0.08
-"""Ours. Real Thai has a mark above or below on 15 to 25 % of its characters; short runs vary."""
+_LETTERS = re.compile("[\xc0-\xd6\xd8-\xf6\xf8-\xfb]")
+_MIN_MARK_SHARE = 0.04
+"""Ours. Real Thai has a mark above or below at 15 to 25 % of its characters; short lines vary."""
+_LETTER_SHARES = (0.3, 0.95)
+"""Ours. About half of Thai falls on accented letters and half on signs; lists of accents or of signs are one-sided."""
 
 
 def repair_mojibake(text: str, language: str = "") -> str:
@@ -54,11 +58,15 @@ def _from_tis620(line: str) -> str:
     runs = _THAI_RUN.findall(line)
     if not runs or _LATIN_WORD.search(line):
         return line
-    try:
-        thai = "".join(runs).encode("latin-1").decode("tis-620")
-    except UnicodeError:
+    latin = "".join(runs)
+    thai = [_thai(run) for run in runs]
+    marks = sum(len(_THAI_MARK.findall(run)) for run in thai)
+    letters = len(_LETTERS.findall(latin)) / len(latin)
+    flawless = all(map(_THAI_CLUSTERS.fullmatch, thai))
+    if not flawless or not _LETTER_SHARES[0] <= letters <= _LETTER_SHARES[1] or marks < _MIN_MARK_SHARE * len(latin):
         return line
-    whole = all(_THAI_CLUSTERS.fullmatch(run.encode("latin-1").decode("tis-620")) for run in runs)
-    if not whole or len(_THAI_MARK.findall(thai)) < _MIN_MARK_SHARE * len(thai) or not _THAI_MARK.search(thai):
-        return line
-    return re.sub("[\xa1-\xda\xdf-\xfb]+", lambda match: match[0].encode("latin-1").decode("tis-620"), line)
+    return _THAI_PIECE.sub(lambda match: _thai(match[0]), line)
+
+
+def _thai(latin: str) -> str:
+    return latin.encode("latin-1").decode("tis-620")

@@ -11,9 +11,7 @@ _TONES = "\u0300\u0301\u0303\u0309\u0323"
 _FIRST_TONED = {unicodedata.normalize("NFC", v + tone): (v, tone) for v in "oOuU" for tone in _TONES}
 _SECOND_TONED = {unicodedata.normalize("NFC", v + tone): (v, tone) for v in "aAeEyY" for tone in _TONES}
 # The pair ends its word: before another letter both styles tone the second vowel (`toàn`). After q, u is no vowel.
-_ON_FIRST = re.compile(
-    f"([{''.join(_FIRST_TONED)}])([aAeEyY])(?![^\\W\\d_])"
-)
+_ON_FIRST = re.compile(f"([{''.join(_FIRST_TONED)}])([aAeEyY])(?![^\\W\\d_])")
 _ON_SECOND = re.compile(f"(?<![qQ])([oOuU])([{''.join(_SECOND_TONED)}])(?![^\\W\\d_])")
 _PAIRS = frozenset(("oa", "oe", "uy"))
 

@@ -33,7 +33,9 @@ _UNICODE = re.compile(
     "|\u103a[\u1037\u1038]|\u1037\u103a|[\u102b\u102c]\u103a|\u103e|\u103b[\u102b-\u1038]|\u103c[\u1030\u102d-\u102f]"
 )
 _BURMESE = re.compile("[\u1000-\u109f]")
-_SUSPECT = re.compile("\u1039(?![\u1000-\u1021])|(?:^|[^\u1000-\u1021\u103a-\u103f\u1050-\u109f])\u1031|[\u105a-\u1097]")
+_SUSPECT = re.compile(
+    "\u1039(?![\u1000-\u1021])|(?:^|[^\u1000-\u1021\u103a-\u103f\u1050-\u109f])\u1031|[\u105a-\u1097]"
+)
 
 _KINZI = "\ue000"  # private use: stands for 1004 103A 1039 until its letter is known; never leaves this module
 _STACKED = {
@@ -132,9 +134,16 @@ def _reorder(match: re.Match[str]) -> str:
     medials = "".join(mark for mark in rest if mark in "\u103d\u103e")
     rest = "".join(mark for mark in rest if mark not in "\u103d\u103e")
     ya = rest.startswith("\u103b")
-    return kinzi + letter + stacks + rest[:ya] + "\u103c" * ("\u103c" in before) + medials + "\u1031" * (
-        "\u1031" in before
-    ) + rest[ya:]
+    return (
+        kinzi
+        + letter
+        + stacks
+        + rest[:ya]
+        + "\u103c" * ("\u103c" in before)
+        + medials
+        + "\u1031" * ("\u1031" in before)
+        + rest[ya:]
+    )
 
 
 def repair_zawgyi(text: str) -> str:
@@ -143,7 +152,7 @@ def repair_zawgyi(text: str) -> str:
     A line without telling signs (a number, a word or two) follows the rest of the text. A line that would still look
     like Zawgyi after conversion is something else and stays.
     """
-    if not _SUSPECT.search(text):
+    if not _BURMESE.search(text) or not _SUSPECT.search(text):
         return text
     lines = text.split("\n")
     balances = [_balance(line) for line in lines]
