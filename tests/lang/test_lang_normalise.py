@@ -167,7 +167,7 @@ def test_vietnamese_tones_in_either_style(old, new):
     assert place_tones(old, "new") == new
     assert place_tones(new, "old") == old
     assert place_tones(old, "keep") == old
-    assert normalise(new, vietnamese_tone="old") == old
+    assert normalise(new, tone_placement="old") == old
     with pytest.raises(ValueError, match="keep, old, new"):
         place_tones(old, "other")
 

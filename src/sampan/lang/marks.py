@@ -121,7 +121,7 @@ _KHMER_CLUSTER = re.compile(f"([\u1780-\u17b3])((?:\u17d2[\u1780-\u17b3]|[{_KHME
 _KHMER_UNIT = re.compile("\u17d2?.")
 _E_AND = ((re.compile("\u17c1\u17b8"), "\u17be"), (re.compile("\u17c1\u17b6"), "\u17c4"))
 _SHIFTER_AS_U = re.compile("(?:([\u179f\u17a0\u17a2\u1794])|([\u1784\u1789\u1798\u1799\u179a\u179c\u1793\u179b]))$")
-"""Letters of the first series, which triisap moves to the second, and of the second, which muusikatoan moves to the first."""
+"""Letters of the first series, which triisap moves to the second, and of the second, moved by muusikatoan."""
 
 
 def _khmer(text: str) -> str:

@@ -1,8 +1,8 @@
 """Text that was decoded with the wrong charset, turned back where that is certain.
 
-UTF-8 read as Latin-1 or Windows-1252 (`à¸ªà¸§à¸±à¸ªà¸”à¸µ`) leaves byte patterns that good text has not; ftfy (Speer,
-2019) decides and repairs. Thai read as Latin-1 from its old one-byte charset (`ÊÇÑÊ´Õ`) has no such pattern, so there the result must
-be flawless Thai, every mark on a consonant, and the line must hold nothing that is Latin but plain words.
+UTF-8 read as Latin-1 or Windows-1252 (`à¸ªà¸§à¸±à¸ªà¸”à¸µ`) leaves byte patterns that good text has not; ftfy
+(Speer, 2019) decides and repairs. Thai read as Latin-1 from its old one-byte charset (`ÊÇÑÊ´Õ`) has no such pattern,
+so there the result must be flawless Thai, every mark on a consonant, and the line must hold no accented Latin word.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import regex
 
 from .marks import order_marks
 from .mojibake import repair_mojibake
+from .profile import load_profile
 from .vietnamese import place_tones
 from .zawgyi import repair_zawgyi
 
@@ -57,14 +58,15 @@ class Change:
     count: int
 
 
-def normalise(text: str, language: str = "", *, vietnamese_tone: str = "keep") -> str:
+def normalise(text: str, language: str = "", *, tone_placement: str = "") -> str:
     """`text` in one spelling; see the module for what is changed and why. Idempotent.
 
-    `language` (a profile's code) is only a hint that saves wrong guesses; '' is always right. `vietnamese_tone` is
-    `keep`, or `old` or `new` for `hòa` or `hoà`. Indentation at the start of a line stays (code in documents needs
-    it); other runs of blanks become one space, runs of empty lines one empty line.
+    `language` (a profile's code) is only a hint that saves wrong guesses; '' is always right. `tone_placement` is
+    `keep`, or `old` or `new` for `hòa` or `hoà`; '' is what the language's profile says (none: `keep`). Indentation at
+    the start of a line stays (code in documents needs it); other runs of blanks become one space, runs of empty lines
+    one empty line.
     """
-    steps = _steps(language, vietnamese_tone)
+    steps = _steps(language, tone_placement)
     for _ in range(_ROUNDS):
         before = text
         for _, step in steps:
@@ -74,10 +76,10 @@ def normalise(text: str, language: str = "", *, vietnamese_tone: str = "keep") -
     return text
 
 
-def changes(text: str, language: str = "", *, vietnamese_tone: str = "keep") -> list[Change]:
+def changes(text: str, language: str = "", *, tone_placement: str = "") -> list[Change]:
     """What `normalise` with the same arguments does to `text`, for a person to read: most frequent first."""
     found: Counter[tuple[str, str, str]] = Counter()
-    steps = _steps(language, vietnamese_tone)
+    steps = _steps(language, tone_placement)
     for _ in range(_ROUNDS):
         start = text
         for reason, step in steps:
@@ -89,7 +91,7 @@ def changes(text: str, language: str = "", *, vietnamese_tone: str = "keep") -> 
     return [Change(*key, count) for key, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _steps(language: str, vietnamese_tone: str) -> tuple[tuple[str, Callable[[str], str]], ...]:
+def _steps(language: str, tone_placement: str) -> tuple[tuple[str, Callable[[str], str]], ...]:
     steps: list[tuple[str, Callable[[str], str]]] = [
         ("mojibake", lambda text: repair_mojibake(text, language)),
         ("line_end", lambda text: _LINE_END.sub("\n", text)),
@@ -101,8 +103,9 @@ def _steps(language: str, vietnamese_tone: str) -> tuple[tuple[str, Callable[[st
         ("mark_order", order_marks),
         ("blank", _blanks),
     ]
-    if vietnamese_tone != "keep":
-        steps.insert(-1, ("tone_placement", lambda text: place_tones(text, vietnamese_tone)))
+    style = tone_placement or (load_profile(language).tone_placement if language == "vie_Latn" else "keep")
+    if style != "keep":
+        steps.insert(-1, ("tone_placement", lambda text: place_tones(text, style)))
     return tuple(steps)
 
 
