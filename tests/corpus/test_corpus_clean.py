@@ -25,7 +25,6 @@ DROPPED = {
     "unsure_language": ("", "Budi Santoso Maria Clara Juan Cruz Nguyen Ali"),
     "unwanted_language": ("eng_Latn", STORY),
     "wrong_encoding": ("tha_Thai", "เรือ\ufffdข้าม\ufffdฟาก\ufffdออก\ufffdตอน\ufffdหกโมงเช้าทุกวันจากท่าเรือ"),
-    "zawgyi": ("mya_Mymr", ZAWGYI),
     "too_short": ("tha_Thai", "สวัสดีครับ"),
     "too_long": ("tha_Thai", "น้ำขึ้นให้รีบตัก " * 200),
     "other_script": ("lao_Laoo", "ເຮືອຂ້າມຟາກ The ferry leaves at six in the morning from pier"),
@@ -76,6 +75,18 @@ def test_every_reason_has_its_document(reason):
         reason, {}
     )
     assert cleaner(**params)(Document("1", text, language=language))[1] == reason
+
+
+def test_zawgyi_is_converted():
+    """Normalising turns it into Unicode; the filter stands behind that for lines that cannot be converted."""
+    from sampan.corpus.filters.encoding import encoding
+    from sampan.corpus.view import TextView
+
+    document, reason = cleaner()(Document("1", ZAWGYI, language="mya_Mymr"))
+    assert reason == ""
+    assert document.text.startswith("မြန်မာနိုင်ငံသည် ")
+    profile = load_profile("mya_Mymr")
+    assert encoding(TextView(ZAWGYI, profile, profile.thresholds)).reason == "zawgyi"
 
 
 def test_a_label_stands_between_sisters_and_not_across_scripts():

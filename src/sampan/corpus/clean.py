@@ -88,7 +88,7 @@ STAGE = Stage(
         "limits": Role(kinds=("limits",), help="limits that corpus.calibrate has learnt", required=False),
         "harmful_words": Role(
             kinds=(EXTERNAL,),
-            help="folder of CODE.txt (such as tha_Thai.txt), one word or phrase a line, for the filter `harmful`",
+            help="folder of CODE.txt (such as tha_Thai.txt), one word or phrase a line, instead of the profiles' lists",
             required=False,
         ),
     },

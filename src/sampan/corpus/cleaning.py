@@ -17,7 +17,7 @@ from ..core.stage import Inputs, Runtime
 from ..lang.codes import normalise_code
 from ..lang.identify import identify
 from ..lang.normalise import normalise
-from ..lang.profile import Profile, load_profile
+from ..lang.profile import Profile, harmful_words, languages, load_profile
 from .clean import Params
 from .filters import FILTERS
 from .filters.boilerplate import without_notices
@@ -27,7 +27,6 @@ from .phrases import Phrases
 from .pii import find_personal_data, replace_spans
 from .verdict import Verdict
 from .view import TextView
-from .word_lists import read_word_list
 
 ROLES = ("identifier", "limits", "harmful_words")
 
@@ -45,7 +44,8 @@ class Cleaner:
         ]
         self._identify = _identifier(files.get("identifier"))
         self._limits = read_limits(Path(files["limits"])) if "limits" in files else {}
-        self._word_lists = Path(files["harmful_words"]) if "harmful_words" in files else None
+        self._word_lists = files.get("harmful_words", "")
+        _check_word_lists(self._word_lists)
         self._profile, self._harmful = cache(self._with_limits), cache(self._harmful_words)
         self.personal_data: Counter[str] = Counter()
         """Personal data replaced so far, by kind."""
@@ -56,8 +56,9 @@ class Cleaner:
         return replace(profile, thresholds=replace(profile.thresholds, **limits))
 
     def _harmful_words(self, code: str) -> Phrases | None:
-        words = read_word_list(self._word_lists, code) if self._word_lists else ()
-        return Phrases(words, load_profile(code).spaced) if words else None
+        profile = load_profile(code)
+        words = harmful_words(profile, self._word_lists)
+        return Phrases(words, profile.spaced) if words else None
 
     def __call__(self, document: Document) -> tuple[Document, str]:
         """The document as it goes on, and '' or the reason why it does not."""
@@ -115,6 +116,14 @@ def _identifier(path: str | None) -> Callable[[str], Any]:
     from ..lang.identifier import load_identifier
 
     return partial(identify, identifier=load_identifier(Path(path)))
+
+
+def _check_word_lists(path: str) -> None:
+    """InputError for a folder without a list for any language: it would filter nothing, in silence."""
+    if path and Path(path).is_dir() and not {file.stem for file in Path(path).glob("*.txt")} & set(languages()):
+        raise InputError(
+            "no word list is named after a language", where=path, how="Call it like its language: tha_Thai.txt."
+        )
 
 
 def clean(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:

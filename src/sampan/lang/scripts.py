@@ -156,3 +156,17 @@ def simplified_share(text: str) -> float:
     simple = sum(number for char, number in counts.items() if char in SIMPLIFIED)
     traditional = sum(number for char, number in counts.items() if char in TRADITIONAL)
     return simple / (simple + traditional) if simple + traditional else 0.5
+
+
+def chinese_variant(text: str) -> str:
+    """`Hans` or `Hant`, `mixed` if less than nine in ten telling characters agree, '' if none tells.
+
+    Only characters whose two forms differ tell. Japanese uses some of either form, so ask for the script first.
+    """
+    counts = Counter(text)
+    simple = sum(counts[char] for char in SIMPLIFIED)
+    traditional = sum(counts[char] for char in TRADITIONAL)
+    if not simple + traditional:
+        return ""
+    share = simple / (simple + traditional)
+    return "Hans" if share >= 0.9 else "Hant" if share <= 0.1 else "mixed"
