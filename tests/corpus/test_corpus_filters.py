@@ -95,10 +95,10 @@ def passages_repeated(w):
 
 
 LETTERS = {
-    "tha_Thai": (0x0E01, 0x0E2E),
-    "lao_Laoo": (0x0EAA, 0x0EAE),
-    "khm_Khmr": (0x1780, 0x17A2),
-    "mya_Mymr": (0x1000, 0x1020),
+    "tha_Thai": "กขคฆงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรลวศษสหฬอฮ",
+    "lao_Laoo": "ກຂຄງຈສຊຍດຕຖທນບປຜຝພຟມຢຣລວຫອຮ",
+    "khm_Khmr": "កខគឃងចឆជឈញដឋឌឍណតថទធនបផពភមយរលវសហឡអ",
+    "mya_Mymr": "ကခဂဃငစဆဇဈညဋဌဍဎဏတထဒဓနပဖဗဘမယရလဝသဟဠအ",
 }
 
 
@@ -108,10 +108,8 @@ def without_stop_words(w):
         return None
     stop = set(w.profile.stop_words)
     if w.code in LETTERS:
-        first, last = LETTERS[w.code]
-        return w.run(
-            70, 1, [chr(c) for c in range(first, last + 1) if chr(c).isalpha() and chr(c) not in "".join(stop)]
-        )
+        bare = "".join(word for word in stop if set(word) <= set(LETTERS[w.code]))
+        return w.run(70, 1, [letter for letter in LETTERS[w.code] if letter not in bare])
     return w.run(70, 1, [word for word in w.all if word.lower() not in stop])
 
 
