@@ -22,6 +22,8 @@ stages:
   unique: {stage: corpus.dedup, from: {documents: clean}}
 """
 FILES = 6
+FINISHED = "scratch/*/state/*/??????/facts.json"
+"""Of shards whose folder has its name; one still being written is called 000000.part."""
 
 
 def sampan(*words) -> list[str]:
@@ -87,10 +89,10 @@ def test_a_killed_run_goes_on_without_redoing_finished_shards(recipe, alone, tmp
     running = subprocess.Popen(
         sampan("run", recipe, "--store", tmp_path, "--workers", 1), start_new_session=True, stderr=subprocess.DEVNULL
     )
-    shards = _wait_for(lambda: list(tmp_path.glob("scratch/*/state/*/*/facts.json")), running)
+    shards = _wait_for(lambda: list(tmp_path.glob(FINISHED)), running)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    before = {path: path.stat().st_ino for path in tmp_path.glob("scratch/*/state/*/*/facts.json")}
+    before = {path: path.stat().st_ino for path in tmp_path.glob(FINISHED)}
     assert set(shards) <= set(before)
     again = subprocess.Popen(sampan("run", recipe, "--store", tmp_path, "--workers", 1), stderr=subprocess.DEVNULL)
     redone = set()
