@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 
 def _ranks(*groups: str) -> dict[str, int]:
@@ -33,6 +33,9 @@ _THAI = _ranks(
 _LAO = _ranks(
     "\u0eba", "\u0ebc", "\u0eb1\u0eb4\u0eb5\u0eb6\u0eb7\u0eb8\u0eb9\u0ebb\u0ecd", "\u0ec8\u0ec9\u0eca\u0ecb", "\u0ecc"
 )
+_THAI_BESIDE = _ranks("\u0e48\u0e49\u0e4a\u0e4b", "\u0e30\u0e32\u0e33")
+_BESIDE = "\u0e30\u0e32\u0e33\u0eb0\u0eb2\u0eb3"  # drawn out on purpose (มากกก, จ้าาา), so kept
+_LAO_BESIDE = _ranks("\u0ec8\u0ec9\u0eca\u0ecb", "\u0eb0\u0eb2\u0eb3")
 _KHMER = _ranks(
     "\u17cc",  # robat, then the subscripts, which are pairs: ranks 1 and 2
     "",
@@ -71,14 +74,14 @@ def _disorder(ranks: dict[str, int], keep_doubled: str = "") -> str:
     return "|".join(parts + [f"{mark}{mark}" for mark in ranks if mark not in keep_doubled])
 
 
-def _once(units: list[str], keep_doubled: str = "") -> str:
+def _once(units: list[str], keep_doubled: Collection[str] = "") -> str:
     return "".join(
         unit for place, unit in enumerate(units) if not place or unit != units[place - 1] or unit in keep_doubled
     )
 
 
-def _sorter(ranks: dict[str, int]) -> Callable[[re.Match[str]], str]:
-    return lambda match: _once(sorted(match[0], key=ranks.__getitem__))
+def _sorter(ranks: dict[str, int], keep_doubled: str = "") -> Callable[[re.Match[str]], str]:
+    return lambda match: _once(sorted(match[0], key=ranks.__getitem__), keep_doubled)
 
 
 # --- Thai and Lao ---------------------------------------------------------------------------------------------------
@@ -93,8 +96,14 @@ _SOUTH_WEST_RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], 
     (re.compile("เเ"), "แ"),
     (re.compile("ເເ"), "ແ"),
     # A tone belongs above the consonant, never behind a vowel that stands beside it.
-    (re.compile("([\u0e30\u0e32\u0e33]+)([\u0e48-\u0e4b]+)"), "\\2\\1"),
-    (re.compile("([\u0eb0\u0eb2\u0eb3]+)([\u0ec8-\u0ecb]+)"), "\\2\\1"),
+    (
+        re.compile("[\u0e30\u0e32\u0e33][\u0e30\u0e32\u0e33\u0e48-\u0e4b]*[\u0e48-\u0e4b]"),
+        _sorter(_THAI_BESIDE, _BESIDE),
+    ),
+    (
+        re.compile("[\u0eb0\u0eb2\u0eb3][\u0eb0\u0eb2\u0eb3\u0ec8-\u0ecb]*[\u0ec8-\u0ecb]"),
+        _sorter(_LAO_BESIDE, _BESIDE),
+    ),
     (_THAI_RUN, _sorter(_THAI)),
     (_LAO_RUN, _sorter(_LAO)),
     (re.compile("\u0e4d([\u0e48-\u0e4b]*)\u0e32"), "\\1\u0e33"),
@@ -135,7 +144,7 @@ def _khmer_rank(unit: str) -> int:
 def _khmer_cluster(match: re.Match[str]) -> str:
     letter, marks = match.groups()
     units = sorted(_KHMER_UNIT.findall(marks), key=_khmer_rank)
-    marks = _once(units, "".join(unit for unit in units if len(unit) == 2))
+    marks = _once(units, {unit for unit in units if len(unit) == 2})
     for pattern, vowel in _E_AND:
         marks = pattern.sub(vowel, marks)
     if "\u17bb" in marks and (
@@ -157,7 +166,7 @@ _BURMESE_DISORDER = re.compile(
 _BURMESE_RUN = re.compile(f"[{''.join(_BURMESE)}]{{2,}}")
 _BURMESE_RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile("\u1038(\u1037?\u103a)"), "\\1\u1038"),
-    (_BURMESE_RUN, lambda match: _once(sorted(match[0], key=_BURMESE.__getitem__), "\u1038")),
+    (_BURMESE_RUN, _sorter(_BURMESE, "\u1038")),
     (re.compile("\u103a{2,}"), "\u103a"),
     # A blank before a mark that needs a letter: left by converters and old fonts.
     (re.compile("(?<=[\u1000-\u103f]) (?=[\u1036-\u1038\u103a-\u103e])"), ""),
@@ -180,6 +189,8 @@ def _burmese(text: str) -> str:
     return text
 
 
+_ROUNDS = 4
+"""A repair can uncover another (a tone moved beside its double); each runs through whole clusters, so few are enough."""
 _SCRIPTS = (
     (re.compile("[\u0e30-\u0ece]"), _SOUTH_WEST, _south_west),
     (re.compile("[\u17a3-\u17dd]"), _KHMER_DISORDER, _khmer),
@@ -193,8 +204,10 @@ def order_marks(text: str) -> str:
     if text.isascii():
         return text
     for present, disorder, repair in _SCRIPTS:
-        before = ""
-        while text != before and present.search(text) and disorder.search(text):
-            before = text
-            text = unicodedata.normalize("NFC", repair(text))
+        for _ in range(_ROUNDS):
+            if not (present.search(text) and disorder.search(text)):
+                break
+            before, text = text, unicodedata.normalize("NFC", repair(text))
+            if text == before:
+                break
     return text
