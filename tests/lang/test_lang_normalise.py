@@ -108,7 +108,7 @@ def test_clean_text_is_left_alone(text):
         ("၂၀ ၁၀၀ယောက်", "၂၀ ၁၀၀ယောက်"),
         ("ဥပမာ ဥ်", "ဥပမာ ဉ်"),
         ("ကျွန်ုပ် ယောက်ျား", "ကျွန်ုပ် ယောက်ျား"),  # an asat before a vowel stays
-        ("နဲ့း", "နဲ့း"),
+        ("ကျွနု်ပ် နို်င်ငံ", "ကျွန်ုပ် နိုင်ငံ"),
     ],
 )
 def test_marks_in_one_order(raw, clean):

@@ -160,7 +160,7 @@ def _khmer_cluster(match: re.Match[str]) -> str:
 # --- Burmese --------------------------------------------------------------------------------------------------------
 
 _BURMESE_DISORDER = re.compile(
-    f"{_disorder(_BURMESE, keep_doubled=chr(0x1038))}|\u103a\u103a|\u1038\u103a|\u1025[\u1037]?\u103a"
+    f"{_disorder(_BURMESE, keep_doubled=chr(0x1038))}|\u103a\u103a|[\u102f\u1038]\u103a|\u1025[\u1037]?\u103a"
     "|[\u1040\u1047][\u102b-\u1032\u1036-\u1038\u103a-\u103e]|\u1040[\u1000-\u1021]|စျ|သြ| [\u1036-\u1038\u103a-\u103e]"
 )
 _BURMESE_RUN = re.compile(f"[{''.join(_BURMESE)}]{{2,}}")
@@ -168,6 +168,9 @@ _BURMESE_RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str
     (re.compile("\u1038(\u1037?\u103a)"), "\\1\u1038"),
     (_BURMESE_RUN, _sorter(_BURMESE, "\u1038")),
     (re.compile("\u103a{2,}"), "\u103a"),
+    # An asat that slipped: in ကျွန်ုပ် it stands before the vowel, and no other syllable with one has it in the middle.
+    (re.compile("\u1014\u102f\u103a(?=\u1015\u103a)"), "\u1014\u103a\u102f"),
+    (re.compile("(?<=\u102d\u102f)\u103a(?=[\u1000-\u1021]\u1037?\u103a)"), ""),
     # A blank before a mark that needs a letter: left by converters and old fonts.
     (re.compile("(?<=[\u1000-\u103f]) (?=[\u1036-\u1038\u103a-\u103e])"), ""),
     # Characters drawn alike. The letter U cannot be killed, it is NNYA; zero and seven carry no marks and zero does not
@@ -190,7 +193,7 @@ def _burmese(text: str) -> str:
 
 
 _ROUNDS = 4
-"""A repair can uncover another (a tone moved beside its double); each runs through whole clusters, so few are enough."""
+"""A repair can uncover another (a tone moved beside its double); each runs through whole clusters, so few suffice."""
 _SCRIPTS = (
     (re.compile("[\u0e30-\u0ece]"), _SOUTH_WEST, _south_west),
     (re.compile("[\u17a3-\u17dd]"), _KHMER_DISORDER, _khmer),
