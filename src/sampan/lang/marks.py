@@ -34,8 +34,8 @@ _LAO = _ranks(
     "\u0eba", "\u0ebc", "\u0eb1\u0eb4\u0eb5\u0eb6\u0eb7\u0eb8\u0eb9\u0ebb\u0ecd", "\u0ec8\u0ec9\u0eca\u0ecb", "\u0ecc"
 )
 _THAI_BESIDE = _ranks("\u0e48\u0e49\u0e4a\u0e4b", "\u0e30\u0e32\u0e33")
-_BESIDE = "\u0e30\u0e32\u0e33\u0eb0\u0eb2\u0eb3"  # drawn out on purpose (มากกก, จ้าาา), so kept
 _LAO_BESIDE = _ranks("\u0ec8\u0ec9\u0eca\u0ecb", "\u0eb0\u0eb2\u0eb3")
+_BESIDE = "\u0e30\u0e32\u0e33\u0eb0\u0eb2\u0eb3"  # doubled on purpose in a word drawn out (จ้าาา), so kept
 _KHMER = _ranks(
     "\u17cc",  # robat, then the subscripts, which are pairs: ranks 1 and 2
     "",
@@ -129,8 +129,9 @@ _KHMER_DEPRECATED = str.maketrans({"\u17a3": "\u17a2", "\u17a4": "\u17a2\u17b6",
 _KHMER_CLUSTER = re.compile(f"([\u1780-\u17b3])((?:\u17d2[\u1780-\u17b3]|[{_KHMER_MARK}]){{2,}})")
 _KHMER_UNIT = re.compile("\u17d2?.")
 _E_AND = ((re.compile("\u17c1\u17b8"), "\u17be"), (re.compile("\u17c1\u17b6"), "\u17c4"))
-_SHIFTER_AS_U = re.compile("(?:([\u179f\u17a0\u17a2\u1794])|([\u1784\u1789\u1798\u1799\u179a\u179c\u1793\u179b]))$")
-"""Letters of the first series, which triisap moves to the second, and of the second, moved by muusikatoan."""
+_ABOVE = "\u17b7\u17b8\u17b9\u17ba\u17be"
+_SHIFTERS = {**dict.fromkeys("សហអប", "\u17ca"), **dict.fromkeys("ងញមយរវនល", "\u17c9")}
+"""Triisap moves letters of the first series to the second, muusikatoan the other way."""
 
 
 def _khmer(text: str) -> str:
@@ -147,13 +148,10 @@ def _khmer_cluster(match: re.Match[str]) -> str:
     marks = _once(units, {unit for unit in units if len(unit) == 2})
     for pattern, vowel in _E_AND:
         marks = pattern.sub(vowel, marks)
-    if "\u17bb" in marks and (
-        "\u17b6\u17c6" in marks or any(vowel in marks for vowel in "\u17b7\u17b8\u17b9\u17ba\u17be")
-    ):
-        series = _SHIFTER_AS_U.match(letter)
-        if series and "\u17c9" not in marks and "\u17ca" not in marks:
-            units = [*_KHMER_UNIT.findall(marks.replace("\u17bb", "")), "\u17ca" if series[1] else "\u17c9"]
-            marks = "".join(sorted(units, key=_khmer_rank))
+    above = "\u17b6\u17c6" in marks or any(vowel in marks for vowel in _ABOVE)
+    if above and "\u17bb" in marks and letter in _SHIFTERS and not {"\u17c9", "\u17ca"} & set(marks):
+        units = [*_KHMER_UNIT.findall(marks.replace("\u17bb", "")), _SHIFTERS[letter]]
+        marks = "".join(sorted(units, key=_khmer_rank))
     return letter + marks
 
 
