@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,12 +52,17 @@ def choose(params: Any, sources: Sequence[Artifact]) -> Chosen:
         chances |= {(label, origin): quotas[origin] / size for origin, size in by_origin.items()}
     chosen = Chosen()
     for label, origin, document in _labelled(params, sources, chosen.refused):
-        if unit_interval(f"held out {params.seed}", document.id) < params.held_out_share:
+        if unit_interval(held_out_salt(params), document.id) < params.held_out_share:
             chosen.held_out[label].append(document.text)
         elif unit_interval(f"sample {params.seed} {origin}", document.id) <= chances[label, origin]:
             chosen.train[label].append(document.text)
             chosen.used[label, origin, document.license] += len(document.text)
     return chosen
+
+
+def held_out_salt(params: Any) -> str:
+    """With a document's id, what decides its side."""
+    return f"held out {params.seed}"
 
 
 def own_labels(params: Any, labels: Iterable[str]) -> list[str]:
@@ -113,6 +118,28 @@ def word_pieces(label: str, draw: np.random.Generator, rounds: int) -> Iterator[
     words = sorted(profile.markers | set(profile.stop_words))
     for _ in range(rounds if words else 0):
         yield " ".join(draw.choice(words, int(draw.integers(3, 12))))
+
+
+def larger_sister(label: str, own: Sequence[str], pieces: Mapping[str, Sequence[str]]) -> str:
+    """The sister language with most pieces, if that is more than the label has itself; else ''."""
+    if not profile_code(label):
+        return ""
+    sisters = [name for name in load_profile(label).sisters if name in own and name in pieces]
+    largest = max(sisters, key=lambda name: (len(pieces[name]), name), default=label)
+    return largest if len(pieces[largest]) > len(pieces[label]) else ""
+
+
+def mixed_pieces(
+    pieces: Sequence[str], lender: Sequence[str], draw: np.random.Generator, share: float
+) -> Iterator[str]:
+    """Pieces of which a run of words is another language's: small languages borrow what the large one calls its own,
+    and their little text shows too little of it."""
+    for number in np.flatnonzero(draw.random(len(pieces)) < share).tolist():
+        words = pieces[number].split()
+        borrowed = lender[int(draw.integers(len(lender)))].split()
+        count = min(len(borrowed), int(len(words) * draw.uniform(0.2, 0.8)))
+        start = int(draw.integers(len(words) + 1))
+        yield " ".join([*words[:start], *borrowed[:count], *words[start:]])
 
 
 def features_of(text: str, longest: int, bits: int) -> Piece | None:

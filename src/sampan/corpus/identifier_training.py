@@ -15,7 +15,18 @@ from ..core.errors import InputError, RecipeError
 from ..core.stage import Artifact, Runtime
 from ..lang.identifier import FORMAT, OTHER, LinearIdentifier
 from ..lang.identify import without_noise
-from .identifier_text import Chosen, Piece, choose, features_of, own_labels, pieces_of, word_pieces
+from .identifier_text import (
+    Chosen,
+    Piece,
+    choose,
+    features_of,
+    held_out_salt,
+    larger_sister,
+    mixed_pieces,
+    own_labels,
+    pieces_of,
+    word_pieces,
+)
 
 MIN_LINE = 20
 """Characters of the shortest held-out line that is scored."""
@@ -40,6 +51,11 @@ def train(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[st
     weights, bias = fit(params, pieces, targets, class_weights(params, classes, targets), runtime)
     facts, table = quantise(params, classes, weights, bias)
     scores = evaluate(LinearIdentifier(facts, table), chosen.held_out, pools)
+    facts |= {
+        "licenses": sorted(params.licenses),
+        "held_out_salt": held_out_salt(params),
+        "held_out_share": params.held_out_share,
+    }
     facts |= {"pooled": _by_class(pools), "held_out": scores, "text": _text_used(chosen)}
     _write(runtime.out, facts, table)
     for label, row in scores.items():
@@ -58,12 +74,18 @@ def _check(params: Any) -> None:
 def _pieces(params: Any, chosen: Chosen, own: Sequence[str]) -> tuple[list[str], list[Piece]]:
     """The labels and features of all training pieces."""
     draw = np.random.default_rng(params.seed)
+    cut = {
+        label: [piece for text in chosen.train[label] for piece in pieces_of(text, draw, params.name_dropout)]
+        for label in sorted(chosen.train)
+    }
+    lenders = {label: larger_sister(label, own, cut) for label in own}
     labels: list[str] = []
     pieces: list[Piece] = []
-    for label in sorted(chosen.train):
-        texts = [piece for text in chosen.train[label] for piece in pieces_of(text, draw, params.name_dropout)]
+    for label, texts in cut.items():
         if label in own:
-            texts.extend(word_pieces(label, draw, params.word_rounds))
+            texts = [*texts, *word_pieces(label, draw, params.word_rounds)]
+            if lenders[label]:
+                texts.extend(mixed_pieces(cut[label], cut[lenders[label]], draw, params.mixed_share))
         found = [piece for text in texts if (piece := features_of(text, params.longest, params.bits)) is not None]
         labels.extend([label] * len(found))
         pieces.extend(found)

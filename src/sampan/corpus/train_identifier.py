@@ -19,7 +19,7 @@ class Params:
     licenses: list[str] = field(default_factory=list)
     """Use only documents whose licence is exactly one of these; empty allows every licence. What was left out is counted
     by licence in `identifier.json`."""
-    longest: int = 5
+    longest: int = 6
     """Most letters of an n-gram."""
     bits: int = 16
     """The table has 2**bits rows; n-grams share rows by hash."""
@@ -31,9 +31,12 @@ class Params:
     """The same for each pooled label."""
     held_out_share: float = 0.1
     """Share of documents kept for the test, by id, so that translations of one text stay on one side."""
-    word_rounds: int = 1000
+    word_rounds: int = 3000
     """Pieces made of the marker and stop words in the language profiles, for each own label that has a profile."""
-    name_dropout: float = 0.3
+    mixed_share: float = 1.0
+    """Pieces of a small sister language that are used a second time with a run of the largest sister's words in them,
+    as a share of its pieces."""
+    name_dropout: float = 0.5
     """Share of capitalised words left out of the training pieces: names say where a text is from, not its language."""
     epochs: int = 3
     """Passes over the pieces."""
@@ -43,7 +46,7 @@ class Params:
     """Weight of the squared weights in the loss. On the shared text every value above 0 was worse."""
     batch_size: int = 256
     """Pieces a step."""
-    balance: float = 0.6
+    balance: float = 0.8
     """Classes are weighted by (most pieces / own pieces) to this power."""
     other_weight: float = 0.2
     """Weight of the pooled classes beside that: their text is a few formal pages a language."""

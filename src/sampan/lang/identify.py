@@ -29,6 +29,9 @@ SURE = 0.98
 """From this probability on our model needs no second opinion."""
 SECOND_WEIGHT, SECOND_FLOOR = 0.7, 0.02
 """Weight of the second opinion's log-probability, and the least probability it can give. Ours, set on real text."""
+OWN_SHARE = 0.3
+"""Part of the second opinion that is about the language itself and not its group: little, for it is often wrong, but what
+it calls Javanese is."""
 MIN_FOREIGN_SCRIPT_SHARE = 0.25
 """Latin letters abound in the region's texts (names, code, addresses): another script at this share of letters
 decides."""
@@ -124,12 +127,16 @@ def _with_second_opinion(sample: str, ours: dict[str, float], top: str) -> Guess
     theirs = general_identifier().probabilities(sample[start : start + SECOND_WINDOW])
     groups = _groups()
     masses: Counter[str] = Counter()
+    own: Counter[str] = Counter()
     for label, share in theirs.items():
         masses[groups.get(label, "")] += share
+        own[profile_code(label)] += share
     scores: dict[str, float] = {}
     for label, share in ours.items():
         code = profile_code(label)
         mass = masses[_group_of(code)]
+        if code:
+            mass = (1 - OWN_SHARE) * mass + OWN_SHARE * own[code]
         weight = share * (mass + SECOND_FLOOR) ** SECOND_WEIGHT
         scores[code] = scores.get(code, 0.0) + weight
     best = max(scores, key=lambda code: (scores[code], code))
