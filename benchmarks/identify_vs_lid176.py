@@ -48,10 +48,11 @@ def texts(shared: Path) -> dict[tuple[str, str, str], list[str]]:
         if source in SKIPPED:
             continue
         for row in rows_of(path):
-            used = source in trained and row["license"] in card["licenses"]
+            language = normalise_code(row["lang"])
+            used = language in LATIN and source in trained and row["license"] in card["licenses"]
             if used and unit_interval(card["held_out_salt"], row["id"]) >= card["held_out_share"]:
                 continue
-            found[normalise_code(row["lang"]), source, HELD_OUT if used else TEST].append(row["text"])
+            found[language, source, HELD_OUT if used else TEST].append(row["text"])
     flores = rows_of(shared / "data" / "eval" / "flores200" / "devtest.jsonl.gz")
     for language in flores[0]:
         found[normalise_code(language), "flores_devtest", TEST] = [row[language] for row in flores]

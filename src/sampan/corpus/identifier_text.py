@@ -149,4 +149,3 @@ def features_of(text: str, longest: int, bits: int) -> Piece | None:
         return None
     rows, counts = np.unique(places, return_counts=True)
     return rows, (counts / np.sqrt(len(places))).astype(np.float32)
-

@@ -17,8 +17,8 @@ class Params:
     script: str = "Latn"
     """ISO 15924 code of the script that the model answers for. Documents in another script are left out."""
     licenses: list[str] = field(default_factory=list)
-    """Use only documents whose licence is exactly one of these; empty allows every licence. What was left out is counted
-    by licence in `identifier.json`."""
+    """Use only documents whose licence is exactly one of these; empty allows every licence. What was left out is
+    counted by licence in `identifier.json`."""
     longest: int = 6
     """Most letters of an n-gram."""
     bits: int = 16
@@ -46,7 +46,7 @@ class Params:
     """Weight of the squared weights in the loss. On the shared text every value above 0 was worse."""
     batch_size: int = 256
     """Pieces a step."""
-    balance: float = 0.8
+    balance: float = 0.6
     """Classes are weighted by (most pieces / own pieces) to this power."""
     other_weight: float = 0.2
     """Weight of the pooled classes beside that: their text is a few formal pages a language."""

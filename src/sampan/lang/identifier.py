@@ -2,7 +2,8 @@
 
 The linear model is a folder: `identifier.json` (labels, scales, how the n-grams were counted) and `weights.npy`
 (int8[2**bits, labels]). It is what the stage `lang.train_identifier` writes; the one shipped is in `models/latin`.
-Label probabilities are softmax(scale * sum of the weights of all n-grams / sqrt(their number) + bias).
+Label probabilities are softmax(scale * mean of the weights of all n-grams * sqrt(their number, at most MAX_EVIDENCE)
++ bias): n-grams of one text are no independent witnesses.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..core.errors import InputError, StageError
 
 MODELS = Path(__file__).parent / "models"
 FORMAT = "sampan-identifier-1"
+MAX_EVIDENCE = 1000
 OTHER = "other"
 """Labels that begin so stand for languages that the model pools."""
 
@@ -52,7 +54,8 @@ class LinearIdentifier:
         if not len(places):
             return {}
         sums = np.ones(len(places), np.float32) @ self._weights.take(places, axis=0)
-        logits = (sums * self._scales / np.sqrt(np.float32(len(places))) + self._bias).astype(np.float64)
+        evidence = np.sqrt(np.float32(min(len(places), MAX_EVIDENCE))) / np.float32(len(places))
+        logits = (sums * self._scales * evidence + self._bias).astype(np.float64)
         shares = np.exp(logits - logits.max())
         return dict(zip(self.labels, (shares / shares.sum()).tolist(), strict=True))
 
