@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from sampan.core.errors import InputError
 from sampan.lang.identifier import FORMAT, MODELS, LinearIdentifier, general_identifier, load_identifier
-from sampan.lang.identify import WINDOW, identify, profile_code, window_text
+from sampan.lang.identify import WINDOW, identify, profile_code, window_text, without_noise
 from sampan.lang.lines import identify_lines, main_language
 from sampan.lang.neighbours import neighbour_of
 from sampan.lang.ngrams import feature_places, letter_codes
+from sampan.lang.scripts import script_counts
 
 TEXTS = st.text(alphabet="abcdeé ñ,.1\u0301ngyangไก🙂", max_size=60)
 ENGLISH = "The ferry leaves at six, but nobody has seen the captain since the storm came over the harbour. "
@@ -55,19 +57,7 @@ def test_words_are_read_apart(one, two):
 
 def test_places_never_change():
     """A model's rows mean these places: another hash would make every trained model worthless."""
-    assert feature_places(letter_codes("Ubi"), 2, 16).tolist() == [
-        32308,
-        44728,
-        13376,
-        65480,
-        15233,
-        38615,
-        4991,
-        64320,
-        4177,
-        53682,
-        50097,
-    ]
+    assert feature_places(letter_codes("Ubi"), 2, 16).tolist() == [32308, 44728, 13376, 65480, 15233, 38615, 4991, 50097]
 
 
 def test_case_and_punctuation_do_not_matter():
@@ -129,13 +119,13 @@ def test_labels_of_other_models(label, code):
     assert profile_code(label) == code
 
 
-def test_windows_reach_beginning_middle_and_end():
-    text = "a" * 5000 + "b" * 5000 + "c" * 5000
+def test_windows_reach_beyond_the_beginning():
+    text = "a" * 4800 + "b" * 4800 + "c" * 4800
     sample = window_text(text)
     assert set(sample) == set("abc ")
     assert len(sample) == 3 * WINDOW + 2
-    assert window_text("`tldr x` kerana https://a.b/c").split() == ["kerana"]
-    assert window_text("https://a.b/c") == "https://a.b/c", "better than nothing"
+    assert without_noise("`tldr x` kerana https://a.b/c").split() == ["kerana"]
+    assert without_noise("https://a.b/c") == "https://a.b/c", "better than nothing"
 
 
 NEIGHBOURS = {
@@ -159,6 +149,18 @@ def test_zawgyi_is_burmese_and_no_neighbour():
     zawgyi = "ျပည္ေထာင္စု သမၼတ ျမန္မာႏိုင္ငံေတာ္ ဖြဲ႔စည္းပံု အေျခခံဥပေဒ"
     assert neighbour_of(zawgyi, "Mymr", 50) == ""
     assert identify(zawgyi).language == "mya_Mymr"
+
+
+def test_vietnamese_letters_decide_over_names_and_references():
+    page = "Nhảy cầu là môn thể thao nhảy hoặc rơi vào nước từ một nền tảng. Klaus Dibiasi, Giorgio Cagnotto, Sascha Klein"
+    assert identify(page).language == "vie_Latn"
+    assert identify("The painters of Huế and Đà Nẵng met in London. " + ENGLISH * 3).language == "eng_Latn"
+
+
+def test_long_and_short_counting_of_scripts_agree():
+    """Array work counts what the dictionary counts."""
+    text = "aé ไทย ລາວ 中か한 ꦲ ᮞ ⴰ 12 ๑ ်ႇ 🙂\ud800"
+    assert script_counts(text * 50) == Counter({name: 50 * n for name, n in script_counts(text).items()})
 
 
 def test_a_mixed_page_is_cut_where_the_language_changes():

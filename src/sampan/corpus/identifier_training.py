@@ -14,7 +14,7 @@ import torch
 from ..core.errors import InputError, RecipeError
 from ..core.stage import Artifact, Runtime
 from ..lang.identifier import FORMAT, OTHER, LinearIdentifier
-from ..lang.identify import without_noise
+from ..lang.identify import profile_code, without_noise
 from .identifier_text import (
     Chosen,
     Piece,
@@ -119,11 +119,12 @@ def pool(
 
 
 def class_weights(params: Any, classes: Sequence[str], targets: np.ndarray) -> np.ndarray:
-    """float32[classes]: rare classes count more, pooled ones less."""
+    """float32[classes]: rare classes count more, pooled ones less, and labels as `label_weights` says."""
     counts = np.bincount(targets, minlength=len(classes))
     weights = (counts.max() / counts) ** params.balance
-    pooled = np.array([label.startswith(OTHER) for label in classes])
-    return np.where(pooled, weights * params.other_weight, weights).astype(np.float32)
+    given = {profile_code(label) or label: weight for label, weight in params.label_weights.items()}
+    own = [params.other_weight if label.startswith(OTHER) else given.get(label, 1.0) for label in classes]
+    return (weights * own).astype(np.float32)
 
 
 def fit(

@@ -48,6 +48,8 @@ class Params:
     """Pieces a step."""
     balance: float = 0.6
     """Classes are weighted by (most pieces / own pieces) to this power."""
+    label_weights: dict[str, float] = field(default_factory=dict)
+    """Weight of single labels beside that: more makes a language found more often, at its sisters' cost."""
     other_weight: float = 0.2
     """Weight of the pooled classes beside that: their text is a few formal pages a language."""
     seed: int = 0
