@@ -45,6 +45,8 @@ TLDR = {
     "it": "ita", "nb": "nob", "nl": "nld", "no": "nob", "pl": "pol", "pt_BR": "por", "pt_PT": "por", "ro": "ron",
     "sv": "swe", "tr": "tur",
 }  # fmt: skip
+LABEL_WEIGHTS = {"ind_Latn": 1.8, "jav_Latn": 1.4}
+"""Set so that Indonesian and Malay lines are found about as often as the bars ask: 90 % and 80 %."""
 PAGES = 250
 """Pages of each tldr language, evenly spaced."""
 ALSO_OURS = {"jvn", "mly", "zlm", "zsm", "tgl", "fil"}
@@ -80,7 +82,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=MODELS / "latin")
     options = parser.parse_args()
     params = parse_params(
-        Params, {"languages": [*map(profile_code, SHARED), *NEIGHBOURS], "licenses": LICENSES}, where="this script"
+        Params,
+        {
+            "languages": [*map(profile_code, SHARED), *NEIGHBOURS],
+            "licenses": LICENSES,
+            "label_weights": LABEL_WEIGHTS,
+        },
+        where="this script",
     )
     with tempfile.TemporaryDirectory() as scratch:
         rows = [*declarations(options.udhr), *pages(options.tldr)]

@@ -46,7 +46,7 @@ class Params:
     """Weight of the squared weights in the loss. On the shared text every value above 0 was worse."""
     batch_size: int = 256
     """Pieces a step."""
-    balance: float = 0.6
+    balance: float = 0.8
     """Classes are weighted by (most pieces / own pieces) to this power."""
     label_weights: dict[str, float] = field(default_factory=dict)
     """Weight of single labels beside that: more makes a language found more often, at its sisters' cost."""
