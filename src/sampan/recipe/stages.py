@@ -15,6 +15,7 @@ STAGES = Registry(
         "corpus.calibrate": "sampan.corpus.calibrate:STAGE",
         "corpus.dedup": "sampan.corpus.dedup:STAGE",
         "corpus.split": "sampan.corpus.split:STAGE",
+        "lang.train_identifier": "sampan.corpus.train_identifier:STAGE",
         "corpus.pack": "sampan.corpus.pack:STAGE",
         "vocab.train": "sampan.vocab.train:STAGE",
         "vocab.import": "sampan.vocab.adopt:STAGE",
