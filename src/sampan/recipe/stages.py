@@ -14,6 +14,7 @@ STAGES = Registry(
         "corpus.clean": "sampan.corpus.clean:STAGE",
         "corpus.dedup": "sampan.corpus.dedup:STAGE",
         "corpus.split": "sampan.corpus.split:STAGE",
+        "corpus.mix": "sampan.corpus.mix:STAGE",
         "corpus.pack": "sampan.corpus.pack:STAGE",
         "vocab.train": "sampan.vocab.train:STAGE",
         "vocab.import": "sampan.vocab.adopt:STAGE",
