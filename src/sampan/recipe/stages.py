@@ -22,6 +22,7 @@ STAGES = Registry(
         "model.init": "sampan.model.init:STAGE",
         "model.import": "sampan.model.adopt:STAGE",
         "train.causal_lm": "sampan.train.causal_lm:STAGE",
+        "train.mixture_search": "sampan.train.mixture_search:STAGE",
         "train.sft": "sampan.train.sft:STAGE",
         "train.preference": "sampan.train.preference:STAGE",
         "synth.self_preference": "sampan.synth.self_preference:STAGE",

@@ -46,6 +46,7 @@ class Ridge:
     """
 
     def __init__(self, shares_PK: np.ndarray, loss_P: np.ndarray) -> None:
+        self._seen = shares_PK.min(0), shares_PK.max(0)
         raw = _quadratic(shares_PK)
         self._mean, self._scale = raw.mean(0), raw.std(0)
         self._scale[self._scale < 1e-9] = np.inf  # a share that never changes says nothing
@@ -63,7 +64,8 @@ class Ridge:
         self.loo_P = loss_P - residual
 
     def basis(self, shares_QK: np.ndarray) -> np.ndarray:
-        features = (_quadratic(shares_QK) - self._mean) / self._scale
+        # a logarithm runs away below the smallest share that was tried
+        features = (_quadratic(np.clip(shares_QK, *self._seen)) - self._mean) / self._scale
         return np.concatenate([features, np.ones((len(features), 1))], axis=1)
 
     def solve(self, losses_PR: np.ndarray) -> np.ndarray:
