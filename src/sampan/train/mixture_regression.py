@@ -125,9 +125,14 @@ class Ensemble:
         return np.exp(sum(parts))
 
     def redraw(self, picks_PR: np.ndarray) -> np.ndarray:
-        """Logarithms [P, R] as they might have been observed: fitted ones plus leave-one-out residuals `picks_PR`."""
-        residual = self.log_P - self.loo_P
+        """Logarithms [P, R] as they might have been observed: fitted ones plus the residuals of the runs `picks_PR`.
+
+        Residuals are e / √(1 - h), of one spread whatever the leverage h (Davison and Hinkley 1997, eq. 6.9); with the
+        leave-one-out residual e / (1 - h) that is the root of the product of the two.
+        """
         fitted = np.log(self.predict(self.shares_PK)[:, 0])
+        left_out = self.log_P - self.loo_P
+        residual = np.sign(left_out) * np.sqrt(np.abs(left_out * (self.log_P - fitted)))
         return fitted[:, None] + (residual - residual.mean())[picks_PR]
 
 

@@ -1,4 +1,4 @@
-"""`train.mixture_search`: small runs over sampled mixtures, a regression of their losses, and the best mixture in it."""
+"""`train.mixture_search`: small runs over sampled mixtures, a regression of their losses, and the best mixture."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Params(Optimisation):
     held_out_tokens: int = 262_144
     """Tokens of each held-out stream that are scored, at most."""
     budget: float = 0
-    """Tokens of the run that the mixture is for. With max_epochs it limits the share of a small stream; 0 = no limit."""
+    """Tokens of the run that the mixture is for; with max_epochs it limits a small stream's share. 0 = no limit."""
     max_epochs: float = 4
     """How often that run may repeat a stream (arXiv:2305.16264)."""
     min_shares: dict[str, float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The work of train.mixture_search: which mixtures to try, the runs, and what their losses say."""
+"""The work of train.mixture_search: which mixtures are allowed, which to try, and the runs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts.mixture import write_mixture
 from ..core.errors import RecipeError, StageError, did_you_mean
 from ..core.params import all_values
 from ..core.stage import Inputs, Runtime
 from .causal_lm import open_shards, open_streams
 from .mixture import MIN_TOKENS_PER_STEP, matches
-from .mixture_optimum import INTERVAL, Objective, Optimum, Region, find_optimum, sample
-from .mixture_picture import draw
-from .mixture_regression import fit, rank_correlation
+from .mixture_findings import report
+from .mixture_optimum import Objective, Region, find_optimum, sample
+from .mixture_regression import fit
 from .proxies import STATE
-
-_TRUSTED_RANK = 0.7
-"""Below this leave-one-out rank correlation the result is reported with a warning. Ours."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ def search(params: Any, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
         redraws=params.redraws,
         rng=rng,
     )
-    return _report(space, targets, shares_PK, losses_PT, objective, optimum, runtime)
+    return report(space, targets, shares_PK, losses_PT, objective, optimum, runtime)
 
 
 def make_space(params: Any, tokens: Mapping[str, int]) -> Space:
@@ -130,15 +126,14 @@ def target_weights(given: Mapping[str, float], names: Sequence[str]) -> dict[str
 
 
 def proposals(params: Any, space: Space, rng: np.random.Generator) -> np.ndarray:
-    """The mixtures to try [P, K]: in proportion to tokens, the prior, and samples. Shares too small to show are 0."""
-    drawn = sample(
-        space.prior_K,
-        space.region,
-        params.num_proxies - 2,
-        strengths=(params.min_strength, params.max_strength),
-        rng=rng,
-    )
-    shares = np.concatenate([space.natural_K[None], space.region.nearest(space.prior_K[None]), drawn])
+    """The mixtures to try [P, K]: in proportion to tokens, the prior if it is another, and samples. Shares too small to
+    show are 0."""
+    fixed = [space.natural_K, space.region.nearest(space.prior_K)]
+    if np.allclose(*fixed):
+        fixed.pop()
+    strengths = (params.min_strength, params.max_strength)
+    drawn = sample(space.prior_K, space.region, params.num_proxies - len(fixed), strengths=strengths, rng=rng)
+    shares = np.concatenate([fixed, drawn])
     shares = np.where(shares < 1.01 * space.visible_K, 0, shares)
     return np.round(shares / shares.sum(1, keepdims=True), 6)
 
@@ -173,91 +168,3 @@ def _run_proxies(
     ]
     done = runtime.shards("proxies", "sampan.train.proxies:proxy_job", jobs, unit="runs")
     return np.array([[shard.facts["losses"].get(name, math.nan) for name in targets] for shard in done])
-
-
-def _report(
-    space: Space,
-    targets: Mapping[str, float],
-    shares_PK: np.ndarray,
-    losses_PT: np.ndarray,
-    objective: Objective,
-    optimum: Optimum,
-    runtime: Runtime,
-) -> dict[str, Any]:
-    """Write mixture.json and its picture, and return metrics."""
-    values_P = losses_PT @ objective.weights_T
-    loo_PT = np.exp(np.stack([fitted.loo_P for fitted in objective.fits], axis=1))
-    gain = np.quantile(optimum.compared_R, [0.5, *INTERVAL])
-    natural = float(objective.value(space.natural_K[None])[0])
-    about = {
-        "objective": {
-            "predicted": _short(optimum.value),
-            "in_proportion_to_tokens": _short(natural),
-            "difference": dict(zip(("median", "low", "high"), map(_short, gain), strict=True)),
-            "best_run": _short(values_P.min()),
-        },
-        "leave_one_out": {
-            "rank_correlation": round(rank_correlation(loo_PT @ objective.weights_T, values_P), 4),
-            "relative_error": _short(np.sqrt(np.mean((loo_PT / losses_PT - 1) ** 2))),
-        },
-        "targets": {
-            name: {
-                "weight": _short(weight),
-                "predicted": _short(optimum.losses_T[t]),
-                "best_run": _short(losses_PT[:, t].min()),
-                "rank_correlation": round(rank_correlation(loo_PT[:, t], losses_PT[:, t]), 4),
-            }
-            for t, (name, weight) in enumerate(targets.items())
-        },
-        "interval": list(INTERVAL),
-        "runs": [
-            {
-                "weights": dict(zip(space.keys, map(float, shares), strict=True)),
-                "losses": dict(zip(targets, map(_short, losses), strict=True)),
-                "objective": _short(value),
-            }
-            for shares, losses, value in zip(shares_PK, losses_PT, values_P, strict=True)
-        ],
-    }
-    weights = _weights(space, optimum)
-    write_mixture(runtime.out, weights, about)
-    (runtime.out / "mixture.svg").write_text(draw(weights), encoding="utf-8")
-    return _metrics(weights, about, runtime)
-
-
-def _weights(space: Space, optimum: Optimum) -> dict[str, dict[str, float]]:
-    """Shares to four decimals, with their intervals, limits and what tokens alone would give."""
-    shares_K = np.round(optimum.shares_K, 4)
-    return {
-        key: {
-            "share": float(shares_K[k]),
-            "low": round(float(optimum.interval_2K[0, k]), 4),
-            "high": round(float(optimum.interval_2K[1, k]), 4),
-            "limit": round(float(space.region.high[k]), 4),
-            "in_proportion_to_tokens": round(float(space.tokens_K[k] / space.tokens_K.sum()), 4),
-        }
-        for k, key in enumerate(space.keys)
-    }
-
-
-def _metrics(weights: Mapping[str, Any], about: Mapping[str, Any], runtime: Runtime) -> dict[str, Any]:
-    rank = about["leave_one_out"]["rank_correlation"]
-    difference = about["objective"]["difference"]
-    if not rank >= _TRUSTED_RANK:
-        runtime.log(f"the runs do not foretell each other well (rank correlation {rank}): train longer or run more")
-    told = ", ".join(f"{key} {row['share']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for key, row in weights.items())
-    return {
-        "proxies": len(about["runs"]),
-        "weights": {key: row["share"] for key, row in weights.items()},
-        "predicted_loss": about["objective"]["predicted"],
-        "predicted_difference": difference,
-        "loo_rank_correlation": rank,
-        "loo_relative_error": about["leave_one_out"]["relative_error"],
-        "text": f"{told}; loss {about['objective']['predicted']:.4f}, {difference['median']:+.4f} "
-        f"[{difference['low']:+.4f}, {difference['high']:+.4f}] on shares by tokens; left-out runs ranked at ρ = {rank}",
-    }
-
-
-def _short(value: float) -> float:
-    """Seven digits: more would be noise of the last bits."""
-    return float(f"{value:.7g}")
