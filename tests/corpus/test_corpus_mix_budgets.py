@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +61,17 @@ def test_sea_lion_v3s_table_follows_from_its_ratios():
     for top, percent in RATIOS.items():
         assert abs(sums[top] / BUDGET - percent / 100) < 1e-9
     assert sum(parts[name].share for name in SOURCES["thai"]) == Fraction(10, 100)
+
+
+def test_the_ratios_that_the_documentation_prints_are_these():
+    page = Path(__file__).resolve().parents[2] / "docs" / "why" / "mixture.md"
+    printed = yaml.safe_load(page.read_text(encoding="utf-8").split("```yaml")[1].split("```")[0])
+    groups = {ROOT: Division(printed["shares"])}
+    groups |= {name: Division(group["members"]) for name, group in printed["groups"].items()}
+    sizes = {name: 10**12 for members in SOURCES.values() for name in members}
+    parts = Tree(groups, supplies(sizes)).budgets(int(float(printed["budget"])))
+    wanted = {name: exact(b) * 10**9 for members in SOURCES.values() for name, b in members.items()}
+    assert {name: part.budget for name, part in parts.items()} == wanted
 
 
 def test_a_used_up_source_leaves_its_budget_to_its_siblings_and_a_used_up_group_to_the_others():

@@ -87,6 +87,8 @@ def _metrics(weights: Mapping[str, Any], about: Mapping[str, Any], runtime: Runt
     difference = about["objective"]["difference"]
     if not rank >= _TRUSTED_RANK:
         runtime.log(f"the runs do not foretell each other well (rank correlation {rank}): train longer or run more")
+    if difference["high"] >= 0:
+        runtime.log("the gain on shares by tokens lies within the noise of the runs: train longer or run more")
     told = ", ".join(f"{key} {row['share']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for key, row in weights.items())
     return {
         "proxies": len(about["runs"]),

@@ -12,6 +12,9 @@ from .forecast import Facts, forecast, model_size, token_count
 from .objectives import OBJECTIVES
 from .settings import Optimisation
 
+_STREAMS = 10
+"""Languages that a held-out input is taken to hold, for the forecast."""
+
 
 @params
 class Params(Optimisation):
@@ -70,8 +73,9 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     one = forecast(
         tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
     )
-    # scoring is a third of a training step
-    scored = len(facts.get("held_out") or []) * params.held_out_tokens / 3
+    held_out = token_count(facts, "held_out", per_document=500)
+    most = _STREAMS * params.held_out_tokens * len(facts.get("held_out") or [])
+    scored = min(held_out, most) / 3  # a third of the work of a training step
     factor = params.num_proxies * (1 + scored / tokens if tokens else 1)
     return {
         "flops": one["flops"] * factor,
