@@ -162,6 +162,7 @@ def test_a_tokenizer_counts_tokens(mix, tmp_path):
         ({"shares": {"g": 1}, "groups": {"g": {"members": {}}}}, "groups.g: the group has no member"),
         ({"shares": {"none": 1}, "sources": [{"name": "none", "sources": ["wiki*"]}]}, "no document belongs to"),
         ({"sources": [{"name": "web", "inputs": [0]}]}, "Give every source a share"),
+        ({"shares": {"th": 1}, "sources": [{"name": "a"}, {"name": "a"}]}, "a name of its own"),
         ({"shares": {"th": 1}, "budget": 0.5}, "not a whole number"),
         ({"shares": {"th": 1}, "budget": -1}, "budget must be 0 or more"),
         ({"shares": {"th": 1}, "max_epochs": 0}, "max_epochs must be above 0"),

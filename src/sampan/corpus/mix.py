@@ -69,6 +69,9 @@ class Params:
             raise ValueError("budget must be 0 or more")
         if not self.max_epochs > 0 or any(not source.max_epochs >= 0 for source in self.sources):
             raise ValueError("max_epochs must be above 0")
+        names = ["", *self.groups, *(source.name for source in self.sources)]
+        if len(set(names)) < len(names):
+            raise ValueError("every group and source needs a name of its own")
         if any(not weight >= 0 for weight in self.quality_shares.values()):
             raise ValueError("quality_shares must be 0 or more")
 
