@@ -1,0 +1,114 @@
+"""The job that reads a shard's documents for deduplication: their digests, ranks, shingles and band keys, onto disk.
+
+It writes, for the shard's D documents: `ranks.npy` [D], `exact.npy` (a MEMBER of each set of equal documents: the best
+of the shard, standing for its twins), `twins.npy` [T, 2] (row of a twin, row of that best), and for MinHash
+`shingles.bin`, `offsets.npy` [D + 1] and `keys.npy` [D, bands].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..artifacts.document_shards import read_part
+from ..artifacts.documents import Document
+from ..core.params import parse_params
+from .keep import best_of_groups, ranking
+from .minhash import band_keys, bands
+from .shingles import digest, folded, shingles
+from .spill import addresses, save_sorted
+from .verdicts import MEMBER, RANK
+
+BATCH_CHARACTERS = 200_000
+"""Text whose units are counted in one call: arrays that stay near the processor."""
+
+
+def sign(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    from .dedup import Params
+
+    params = parse_params(Params, job["params"], where="corpus.dedup")
+    rank, low = ranking(params, earlier=job["earlier"]), addresses(job["shard"])[0]
+    members: list[tuple] = []
+    with _Signatures(params, out) as signatures:
+        for batch in _batches(_numbered(job)):
+            texts = [folded(document.text) for document, _ in batch]
+            for (document, source), text in zip(batch, texts, strict=True):
+                order, tie = rank(document, len(text) - text.count(" "), source)
+                name = digest(text)
+                key, more = int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little")
+                members.append((key, more, order, tie, low + len(members), _copies(document)))
+            signatures.add(texts)
+    records = np.array(members, MEMBER)
+    np.save(out / "ranks.npy", records[["order", "tie"]].astype(RANK))
+    _fold_twins(records, low, out)
+    return {"documents": len(records)}
+
+
+def _copies(document: Document) -> int:
+    """For how many documents this one stands, as an earlier deduplication counted them."""
+    copies = document.meta.get("copies")
+    return min(copies, 0xFFFFFFFF) if isinstance(copies, int) and copies > 1 else 1
+
+
+def _fold_twins(records: np.ndarray, low: int, out: Path) -> None:
+    """Let the best of equal documents stand for the others of the shard."""
+    sorted_N, first_N, starts_G = best_of_groups(records, ("key", "low"))
+    best = records[sorted_N[starts_G]]
+    if len(records):
+        best["size"] = np.minimum(np.add.reduceat(records["size"][sorted_N].astype(np.int64), starts_G), 0xFFFFFFFF)
+    save_sorted(out / "exact.npy", best, by="key")
+    np.save(out / "twins.npy", np.stack([sorted_N, first_N], axis=1)[sorted_N != first_N])
+
+
+class _Signatures:
+    """Files of shingles, their offsets and band keys, written batch by batch; nothing for the exact method."""
+
+    def __init__(self, params: Any, out: Path) -> None:
+        self._params, self._out = params, out
+        self._file, self._offsets, self._keys = None, [np.zeros(1, np.int64)], []
+        self._bands = bands(params.num_perm, params.threshold)
+
+    def __enter__(self) -> _Signatures:
+        if self._params.method == "minhash":
+            self._file = open(self._out / "shingles.bin", "wb")
+            self._keys.append(np.zeros((0, self._bands[0]), np.uint64))
+        return self
+
+    def add(self, texts: list[str]) -> None:
+        if self._file is None:
+            return
+        params = self._params
+        hashes, offsets = shingles(texts, word_ngram=params.word_ngram, cluster_ngram=params.cluster_ngram)
+        self._file.write(hashes.tobytes())
+        self._offsets.append(offsets[1:] + self._offsets[-1][-1])
+        self._keys.append(band_keys(hashes, offsets, params.num_perm, *self._bands))
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if self._file is None:
+            return
+        self._file.close()
+        if kind is None:
+            np.save(self._out / "offsets.npy", np.concatenate(self._offsets))
+            np.save(self._out / "keys.npy", np.concatenate(self._keys))
+
+
+def _numbered(job: Mapping[str, Any]) -> Iterator[tuple[Document, int]]:
+    """The job's documents, each with the number of the input that it is of."""
+    for part in job["parts"]:
+        for document in read_part(part):
+            yield document, part["source"]
+
+
+def _batches(documents: Iterable[tuple[Document, int]]) -> Iterator[list[tuple[Document, int]]]:
+    batch, size = [], 0
+    for item in documents:
+        batch.append(item)
+        size += len(item[0].text) + 1
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
