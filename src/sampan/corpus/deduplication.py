@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts.document_shards import document_jobs, gather_documents, read_job
+from ..artifacts.document_shards import gather_documents, read_job
 from ..artifacts.documents import DocumentWriter
-from ..core.errors import InputError, RecipeError
-from ..core.params import all_values
+from ..core.errors import RecipeError
 from ..core.shards import Shard
 from ..core.stage import Artifact, Runtime
 from .minhash import bands
+from .phases import documents_in, phase, root, shard_jobs
 from .spill import bucket_ranges, read_range, shard_folders
 from .verdicts import EARLIER, EXACT, REASONS, STAYS, judge, read_verdicts
 
@@ -41,21 +41,17 @@ def deduplicate(
     """
     if not 0 < params.threshold <= 1 or params.num_perm < 1 or min(params.word_ngram, params.cluster_ngram) < 1:
         raise RecipeError("threshold is in 0..1, num_perm, word_ngram and cluster_ngram are at least 1")
-    jobs = [{**job, "earlier": False} for job in document_jobs(sources)]
-    jobs += [{**job, "earlier": True} for job in document_jobs(against)]
-    jobs = [{**job, "shard": shard, "params": all_values(params)} for shard, job in enumerate(jobs)]
-    sign = _phase(runtime, "sign", "signing:sign", jobs, unit="bytes", weights=[job["bytes"] for job in jobs])
-    seen = sum(shard.facts["documents"] for shard, job in zip(sign, jobs, strict=True) if not job["earlier"])
-    if not seen:
-        raise InputError("there is no document to deduplicate", where=", ".join(s.name for s in sources))
+    jobs = shard_jobs(params, sources, against)
+    sign = phase(runtime, "sign", "signing:sign", jobs, read=True)
+    seen = documents_in(sign, jobs, sources)
     total = sum(shard.facts["documents"] for shard in sign)
-    ranges = [{"sign": _root(sign), "range": bounds} for bounds in bucket_ranges(total)]
-    exact = _phase(runtime, "exact", "deduplication:exact", ranges)
-    roots, compared = {"sign": _root(sign), "exact": _root(exact)}, 0
+    ranges = [{"sign": root(sign), "range": bounds} for bounds in bucket_ranges(total)]
+    exact = phase(runtime, "exact", "deduplication:exact", ranges)
+    roots, compared = {"sign": root(sign), "exact": root(exact)}, 0
     if params.method == "minhash":
         roots["near"], compared = _near(params, runtime, roots, sign)
     write = [{**job, **roots} for job in jobs if not job["earlier"]]
-    shards = _phase(runtime, "write", "deduplication:write", write, unit="bytes", weights=[j["bytes"] for j in write])
+    shards = phase(runtime, "write", "deduplication:write", write, read=True)
     summary = gather_documents(shards, runtime.out)
     return {
         "documents_in": seen,
@@ -69,22 +65,13 @@ def deduplicate(
 def _near(params: Any, runtime: Runtime, roots: Mapping[str, str], sign: Sequence[Shard]) -> tuple[str, int]:
     """Find near duplicates; (where the verdicts are, how many pairs were compared)."""
     numbers = [{**roots, "shard": shard, "threshold": params.threshold} for shard in range(len(sign))]
-    sorted_bands = _phase(runtime, "bands", "near:bands", numbers)
+    sorted_bands = phase(runtime, "bands", "near:bands", numbers)
     records = sum(shard.facts["documents"] for shard in sorted_bands) * bands(params.num_perm, params.threshold)[0]
-    ranges = [{"bands": _root(sorted_bands), "range": bounds} for bounds in bucket_ranges(records)]
-    pairs = _phase(runtime, "pairs", "near:pairs", ranges)
-    verify = _phase(runtime, "verify", "near:verify", [{**job, "pairs": _root(pairs)} for job in numbers])
-    found = _phase(runtime, "clusters", "near:clusters", [{**roots, "verify": _root(verify)}])
-    return _root(found), sum(shard.facts["compared"] for shard in verify)
-
-
-def _phase(runtime: Runtime, name: str, function: str, jobs: Sequence[Mapping[str, Any]], **options) -> list[Shard]:
-    package = __name__.rpartition(".")[0]
-    return runtime.shards(name, f"{package}.{function}", jobs, **options)
-
-
-def _root(shards: Sequence[Shard]) -> str:
-    return str(shards[0].folder.parent)
+    ranges = [{"bands": root(sorted_bands), "range": bounds} for bounds in bucket_ranges(records)]
+    pairs = phase(runtime, "pairs", "near:pairs", ranges)
+    verify = phase(runtime, "verify", "near:verify", [{**job, "pairs": root(pairs)} for job in numbers])
+    found = phase(runtime, "clusters", "near:clusters", [{**roots, "verify": root(verify)}])
+    return root(found), sum(shard.facts["compared"] for shard in verify)
 
 
 def exact(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
@@ -115,11 +102,11 @@ def _decided(job: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     folder = shard_folders(job["sign"])[job["shard"]]
     number = len(np.load(folder / "ranks.npy", mmap_mode="r"))
     reasons, sizes = np.zeros(number, np.uint8), np.ones(number, np.uint32)
-    for phase in ("exact", "near"):
-        if phase in job:
-            rows, verdicts = read_verdicts(job[phase], job["shard"])
+    for name in ("exact", "near"):
+        if name in job:
+            rows, verdicts = read_verdicts(job[name], job["shard"])
             reasons[rows], sizes[rows] = verdicts["reason"], verdicts["size"]
-        if phase == "exact":
+        if name == "exact":
             twins = np.load(folder / "twins.npy")
             reasons[twins[:, 0]] = np.where(reasons[twins[:, 1]] == EARLIER, EARLIER, EXACT)
     return reasons, sizes

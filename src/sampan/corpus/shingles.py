@@ -13,9 +13,17 @@ import numpy as np
 
 from ..lang.units import ngram_hashes, units
 
-# First and last+1 code points of the scripts without spaces: Thai and Lao, Burmese, Khmer, Kana, Han.
 _SPACELESS = np.array(
-    [3584, 3840, 4096, 4256, 6016, 6144, 12352, 12544, 13312, 40960, 43616, 43648, 63744, 64256, 131072, 262144],
+    [
+        *(0x0E00, 0x0F00),  # Thai, Lao: first code point, and the one after the last
+        *(0x1000, 0x10A0),  # Burmese
+        *(0x1780, 0x1800),  # Khmer
+        *(0x3040, 0x3100),  # Kana
+        *(0x3400, 0xA000),  # Han
+        *(0xAA60, 0xAA80),  # Burmese
+        *(0xF900, 0xFB00),  # Han
+        *(0x20000, 0x40000),  # Han
+    ],
     np.uint32,
 )
 

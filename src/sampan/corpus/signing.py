@@ -7,23 +7,20 @@ of the shard, standing for its twins), `twins.npy` [T, 2] (row of a twin, row of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..artifacts.document_shards import read_part
 from ..artifacts.documents import Document
 from ..core.params import parse_params
 from .keep import best_of_groups, ranking
 from .minhash import band_keys, bands
+from .phases import batches
 from .shingles import digest, folded, shingles
 from .spill import addresses, save_sorted
 from .verdicts import MEMBER, RANK
-
-BATCH_CHARACTERS = 200_000
-"""Text whose units are counted in one call: arrays that stay near the processor."""
 
 
 def sign(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
@@ -33,9 +30,9 @@ def sign(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     rank, low = ranking(params, earlier=job["earlier"]), addresses(job["shard"])[0]
     members: list[tuple] = []
     with _Signatures(params, out) as signatures:
-        for batch in _batches(_numbered(job)):
-            texts = [folded(document.text) for document, _ in batch]
-            for (document, source), text in zip(batch, texts, strict=True):
+        for documents, sources in batches(job):
+            texts = [folded(document.text) for document in documents]
+            for document, source, text in zip(documents, sources, texts, strict=True):
                 order, tie = rank(document, len(text) - text.count(" "), source)
                 name = digest(text)
                 key, more = int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little")
@@ -93,22 +90,3 @@ class _Signatures:
         if kind is None:
             np.save(self._out / "offsets.npy", np.concatenate(self._offsets))
             np.save(self._out / "keys.npy", np.concatenate(self._keys))
-
-
-def _numbered(job: Mapping[str, Any]) -> Iterator[tuple[Document, int]]:
-    """The job's documents, each with the number of the input that it is of."""
-    for part in job["parts"]:
-        for document in read_part(part):
-            yield document, part["source"]
-
-
-def _batches(documents: Iterable[tuple[Document, int]]) -> Iterator[list[tuple[Document, int]]]:
-    batch, size = [], 0
-    for item in documents:
-        batch.append(item)
-        size += len(item[0].text) + 1
-        if size >= BATCH_CHARACTERS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

@@ -13,6 +13,7 @@ STAGES = Registry(
         "corpus.village": "sampan.corpus.village.stage:STAGE",
         "corpus.clean": "sampan.corpus.clean:STAGE",
         "corpus.dedup": "sampan.corpus.dedup:STAGE",
+        "corpus.dedup_passages": "sampan.corpus.dedup_passages:STAGE",
         "corpus.split": "sampan.corpus.split:STAGE",
         "corpus.pack": "sampan.corpus.pack:STAGE",
         "vocab.train": "sampan.vocab.train:STAGE",
