@@ -53,7 +53,7 @@ def estimate(params: Params, inputs) -> dict:
     return {
         "documents": sum(fact.get("documents", 0) for fact in new),
         "text_bytes": sum(fact.get("text_bytes", 0) for fact in new),
-        "memory_bytes": 500e6 + (130 * documents if minhash else 0),
+        "memory_bytes": 500e6 + (200 * documents if minhash else 0),
         "disk_bytes": size + documents * (32 * params.num_perm / 5 if minhash else 60),
         "seconds": size / (8e6 if minhash else 40e6),
     }

@@ -9,7 +9,7 @@
     write     per shard     documents that stay, and the drops with their reasons
 
 Every phase is a set of jobs that any engine may run in any order. Memory holds one shard or one key range; only
-`clusters` needs some for every document that has a near duplicate, about 130 bytes. On disk a document takes 4 bytes
+`clusters` needs some for every document that has a near duplicate, about 200 bytes. On disk a document takes 4 bytes
 for each n-gram and 32 for each band, till the stage ends.
 """
 

@@ -16,6 +16,7 @@ from ..artifacts.documents import Document
 
 NEW = 1 << 63
 """Set in the `order` of the documents to deduplicate, not in that of an earlier corpus, which therefore comes first."""
+_BLANKS = " \n\t\r\u00a0\u3000"
 _WIDTHS = {"quality": 8, "source": 16, "length": 32}
 _POLICIES = {
     "longest": ("length", "quality", "source"),
@@ -24,13 +25,14 @@ _POLICIES = {
 }
 
 
-def ranking(params: Any, *, earlier: bool) -> Callable[[Document, int, int], tuple[int, int]]:
-    """A function (document, its length, number of its input) -> (order, tie), by `params.keep`."""
+def ranking(params: Any, *, earlier: bool) -> Callable[[Document, int], tuple[int, int]]:
+    """A function (document, number of its input) -> (order, tie), by `params.keep`."""
     qualities = {name: place for place, name in enumerate(params.quality_order)}
     sources = {name: place for place, name in enumerate(params.source_order)}
     fields = _POLICIES[params.keep]
 
-    def rank(document: Document, length: int, number: int) -> tuple[int, int]:
+    def rank(document: Document, number: int) -> tuple[int, int]:
+        length = len(document.text) - sum(map(document.text.count, _BLANKS))
         values = {
             "quality": qualities.get(document.quality, len(qualities)),
             "source": sources.get(document.source, len(sources) + number),

@@ -80,8 +80,9 @@ def verify(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
 
 def clusters(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """Verdicts on all documents that have a near duplicate: the one step whose memory grows with their number."""
-    edges = [np.load(folder / "edges.npy") for folder in shard_folders(job["verify"])]
-    nodes, roots = components(np.concatenate(edges))
+    nodes, roots = components(
+        np.concatenate([np.load(folder / "edges.npy", mmap_mode="r") for folder in shard_folders(job["verify"])])
+    )
     members = np.zeros(len(nodes), MEMBER)
     members["key"], members["at"], members["size"] = roots, nodes, 1
     shards = (nodes >> np.uint64(32)).astype(np.int64)

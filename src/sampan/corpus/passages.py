@@ -74,10 +74,11 @@ def index(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     parts = [np.empty(0, MEMBER)]
     for documents, sources in batches(job):
         members = []
-        cuts = _long_passages([document.text for document in documents], params)
-        for document, source, ranges in zip(documents, sources, cuts, strict=True):
-            order, tie = rank(document, len("".join(document.text.split())), source)
-            names = {digest(folded(document.text[first:end])) for first, end in ranges}
+        texts = [document.text for document in documents]
+        cuts = _long_passages(texts, params)
+        for document, source, text, ranges in zip(documents, sources, folded(texts), cuts, strict=True):
+            order, tie = rank(document, source)
+            names = {digest(text[first:end]) for first, end in ranges}
             members += [(*_name(name), order, tie, at, 1) for name in names]
             at += 1
         parts.append(np.array(members, MEMBER))
@@ -132,9 +133,9 @@ def _removed_passages(job: Mapping[str, Any], scope: str) -> Callable[[int, str]
     keepers = {(key, more): best for _, key, more, best in records.tolist()}
 
     def removed(row: int, text: str) -> list[Range]:
-        ranges = []
+        ranges, same = [], folded([text])[0] if keepers else ""
         for first, end in passages_of(text, scope) if keepers else ():
-            best = keepers.get(_name(digest(folded(text[first:end]))))
+            best = keepers.get(_name(digest(same[first:end])))
             if best is not None and best != low + row:
                 ranges.append((first, end))
         return ranges

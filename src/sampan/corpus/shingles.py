@@ -6,12 +6,13 @@ labelled. Diacritics and tone marks stay, because they make other words.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
-from ..lang.units import ngram_hashes, units
+from ..lang.units import codepoints, ngram_hashes, units
 
 _SPACELESS = np.array(
     [
@@ -28,14 +29,35 @@ _SPACELESS = np.array(
 )
 
 
-def folded(text: str) -> str:
-    """`text` without differences of letter case and blanks."""
-    return " ".join(text.casefold().split())
+_FOLDED_POINTS = 0x20000
+"""Scripts with capital letters, and blanks, are all below."""
+
+
+def folded(texts: Sequence[str]) -> list[str]:
+    """The texts without differences of letter case and between kinds of blanks, every character at its place."""
+    points = codepoints("\0".join(texts))
+    counted = _fold_table().take(points, mode="clip")
+    high = points >= _FOLDED_POINTS
+    if high.any():
+        counted[high] = points[high]
+    together = counted.tobytes().decode("utf-32-le", "surrogatepass")
+    ends = np.cumsum([len(text) + 1 for text in texts]).tolist()
+    return [together[end - len(text) - 1 : end - 1] for text, end in zip(texts, ends, strict=True)]
+
+
+@functools.cache
+def _fold_table() -> np.ndarray:
+    """What each code point counts as: its case folding where that is one character, U+0020 for any blank."""
+    characters = [chr(point) for point in range(_FOLDED_POINTS)]
+    counted = [" " if char.isspace() else char.casefold() for char in characters]
+    pairs = zip(characters, counted, strict=True)
+    return np.array([ord(fold) if len(fold) == 1 else ord(char) for char, fold in pairs], np.uint32)
 
 
 def digest(folded_text: str) -> bytes:
-    """Sixteen bytes that are equal exactly for texts equal up to `folded`."""
-    return hashlib.blake2b(folded_text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    """Sixteen bytes that are equal exactly for folded texts that are equal but for blanks."""
+    content = folded_text.encode("utf-8", "surrogatepass").translate(None, b" ")
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def shingles(texts: Sequence[str], *, word_ngram: int, cluster_ngram: int) -> tuple[np.ndarray, np.ndarray]:

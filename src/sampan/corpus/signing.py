@@ -31,9 +31,9 @@ def sign(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     members: list[tuple] = []
     with _Signatures(params, out) as signatures:
         for documents, sources in batches(job):
-            texts = [folded(document.text) for document in documents]
+            texts = folded([document.text for document in documents])
             for document, source, text in zip(documents, sources, texts, strict=True):
-                order, tie = rank(document, len(text) - text.count(" "), source)
+                order, tie = rank(document, source)
                 name = digest(text)
                 key, more = int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little")
                 members.append((key, more, order, tie, low + len(members), _copies(document)))

@@ -24,6 +24,7 @@ from ..lang.units import Units, ngram_hashes, units
 from .dedup_passages import Params
 from .keep import NEW, ranking
 from .phases import batches
+from .shingles import folded
 from .spill import addresses, read_range, save_sorted, shard_folders
 
 PRINT = np.dtype([("key", "u8"), ("order", "u8"), ("tie", "u8"), ("at", "u8"), ("place", "u4")])
@@ -47,8 +48,7 @@ def index(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
                 offsets.append(offsets[-1] + len(hashes_U))
                 keys, places = fingerprints(hashes_U, params.min_units)
                 records = np.empty(len(keys), PRINT)
-                length = len("".join(document.text.split()))
-                records["order"], records["tie"] = rank(document, length, source)
+                records["order"], records["tie"] = rank(document, source)
                 records["key"], records["place"], records["at"] = keys, places, at
                 parts.append(records)
                 at += 1
@@ -159,8 +159,7 @@ def removed_spans(job: Mapping[str, Any]) -> Callable[[int, str], list[tuple[int
 
 def caseless_units(text: str) -> Units:
     """The units of `text` without differences of case, at the places they have in `text`."""
-    lower = text.lower()
-    return units(lower if len(lower) == len(text) else text, False)
+    return units(folded([text])[0], False)
 
 
 class _StoredUnits:
