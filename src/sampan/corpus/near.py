@@ -16,7 +16,7 @@ import numpy as np
 
 from .components import components
 from .shingles import jaccard
-from .spill import addresses, read_range, save_sorted, shard_folders
+from .spill import Ragged, addresses, lengths, read_range, save_sorted, shard_folders
 from .verdicts import MEMBER, NEAR, STAYS, judge, read_verdicts
 
 WINDOW = 16
@@ -25,14 +25,14 @@ Members of a true cluster stay connected, since each is compared with other neig
 BAND = np.dtype([("key", "u8"), ("tie", "u8"), ("at", "u8")])
 PAIR = np.dtype([("a", "u8"), ("b", "u8")])
 OPEN_SHARDS = 256
-"""Shards whose shingles are mapped at once while pairs are compared."""
+"""Shards whose shingles are open at once while pairs are compared."""
 
 
 def bands(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """The band keys of the shard's documents that are no exact duplicates of a better one."""
     folder = shard_folders(job["sign"])[job["shard"]]
     keys_DB, ties_D = np.load(folder / "keys.npy"), np.load(folder / "ranks.npy")["tie"]
-    stays_D = np.diff(np.load(folder / "offsets.npy")) > 0
+    stays_D = lengths(folder, "shingles") > 0
     stays_D[np.load(folder / "twins.npy")[:, 0]] = False
     rows, verdicts = read_verdicts(job["exact"], job["shard"])
     stays_D[rows[verdicts["reason"] != STAYS]] = False
@@ -67,7 +67,7 @@ def verify(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     found = read_range(job["pairs"], "pairs.npy", *addresses(job["shard"]))
     candidates = _unique(np.stack([found["a"], found["b"]], axis=1))
     folders, threshold = shard_folders(job["sign"]), job["threshold"]
-    opened = functools.lru_cache(maxsize=OPEN_SHARDS)(lambda shard: Shingles(folders[shard]))
+    opened = functools.lru_cache(maxsize=OPEN_SHARDS)(lambda shard: Ragged(folders[shard], "shingles"))
     similar_N = np.zeros(len(candidates), bool)
     for place, (a, b) in enumerate(candidates.tolist()):
         one, other = opened(a >> 32)[a & 0xFFFFFFFF], opened(b >> 32)[b & 0xFFFFFFFF]
@@ -103,17 +103,6 @@ def clusters(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     verdicts = judge(members, NEAR)
     np.save(out / "verdicts.npy", verdicts)
     return {"documents": len(nodes), "clusters": len(np.unique(roots))}
-
-
-class Shingles:
-    """The shingle sets of one shard, read from disk as they are asked for by row."""
-
-    def __init__(self, folder: Path) -> None:
-        self._offsets = np.load(folder / "offsets.npy", mmap_mode="r")
-        self._data = np.memmap(folder / "shingles.bin", np.uint32, "r")
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        return self._data[self._offsets[row] : self._offsets[row + 1]]
 
 
 def _unique(pairs_N2: np.ndarray) -> np.ndarray:

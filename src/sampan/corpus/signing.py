@@ -2,7 +2,7 @@
 
 It writes, for the shard's D documents: `ranks.npy` [D], `exact.npy` (a MEMBER of each set of equal documents: the best
 of the shard, standing for its twins), `twins.npy` [T, 2] (row of a twin, row of that best), and for MinHash
-`shingles.bin`, `offsets.npy` [D + 1] and `keys.npy` [D, bands].
+the ragged file `shingles` and `keys.npy` [D, bands].
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .keep import best_of_groups, ranking
 from .minhash import band_keys, bands
 from .phases import batches
 from .shingles import digest, folded, shingles
-from .spill import addresses, save_sorted
+from .spill import RaggedWriter, addresses, save_sorted
 from .verdicts import MEMBER, RANK
 
 
@@ -29,15 +29,16 @@ def sign(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     params = parse_params(Params, job["params"], where="corpus.dedup")
     rank, low = ranking(params, earlier=job["earlier"]), addresses(job["shard"])[0]
     members: list[tuple] = []
-    with _Signatures(params, out) as signatures:
-        for documents, sources in batches(job):
-            texts = folded([document.text for document in documents])
-            for document, source, text in zip(documents, sources, texts, strict=True):
-                order, tie = rank(document, source)
-                name = digest(text)
-                key, more = int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little")
-                members.append((key, more, order, tie, low + len(members), _copies(document)))
-            signatures.add(texts)
+    signatures = _Signatures(params, out)
+    for documents, sources in batches(job):
+        texts = folded([document.text for document in documents])
+        for document, source, text in zip(documents, sources, texts, strict=True):
+            order, tie = rank(document, source)
+            name = digest(text)
+            key, more = int.from_bytes(name[:8], "little"), int.from_bytes(name[8:], "little")
+            members.append((key, more, order, tie, low + len(members), _copies(document)))
+        signatures.add(texts)
+    signatures.close()
     records = np.array(members, MEMBER)
     np.save(out / "ranks.npy", records[["order", "tie"]].astype(RANK))
     _fold_twins(records, low, out)
@@ -61,32 +62,21 @@ def _fold_twins(records: np.ndarray, low: int, out: Path) -> None:
 
 
 class _Signatures:
-    """Files of shingles, their offsets and band keys, written batch by batch; nothing for the exact method."""
+    """Files of shingles and band keys, written batch by batch; nothing for the exact method."""
 
     def __init__(self, params: Any, out: Path) -> None:
-        self._params, self._out = params, out
-        self._file, self._offsets, self._keys = None, [np.zeros(1, np.int64)], []
-        self._bands = bands(params.num_perm, params.threshold)
-
-    def __enter__(self) -> _Signatures:
-        if self._params.method == "minhash":
-            self._file = open(self._out / "shingles.bin", "wb")
-            self._keys.append(np.zeros((0, self._bands[0]), np.uint64))
-        return self
+        self._params, self._out, self._bands = params, out, bands(params.num_perm, params.threshold)
+        self._keys = [np.zeros((0, self._bands[0]), np.uint64)]
+        self._shingles = RaggedWriter(out, "shingles") if params.method == "minhash" else None
 
     def add(self, texts: list[str]) -> None:
-        if self._file is None:
-            return
-        params = self._params
-        hashes, offsets = shingles(texts, word_ngram=params.word_ngram, cluster_ngram=params.cluster_ngram)
-        self._file.write(hashes.tobytes())
-        self._offsets.append(offsets[1:] + self._offsets[-1][-1])
-        self._keys.append(band_keys(hashes, offsets, params.num_perm, *self._bands))
+        if self._shingles is not None:
+            params = self._params
+            hashes, offsets = shingles(texts, word_ngram=params.word_ngram, cluster_ngram=params.cluster_ngram)
+            self._shingles.add(hashes, offsets[1:])
+            self._keys.append(band_keys(hashes, offsets, params.num_perm, *self._bands))
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        if self._file is None:
-            return
-        self._file.close()
-        if kind is None:
-            np.save(self._out / "offsets.npy", np.concatenate(self._offsets))
+    def close(self) -> None:
+        if self._shingles is not None:
+            self._shingles.close()
             np.save(self._out / "keys.npy", np.concatenate(self._keys))

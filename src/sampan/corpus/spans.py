@@ -25,34 +25,32 @@ from .dedup_passages import Params
 from .keep import NEW, ranking
 from .phases import batches
 from .shingles import folded
-from .spill import addresses, read_range, save_sorted, shard_folders
+from .spill import Ragged, RaggedWriter, addresses, read_range, save_sorted, shard_folders
 
 PRINT = np.dtype([("key", "u8"), ("order", "u8"), ("tie", "u8"), ("at", "u8"), ("place", "u4")])
 """A fingerprint, the rank and address of its document, and the unit at which it begins."""
 COMPARE = np.dtype([("at", "u8"), ("place", "u4"), ("next", "u1"), ("other", "u8"), ("other_place", "u4")])
 """Two documents to compare around two places; `next` is 0 if the other is the best with the fingerprint, else 1."""
 OPEN_SHARDS = 256
-"""Shards whose units are mapped at once while documents are compared."""
+"""Shards whose units are open at once while documents are compared."""
 
 
 def index(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """The units of all documents (upper halves of their hashes), and the selected fingerprints."""
     params = parse_params(Params, job["params"], where="corpus.dedup_passages")
     rank, at = ranking(params, earlier=job["earlier"]), addresses(job["shard"])[0]
-    parts, offsets = [np.empty(0, PRINT)], [0]
-    with open(out / "units.bin", "wb") as file:
-        for documents, sources in batches(job):
-            for document, source in zip(documents, sources, strict=True):
-                hashes_U = caseless_units(document.text).hashes_U
-                file.write((hashes_U >> np.uint64(32)).astype(np.uint32).tobytes())
-                offsets.append(offsets[-1] + len(hashes_U))
-                keys, places = fingerprints(hashes_U, params.min_units)
-                records = np.empty(len(keys), PRINT)
-                records["order"], records["tie"] = rank(document, source)
-                records["key"], records["place"], records["at"] = keys, places, at
-                parts.append(records)
-                at += 1
-    np.save(out / "offsets.npy", np.array(offsets, np.int64))
+    parts, stored = [np.empty(0, PRINT)], RaggedWriter(out, "units")
+    for documents, sources in batches(job):
+        for document, source in zip(documents, sources, strict=True):
+            hashes_U = caseless_units(document.text).hashes_U
+            stored.add(hashes_U >> np.uint64(32), np.array([len(hashes_U)]))
+            keys, places = fingerprints(hashes_U, params.min_units)
+            records = np.empty(len(keys), PRINT)
+            records["order"], records["tie"] = rank(document, source)
+            records["key"], records["place"], records["at"] = keys, places, at
+            parts.append(records)
+            at += 1
+    stored.close()
     records = np.concatenate(parts)
     save_sorted(out / "prints.npy", records, by="key")
     return {"documents": at - addresses(job["shard"])[0], "records": len(records)}
@@ -100,7 +98,7 @@ def verify(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     pairs = read_range(job["repeated"], "compare.npy", low, high)
     pairs = pairs[np.lexsort((pairs["next"], pairs["place"], pairs["at"]))]
     folders, wanted = shard_folders(job["index"]), job["params"]["min_units"]
-    opened = functools.lru_cache(maxsize=OPEN_SHARDS)(lambda shard: _StoredUnits(folders[shard]))
+    opened = functools.lru_cache(maxsize=OPEN_SHARDS)(lambda shard: Ragged(folders[shard], "units"))
     spans: list[list[int]] = []
     for at, place, _, other, other_place in pairs.tolist():
         row = at - low
@@ -160,15 +158,3 @@ def removed_spans(job: Mapping[str, Any]) -> Callable[[int, str], list[tuple[int
 def caseless_units(text: str) -> Units:
     """The units of `text` without differences of case, at the places they have in `text`."""
     return units(folded([text])[0], False)
-
-
-class _StoredUnits:
-    """The units of one shard's documents, read from disk as they are asked for by row."""
-
-    def __init__(self, folder: Path) -> None:
-        self._offsets = np.load(folder / "offsets.npy", mmap_mode="r")
-        empty = not self._offsets[-1]
-        self._data = np.empty(0, np.uint32) if empty else np.memmap(folder / "units.bin", np.uint32, "r")
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        return self._data[self._offsets[row] : self._offsets[row + 1]]
