@@ -69,6 +69,20 @@ def test_the_result_does_not_depend_on_order_shards_or_workers(tmp_path, monkeyp
     assert rows(again) == rows(kept)
 
 
+def test_ids_that_are_places_do_not_decide(tmp_path):
+    chance = random.Random(12)
+    base = [text_of(chance, "mya_Mymr", 70) for _ in range(20)]
+    texts = [text[:k] + letter + text[k + 1 :] for text in base for k, letter in enumerate("ကခဂ", 20)]
+    expected = None
+    for _ in range(3):
+        chance.shuffle(texts)
+        kept, _, _ = run_dedup(tmp_path, {"documents": [[Document(str(n), text) for n, text in enumerate(texts)]]})
+        found = {document.text for document in kept}
+        expected = expected or found
+        assert found == expected
+    assert len(expected) == 20
+
+
 def test_workers_do_not_change_a_byte(tmp_path):
     chance = random.Random(9)
     documents = [Document(str(n), text_of(chance, "tha_Thai", 40)) for n in range(60)]

@@ -47,9 +47,18 @@ def ranking(params: Any, *, earlier: bool) -> Callable[[Document, int], tuple[in
 
 
 def content_number(document: Document) -> int:
-    """64 bits of a digest of the whole row."""
-    content = "\0".join(document.row().values()).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+    """64 bits: the upper half tells of the row but for its id, the lower of the id.
+
+    In files without ids the id is the place, which must not decide between different texts.
+    """
+    row = document.row()
+    name = row.pop("id")
+    return _half("\0".join(row.values())) << 32 | _half(name)
+
+
+def _half(text: str) -> int:
+    encoded = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(encoded, digest_size=4).digest(), "little")
 
 
 def best_of_groups(records: np.ndarray, group: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
