@@ -14,6 +14,7 @@ STAGES = Registry(
         "corpus.clean": "sampan.corpus.clean:STAGE",
         "corpus.calibrate": "sampan.corpus.calibrate:STAGE",
         "corpus.dedup": "sampan.corpus.dedup:STAGE",
+        "corpus.dedup_passages": "sampan.corpus.dedup_passages:STAGE",
         "corpus.split": "sampan.corpus.split:STAGE",
         "lang.train_identifier": "sampan.corpus.train_identifier:STAGE",
         "corpus.mix": "sampan.corpus.mix:STAGE",
