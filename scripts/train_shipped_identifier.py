@@ -45,7 +45,7 @@ TLDR = {
     "it": "ita", "nb": "nob", "nl": "nld", "no": "nob", "pl": "pol", "pt_BR": "por", "pt_PT": "por", "ro": "ron",
     "sv": "swe", "tr": "tur",
 }  # fmt: skip
-LABEL_WEIGHTS = {"ind_Latn": 1.8, "jav_Latn": 1.4}
+LABEL_WEIGHTS = {"ind_Latn": 1.5, "jav_Latn": 1.3}
 """Set so that Indonesian and Malay lines are found about as often as the bars ask: 90 % and 80 %."""
 PAGES = 250
 """Pages of each tldr language, evenly spaced."""

