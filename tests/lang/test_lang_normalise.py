@@ -95,6 +95,7 @@ def test_clean_text_is_left_alone(text):
         ("สิทธ์ิ", "สิทธิ์"),
         ("คะ่", "ค่ะ"),
         ("กา้ว", "ก้าว"),
+        ("จาา้า", "จ้าาา"),  # drawn out on purpose
         ("ຫືຼ", "ຫຼື"),  # Lao: subscript LO before the vowel
         ("ທ່ີ", "ທີ່"),
         ("ຄໍາ", "ຄຳ"),
@@ -107,7 +108,7 @@ def test_clean_text_is_left_alone(text):
         ("၂၀ ၁၀၀ယောက်", "၂၀ ၁၀၀ယောက်"),
         ("ဥပမာ ဥ်", "ဥပမာ ဉ်"),
         ("ကျွန်ုပ် ယောက်ျား", "ကျွန်ုပ် ယောက်ျား"),  # an asat before a vowel stays
-        ("နဲ့း", "နဲ့း"),
+        ("ကျွနု်ပ် နို်င်ငံ", "ကျွန်ုပ် နိုင်ငံ"),
     ],
 )
 def test_marks_in_one_order(raw, clean):
@@ -179,6 +180,35 @@ def test_changes_say_what_was_done_and_add_up():
     assert Change("mark_order", "ท่ี", "ที่", 1) in found
     assert {change.reason for change in found} == {"mark_order", "blank", "invisible", "line_end"}
     assert changes(normalise(text)) == []
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "\u0301\u0323",
+        "\u0bcd\u200c",
+        "\u0bcd\u200d\u0301",
+        "า่",
+        "ະ່",
+        "\u1038\u103a",
+        "\u17d2ក\u17c9",
+        "เ",
+        "ํ่า",
+        "\u1031\u1039",
+        "ÊÑ",
+    ],
+)
+def test_a_hostile_page_costs_no_more_than_its_length(unit):
+    """Piles of marks on which sorting or moving one by one would take the square of the length (hours here)."""
+    start = time.process_time()
+    normalise("a\u0301" + unit * (200_000 // len(unit)))
+    assert time.process_time() - start < 5  # measured below 1
+
+
+def test_changes_of_a_long_line_are_counted_without_pairs():
+    found = changes("นํ้า " * 6000)
+    assert Change("mark_order", "นํ้า", "", 6000) in found
+    assert Change("mark_order", "", "น้ำ", 6000) in found
 
 
 @pytest.mark.shared

@@ -3,14 +3,17 @@
 import gzip
 import json
 import unicodedata
+from pathlib import Path
 
 import pytest
+import yaml
 
 from sampan.core.errors import RecipeError
-from sampan.lang.normalise import normalise
+from sampan.lang.normalise import changes, normalise
 from sampan.lang.profile import FOLDER, harmful_words, languages, load_profile, read_profile
 from sampan.lang.scripts import chinese_variant, own_script_share
-from sampan.lang.segment import words
+from sampan.lang.segment import sentences, words
+from sampan.lang.segmenters import word_segment
 
 FILES = {
     "eng_Latn": ["en/ud_english-ewt", "en/ntrex128"],
@@ -25,7 +28,7 @@ FILES = {
     "tgl_Latn": ["tl/ntrex128", "tl/tico19"],
     "tam_Taml": ["ta/tico19", "ta/ntrex128"],
     "jav_Latn": ["jv/wikipedia_sentences", "jv/nusax_train"],
-    "sun_Latn": ["su/nusax_train", "su/storybooks"],
+    "sun_Latn": ["su/nusax_train", "su/tts_prompts"],
 }
 
 
@@ -43,6 +46,24 @@ def test_a_profile_is_complete_and_consistent(code):
         assert own_script_share(word, profile.script) == 1.0
     assert profile.spaced or profile.segmenters
     assert harmful_words(profile) == ()
+
+
+SENTENCES = yaml.safe_load((Path(__file__).parent / "sentences.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("code", languages())
+def test_ten_sentences_of_each_language(code):
+    """Written in normal form, in the language's script and with its words; nothing about them needs a repair."""
+    assert len(set(SENTENCES[code])) >= 10
+    profile = load_profile(code)
+    assert changes("\n".join(SENTENCES[code]), code) == []
+    for sentence in SENTENCES[code]:
+        assert own_script_share(sentence, profile.script) == 1.0
+        assert sentences(sentence, code) == [sentence]
+        assert "".join(word_segment(sentence, code)) == sentence
+    text = "\n".join(SENTENCES[code])
+    inside = {word.lower() for word in words(text, code)} if profile.spaced else text
+    assert sum(word in inside for word in profile.stop_words) >= 6
 
 
 VALID = 'name: Test\nnative_name: Test\nscript: Latn\nalpha2: "tt"\n'
@@ -122,7 +143,7 @@ def test_no_profile_file_is_empty():
 @pytest.mark.shared
 @pytest.mark.parametrize("code", FILES)
 def test_stop_words_are_frequent_in_real_text(shared, code):
-    """Measured: nine in ten of the words stand in over 4 % of the documents, and nearly every document has two of them."""
+    """Measured: nine in ten words stand in over 4 % of the documents, and nearly every document has two of them."""
     profile = load_profile(code)
     found, hits = dict.fromkeys(profile.stop_words, 0), []
     for name in FILES[code]:

@@ -3,6 +3,7 @@
 import difflib
 import gzip
 import json
+import unicodedata
 
 import pytest
 
@@ -24,6 +25,7 @@ def test_no_unicode_text_is_called_zawgyi_or_converted(language):
     for text in (*NOT_ZAWGYI[language], " ".join(NOT_ZAWGYI[language])):
         assert not is_zawgyi(text), text
         assert repair_zawgyi(text) == text
+        assert normalise(text) == unicodedata.normalize("NFC", text), "nor are its marks moved"
 
 
 @pytest.mark.parametrize(

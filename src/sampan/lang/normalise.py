@@ -37,6 +37,8 @@ _JOINER = regex.compile(
 )
 _JOINER_RUN = regex.compile(r"([\u200C\u200D])[\u200C\u200D]+")
 _JOINER_END = regex.compile(r"[\u200C\u200D]+(?=\s|$)", regex.M)
+# No orthography piles up more than a handful of marks; putting a long pile into NFC takes the square of its length.
+_PILE = regex.compile(r"([\p{M}\u200C\u200D]{32})[\p{M}\u200C\u200D]+")
 _BLANK = regex.compile(r"[\t\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000]")
 _INDENT = regex.compile(r"(?<=\S) {2,}")
 _LINE_TAIL = regex.compile(r" +$", regex.M)
@@ -52,7 +54,8 @@ class Change:
     """One kind of repair and how often it was made."""
 
     reason: str
-    """`mojibake`, `line_end`, `invisible`, `nfc`, `joiner`, `zawgyi`, `mark_order`, `tone_placement` or `blank`."""
+    """`mojibake`, `line_end`, `invisible`, `mark_pile`, `nfc`, `joiner`, `zawgyi`, `mark_order`, `tone_placement` or
+    `blank`."""
     before: str
     after: str
     count: int
@@ -97,6 +100,7 @@ def _steps(language: str, tone_placement: str) -> tuple[tuple[str, Callable[[str
         ("line_end", lambda text: _LINE_END.sub("\n", text)),
         ("invisible", lambda text: _INVISIBLE.sub("", text)),
         ("blank", lambda text: _BLANK.sub(" ", text.replace("\t", "    "))),
+        ("mark_pile", lambda text: text if text.isascii() else _PILE.sub("\\1", text)),
         ("nfc", lambda text: unicodedata.normalize("NFC", text)),
         ("joiner", _joiners),
         ("zawgyi", repair_zawgyi),
@@ -124,6 +128,8 @@ def _joiners(text: str) -> str:
     return text
 
 
+_MAX_COMPARED = 25_000_000
+"""Pieces of one line before times after; a longer line is compared as two bags of pieces, which are then not paired."""
 _PIECE = regex.compile(r"\s|[^\s]{1,24}?(?=\s|\p{P}|$)|[^\s]{1,24}")
 
 
@@ -136,6 +142,10 @@ def _pairs(before: str, after: str) -> Iterator[tuple[str, str]]:
         if left == right:
             continue
         a, b = _PIECE.findall(left), _PIECE.findall(right)
+        if len(a) * len(b) > _MAX_COMPARED:
+            yield from ((piece, "") for piece in (Counter(a) - Counter(b)).elements())
+            yield from (("", piece) for piece in (Counter(b) - Counter(a)).elements())
+            continue
         for tag, i, j, k, l in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
             if tag != "equal":
                 yield "".join(a[i:j]), "".join(b[k:l])

@@ -11,6 +11,7 @@ laonlp and pythainlp (word lists, Apache-2.0), jieba (a word list, MIT), ICU (MI
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -158,7 +159,7 @@ def _icu(language: str) -> Segmenter:
         breaks = icu.BreakIterator.createWordInstance(locale)
         breaks.setText(string)
         ends = [0, *breaks]
-        return [str(string[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+        return [str(string[start:end]) for start, end in itertools.pairwise(ends)]
 
     return segment
 

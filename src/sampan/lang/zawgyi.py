@@ -47,6 +47,7 @@ _STACKED = {
 }
 _SHAPES = str.maketrans(
     {
+        _KINZI: None,
         **{point: "\u1039" + letter for point, letter in _STACKED.items()},
         **dict.fromkeys([0x103B, *range(0x107E, 0x1085)], "\u103c"),
         **dict.fromkeys([0x103A, 0x107D], "\u103b"),
@@ -119,6 +120,7 @@ def zawgyi_to_unicode(text: str) -> str:
     text = _SYLLABLE.sub(_reorder, text.translate(_SHAPES))
     for pattern, spelling in _LETTER_FORMS:
         text = pattern.sub(spelling, text)
+    # A kinzi that hangs on nothing has no place in Unicode.
     return order_marks(text.replace(_KINZI, ""))
 
 

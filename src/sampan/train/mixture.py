@@ -80,7 +80,7 @@ def _spread(weights: Mapping[str, float], tokens: Mapping[str, int], where: str)
     shares = dict.fromkeys(tokens, 0.0)
     owner: dict[str, str] = {}
     for key, weight in weights.items():
-        found = [name for name in tokens if _matches(key, name) and tokens[name]]
+        found = [name for name in tokens if matches(key, name) and tokens[name]]
         if not found:
             known = {*tokens, *(name.partition("/")[2] for name in tokens)}
             raise RecipeError(f"no stream '{key}' in the tokens", where=where, how=did_you_mean(key, known))
@@ -96,7 +96,8 @@ def _spread(weights: Mapping[str, float], tokens: Mapping[str, int], where: str)
     return list(shares.values())
 
 
-def _matches(key: str, name: str) -> bool:
+def matches(key: str, name: str) -> bool:
+    """Whether a weight's key (`N/LANGUAGE`, `N/*` or a language) means the stream of this full name."""
     number, _, language = name.partition("/")
     return key in (name, language, f"{number}/*")
 
