@@ -22,6 +22,8 @@ STAGES = Registry(
         "vocab.train": "sampan.vocab.train:STAGE",
         "vocab.import": "sampan.vocab.adopt:STAGE",
         "vocab.expand": "sampan.vocab.expand:STAGE",
+        "vocab.measure": "sampan.vocab.measure:STAGE",
+        "vocab.budget_curve": "sampan.vocab.budget_curve:STAGE",
         "model.init": "sampan.model.init:STAGE",
         "model.import": "sampan.model.adopt:STAGE",
         "train.causal_lm": "sampan.train.causal_lm:STAGE",
