@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .measured_text import Texts
 
 ALL = "all"
+_GROWN = 0.01
+"""A language counts as grown if all new pieces together save at least this share of its tokens."""
 
 
 def curve(
@@ -41,7 +44,8 @@ def curve(
         language: count_tokens(Tokenizer.from_file(str(base_file)), sample, used=False).total
         for language, sample in samples.items()
     }
-    grown = sorted({language for language in owners.values() if language})
+    after = {language: sum(counts.values()) for language, counts in used.items()}
+    grown = [language for language in sorted(samples) if after[language] < (1 - _GROWN) * before[language]]
     points = [_point(truncation, [], owners, before, before, grown, shape)]
     for step in range(1, params.points + 1):
         kept = truncation.closed(_first(truncation.pieces, owners, params.order, step, params.points))
@@ -53,17 +57,17 @@ def curve(
         "base_size": truncation.base_size,
         "new_pieces": len(truncation.pieces),
         "new_pieces_by_language": dict(sorted(Counter(filter(None, owners.values())).items())),
+        "grown": grown,
         "new_pieces_unused": sum(1 for language in owners.values() if not language),
         "order": params.order,
         "bytes": {name: sum(len(text.encode("utf-8")) for text in sample) for name, sample in samples.items()},
-        "shape": {**_fields(shape), "body_parameters": shape.body},
+        "shape": {**asdict(shape), "body_parameters": shape.body},
         "points": points,
         "knees": {name: _knees(points, name, params.min_saving) for name in [ALL, *grown]},
         "rules": {
             "chord": "the size farthest below the straight line from no new piece to all (Kneedle)",
-            "saving": f"the first size from which 1,000 more pieces save less than {params.min_saving:.1%} of the tokens",
-            "flops": "the size at which a byte of text takes the fewest FLOPs (training and reading a prompt)",
-            "reads": "the size at which a byte of text takes the fewest reads of weights (writing one answer)",
+            "saving": f"the first size from which 1,000 more pieces save less than {params.min_saving:.1%} of tokens",
+            "flops": "the size at which a byte of text takes the fewest FLOPs",
         },
     }
 
@@ -87,7 +91,7 @@ def _point(
 ) -> dict[str, Any]:
     """One size: tokens by language, and cost for the same bytes of text relative to the base.
 
-    `relative_tokens` over all is the geometric mean of the languages that got pieces.
+    `relative_tokens` over all is the geometric mean of the languages that were grown.
     """
     size, old = truncation.base_size + len(kept), truncation.base_size
     own = Counter(owners[piece] for piece in kept)
@@ -101,7 +105,6 @@ def _point(
         "parameters": shape.body + shape.vocabulary(size),
         "flops_per_token": shape.flops(size),
         "relative_flops": ratio(mean * shape.flops(size), shape.flops(old)),
-        "relative_reads": ratio(mean * shape.reads(size), shape.reads(old)),
         "by_language": {
             name: {"new_pieces": own[name], "tokens": tokens[name], "relative_tokens": relative[name]}
             for name in tokens
@@ -113,16 +116,9 @@ def _knees(points: Sequence[Mapping[str, Any]], name: str, min_saving: float) ->
     """Where the curve of a language (or of all) bends, by each rule; null where the curve does not."""
     rows = points if name == ALL else [point["by_language"][name] for point in points]
     tokens: list[Point] = [(row["new_pieces"], row["relative_tokens"]) for row in rows]
-    # In the mean over n languages, 1,000 pieces of each are n thousand pieces.
-    per = 1000.0 if name != ALL else 1000.0 * max(1, len([1 for row in points[-1]["by_language"].values() if row["new_pieces"]]))
-    found = {"chord": chord_knee(tokens), "saving": saving_knee(tokens, per=per, least=min_saving)}
+    found = {"chord": chord_knee(tokens), "saving": saving_knee(tokens, least=min_saving)}
     if name == ALL:
-        for cost in ("flops", "reads"):
-            found[cost] = lowest([(row["new_pieces"], row[f"relative_{cost}"]) for row in rows])
-    return {rule: None if point is None else {"new_pieces": point[0], "value": point[1]} for rule, point in found.items()}
-
-
-def _fields(shape: Shape) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(shape)
+        found["flops"] = lowest([(row["new_pieces"], row["relative_flops"]) for row in rows])
+    return {
+        rule: None if point is None else {"new_pieces": point[0], "value": point[1]} for rule, point in found.items()
+    }

@@ -14,7 +14,7 @@ class Params:
     points: int = 16
     """Sizes measured between none and all of the new pieces, evenly spaced."""
     order: Literal["language", "id"] = "language"
-    """What a smaller budget keeps: `language`, the first pieces of every language in equal shares; `id`, the first of
+    """What a smaller size keeps: `language`, the first pieces of every language in equal shares; `id`, the first of
     the vocabulary, right where all languages were grown together."""
     languages: tuple[str, ...] = ()
     """Languages to measure; empty for all that the documents have."""
@@ -101,6 +101,6 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     heavy=True,
-    paper="Marginal gain of larger expansions as in the Nemotron and LFM2 reports (arXiv:2607.15232); the chord rule is "
-    "Kneedle (Satopää et al. 2011); FLOPs as in Kaplan et al. 2020 (arXiv:2001.08361).",
+    paper="Ours: an expansion shortened piece by piece; the chord rule is Kneedle (Satopää et al. 2011); "
+    "FLOPs as in Kaplan et al. 2020 (arXiv:2001.08361).",
 )

@@ -1,4 +1,4 @@
-"""The files of `vocab.budget_curve`: budget_curve.json for programs, budget_curve.md and budget_curve.svg for people."""
+"""The files of `vocab.budget_curve`: budget_curve.json for programs, .md and .svg for people."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ def markdown(report: Mapping[str, Any]) -> str:
     parts = [
         "# What a vocabulary's size buys",
         "",
-        f"A base of {report['base_size']:,} tokens and up to {report['new_pieces']:,} new pieces. Tokens are relative to "
-        "the base's for the same text; over all, the geometric mean of the languages that got pieces. FLOPs and reads of "
-        f"weights are for the same bytes of text, in a model of width {shape['hidden_size']:,} with "
-        f"{shape['num_layers']} layers ({shape['body_parameters'] / 1e9:.3g} billion weights without its vocabulary).",
+        f"A base of {report['base_size']:,} tokens and up to {report['new_pieces']:,} new pieces. Tokens are relative "
+        "to the base's for the same text; over all, the geometric mean of the languages that it helps ("
+        f"{', '.join(report['grown'])}). FLOPs are for the same bytes of text, in a model of width "
+        f"{shape['hidden_size']:,} with {shape['num_layers']} layers ({shape['body_parameters'] / 1e6:,.1f} million "
+        "weights without its vocabulary); training, reading a prompt and writing an answer have the same ratio.",
         "",
     ]
-    head = ["new pieces", "tokens", "embedding and head, million", "FLOPs", "reads of weights"]
+    head = ["new pieces", "tokens", "embedding and head, million", "parameters, million", "FLOPs"]
     rows = [
         [
             f"{point['new_pieces']:,}",
             f"{point['relative_tokens']:.3f}",
             f"{point['vocabulary_parameters'] / 1e6:,.1f}",
+            f"{point['parameters'] / 1e6:,.1f}",
             f"{point['relative_flops']:.3f}",
-            f"{point['relative_reads']:.3f}",
         ]
         for point in report["points"]
     ]
@@ -53,7 +54,7 @@ def markdown(report: Mapping[str, Any]) -> str:
 
 
 def picture(report: Mapping[str, Any]) -> str:
-    """Left: each language against its own new pieces. Right: tokens, FLOPs and reads against all new pieces."""
+    """Left: each language against its own new pieces. Right: tokens and FLOPs against all new pieces."""
     points = report["points"]
     grown = [name for name in report["knees"] if name != ALL]
     by_language = {
@@ -62,7 +63,7 @@ def picture(report: Mapping[str, Any]) -> str:
     }
     costs = {
         said: [(point["new_pieces"], point[key]) for point in points]
-        for said, key in (("tokens", "relative_tokens"), ("FLOPs", "relative_flops"), ("weight reads", "relative_reads"))
+        for said, key in (("tokens", "relative_tokens"), ("FLOPs", "relative_flops"))
     }
     marks = {rule: knee["new_pieces"] for rule, knee in report["knees"][ALL].items() if knee}
     left = {"title": "By language", "x": "its new pieces", "y": "tokens over the base's", "lines": by_language}
@@ -74,9 +75,11 @@ def _knees(report: Mapping[str, Any]) -> list[str]:
     rows = []
     for name, knees in report["knees"].items():
         cells = [knees.get(rule) for rule in report["rules"]]
-        rows.append([name, *("–" if cell is None else f"{cell['new_pieces']:,} ({cell['value']:.3f})" for cell in cells)])
+        rows.append(
+            [name, *("–" if cell is None else f"{cell['new_pieces']:,} ({cell['value']:.3f})" for cell in cells)]
+        )
     rules = [f"* `{rule}`: {said}." for rule, said in report["rules"].items()]
-    return [*rules, "", *table(["curve", *report["rules"]], rows)]
+    return [*rules, "", "A dash: no knee, the last pieces still pay.", "", *table(["curve", *report["rules"]], rows)]
 
 
 def _chosen(points: list) -> list:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 Point = tuple[float, float]
@@ -25,7 +26,7 @@ def saving_knee(points: Sequence[Point], *, per: float = 1000.0, least: float = 
     """The first point after which `per` more pieces save less than `least` of the tokens, all the way to the end; None
     if the last stretch still saves more. The saving of a stretch is spread evenly over its pieces (as a rate)."""
     enough: Point | None = None
-    for (x0, y0), (x1, y1) in reversed(list(zip(points, points[1:], strict=False))):
+    for (x0, y0), (x1, y1) in reversed(list(itertools.pairwise(points))):
         if x1 <= x0:
             continue
         saved = 1 - (y1 / y0) ** (per / (x1 - x0)) if y0 else 0.0

@@ -24,7 +24,8 @@ class Params:
     (arXiv:2312.00738, Table 1: 1.19 tokens of Llama 2 for one of ChatGPT)."""
     unit: Literal["word", "cluster"] = "word"
     """What tokens are counted per: words as the language's segmenter cuts them (clusters where none is installed; the
-    report says so), or clusters everywhere."""
+    report says so), or what vocab.expand counts: words between spaces, clusters in spaceless scripts, Chinese
+    characters."""
     max_documents: int = 2000
     """Texts measured at most per language, chosen by a digest of their id so that parallel texts stay parallel."""
     labels: tuple[str, ...] = ()

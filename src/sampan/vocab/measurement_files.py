@@ -42,7 +42,7 @@ def denominator(report: Mapping[str, Any]) -> str:
 
 
 def picture(report: Mapping[str, Any]) -> str:
-    """One row per language and one mark per tokenizer: relative to English, or tokens per word without parallel text."""
+    """A row per language, a mark per tokenizer: relative to English, or tokens per word without parallel text."""
     rows = report["tokenizers"]
     metric = "tokens_relative"
     if not any(metric in values for row in rows for values in row["by_language"].values()):
@@ -80,7 +80,7 @@ def _units(report: Mapping[str, Any]) -> list[str]:
     for language, text in report["texts"].items():
         by_segmenter.setdefault(text["segmenter"], []).append(language)
     said = "; ".join(f"{name}: {', '.join(languages)}" for name, languages in sorted(by_segmenter.items()))
-    return [f"Words cut by {said}. Where that is `clusters`, the unit is a cluster, shorter than a word."]
+    return [f"Words cut by {said}. Clusters and characters are shorter than words."]
 
 
 def _vocabularies(report: Mapping[str, Any], relative: bool) -> list[str]:
@@ -90,7 +90,11 @@ def _vocabularies(report: Mapping[str, Any], relative: bool) -> list[str]:
     for row in report["tokenizers"]:
         new = [f"{row['new_pieces']:,}", f"{row['share_new_used']:.1%}"] if "new_pieces" in row else ["–", "–"]
         cells = [row["name"], f"{row['vocab_size']:,}", f"{row['share_used']:.1%}", *new]
-        rows.append(cells + ([f"{row['parity']:.2f}", row["parity_language"], f"{row['gini']:.3f}"] if relative else []))
-    note = "Parity is the most tokens that any language pays for one of English, both counted with the tokenizer itself; "
+        rows.append(
+            cells + ([f"{row['parity']:.2f}", row["parity_language"], f"{row['gini']:.3f}"] if relative else [])
+        )
+    note = (
+        "Parity is the most tokens that any language pays for one of English, both counted with the tokenizer itself; "
+    )
     note += "Gini is 0 where all languages pay the same."
     return [*table(head, rows), note, ""] if relative else table(head, rows)

@@ -1,8 +1,8 @@
 """What a vocabulary costs in a decoder-only model of a given shape: parameters, and work for each token.
 
 Counts follow Kaplan et al. 2020 (arXiv:2001.08361, §2.1): 2 FLOPs per weight and token forwards, three times that in
-training; looking up an embedding row costs none. Attention over the context is left out: it is the same share at every
-vocabulary, or smaller where a text takes fewer tokens.
+training; looking up an embedding row costs none. Writing an answer reads every one of these weights for each token, so
+that cost has the same ratio. Attention over the context is left out: where a text takes fewer tokens it shrinks more.
 """
 
 from __future__ import annotations
@@ -37,10 +37,6 @@ class Shape:
     def flops(self, size: int) -> int:
         """Forward FLOPs per token at `size` tokens; training takes three times as many."""
         return 2 * (self.body + self.hidden_size * size)
-
-    def reads(self, size: int) -> int:
-        """Weights read to write one token for a single reader, where memory is the limit: layers and head."""
-        return self.body + self.hidden_size * size
 
 
 def shape_of(config: Mapping[str, Any], *, where: str) -> Shape:

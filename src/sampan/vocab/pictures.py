@@ -23,7 +23,7 @@ _DASHES = ("", "6 3", "2 3", "8 3 2 3")
 
 
 def mark(index: int, x: float, y: float, said: str = "") -> str:
-    """The shape of series `index` at a point: circle, square, diamond, triangles, cross, star, ring."""
+    """The shape of series `index` at a point: circle, square, diamond, triangles, cross, star, plus."""
     shape = index % 8
     place = f'transform="translate({x:.1f} {y:.1f})" class="mark c{index % _COLOURS}"'
     paths = (
@@ -69,7 +69,7 @@ def dot_rows(title: str, series: Sequence[str], values: Mapping[str, Sequence[fl
     return document(left + width + 90, bottom + 28, title, body)
 
 
-def line_panels(title: str, panels: Sequence[Mapping], *, note: str = "") -> str:
+def line_panels(title: str, panels: Sequence[Mapping]) -> str:
     """Panels side by side. A panel: `title`, `x` and `y` (axis titles), `lines` {name: points}, `marks` {name: x}.
 
     Lines are named at their ends; `marks` are vertical lines with a name.
@@ -78,9 +78,7 @@ def line_panels(title: str, panels: Sequence[Mapping], *, note: str = "") -> str
     body = [_text(12, 22, title, weight="bold")]
     for number, panel in enumerate(panels):
         body += [f'<g transform="translate({56 + number * (wide + gap)} 66)">', *_panel(panel, wide, tall), "</g>"]
-    if note:
-        body.append(_text(12, tall + 132, note, class_="quiet"))
-    return document(len(panels) * (wide + gap) + 40, tall + 146, title, body)
+    return document(len(panels) * (wide + gap) + 40, tall + 116, title, body)
 
 
 def _panel(panel: Mapping, wide: int, tall: int) -> list[str]:
@@ -99,7 +97,8 @@ def _panel(panel: Mapping, wide: int, tall: int) -> list[str]:
     for row, (name, x) in enumerate(panel.get("marks", {}).items()):
         at = wide * x / most_x
         out.append(f'<path d="M{at:.1f} 0V{tall}" class="axis" stroke-dasharray="3 3"/>')
-        out.append(_text(at + 4, 12 + 14 * row, name, class_="quiet"))
+        side = {"x": at - 4, "anchor": "end"} if at > wide / 2 else {"x": at + 4}
+        out.append(_text(y=12 + 14 * row, text=name, class_="quiet", **side))
     ends = _apart([tall * (1 - points[-1][1] / most_y) for points in lines.values()], 14)
     for index, (name, points) in enumerate(lines.items()):
         path = "L".join(f"{wide * x / most_x:.1f} {tall * (1 - y / most_y):.1f}" for x, y in points)
@@ -117,7 +116,8 @@ def _panel(panel: Mapping, wide: int, tall: int) -> list[str]:
 
 def document(width: float, height: float, title: str, body: Sequence[str]) -> str:
     """The whole SVG file."""
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">'
+    size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} style="max-width:100%;height:auto" role="img">'
     return "\n".join([head, f"<title>{escape(title)}</title>", _STYLE, *body, "</svg>"]) + "\n"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import regex
+
+from ..lang.profile import load_profile
+from ..lang.segment import words
+from ..lang.segmenters import segmenter_used, word_segment
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -46,22 +49,20 @@ def count_tokens(tokenizer: Tokenizer, texts: Sequence[str], *, used: bool = Tru
 
 
 def count_words(texts: Sequence[str], language: str, unit: Literal["word", "cluster"]) -> list[int]:
-    """Words of every text: pieces of the language's word segmenter with a letter or number in them, or (`cluster`)
-    clusters with one."""
-    cut = _cutter(language, unit)
-    return [sum(1 for piece in cut(text) if _WORD.search(piece)) for text in texts]
+    """Units of every text: pieces of the language's word segmenter with a letter or number in them, or (`cluster`) the
+    units of `lang.segment.words`, which needs no segmenter."""
+    if unit == "cluster":
+        return [len(words(text, language)) for text in texts]
+    return [sum(1 for piece in word_segment(text, language) if _WORD.search(piece)) for text in texts]
 
 
 def unit_of(language: str, unit: Literal["word", "cluster"]) -> tuple[str, str]:
-    """What `count_words` counts, `word` or `cluster`, and who cuts it: a segmenter's name, `spaces` or `clusters`."""
-    from ..lang.segmenters import segmenter_used
-
-    name = "clusters" if unit == "cluster" else segmenter_used(language).name
-    return ("cluster" if name == "clusters" else "word"), name
-
-
-def _cutter(language: str, unit: str):
-    from ..lang.segment import clusters
-    from ..lang.segmenters import word_segment
-
-    return clusters if unit == "cluster" else functools.partial(word_segment, language=language)
+    """What `count_words` counts (`word`, `cluster` or `character`) and who cuts it: a segmenter's name, `spaces`,
+    `clusters` or `characters`."""
+    if unit == "word":
+        name = segmenter_used(language).name
+        return ("cluster" if name == "clusters" else "word"), name
+    if load_profile(language).spaced:
+        return "word", "spaces"
+    name = "character" if language.startswith("zho") else "cluster"
+    return name, f"{name}s"

@@ -1,7 +1,8 @@
-"""A grown vocabulary with fewer of its new pieces, as growing with a smaller budget would have left it.
+"""A grown vocabulary with fewer of its new pieces, in place of growing it again for every smaller budget.
 
-Continued BPE adds pieces in the order in which it learned them, and a merge needs its parts. So taking away the last
-pieces, and every merge that makes or uses them, gives the vocabulary of the smaller budget, without growing again.
+Continued BPE adds pieces in the order in which it learned them, and a merge needs its parts. So the last pieces can be
+taken away with every merge that makes or uses them, and the rest is a working vocabulary. It is a bound from above:
+growing for the smaller budget would share it out better between characters, clusters and words, and save no less.
 """
 
 from __future__ import annotations
@@ -47,13 +48,20 @@ class Truncation:
     def closed(self, wanted: Collection[str]) -> list[str]:
         """Of the pieces `wanted`, those that merging can still build from the base and each other, in order of id."""
         wanted, kept = set(wanted), set()
-        for piece in self.pieces:
-            if piece not in wanted:
-                continue
-            parts = self._parts.get(piece, ())
-            if not parts or any(self._there(left, kept) and self._there(right, kept) for left, right in parts):
-                kept.add(piece)
-        return [piece for piece in self.pieces if piece in kept]
+        waiting = [piece for piece in self.pieces if piece in wanted]
+        while True:  # mostly one round: parts come before what is built of them, but for pieces that were dropped
+            left = [piece for piece in waiting if not self._built(piece, kept)]
+            if len(left) == len(waiting):
+                return [piece for piece in self.pieces if piece in kept]
+            waiting = left
+
+    def _built(self, piece: str, kept: set[str]) -> bool:
+        """Whether merging can build a piece from the base and `kept`; if so it is put there."""
+        parts = self._parts.get(piece, ())
+        if parts and not any(self._there(left, kept) and self._there(right, kept) for left, right in parts):
+            return False
+        kept.add(piece)
+        return True
 
     def _there(self, token: str, kept: Collection[str]) -> bool:
         return token not in self._fresh or token in kept
