@@ -53,8 +53,13 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         inputs.many("documents"), runtime, languages=params.languages, max_documents=params.max_documents
     )
     opened = [
-        open_tokenizer(source, runtime.state, name=name, pretokenizer=params.pretokenizers.get(name, "auto"))
-        for source, name in zip(sources, names, strict=True)
+        open_tokenizer(
+            source,
+            runtime.state / f"tokenizer-{number}",
+            name=name,
+            pretokenizer=params.pretokenizers.get(name, "auto"),
+        )
+        for number, (source, name) in enumerate(zip(sources, names, strict=True))
     ]
     report, speed = measure(params, opened, texts, runtime)
     write_report(runtime.out, report)

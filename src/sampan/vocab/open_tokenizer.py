@@ -31,14 +31,14 @@ class Opened:
     size: int
 
 
-def open_tokenizer(source: Artifact, state: Path, *, name: str = "", pretokenizer: str = "auto") -> Opened:
-    """The tokenizer of `source`; what is no Hugging Face folder yet is converted below `state` first.
+def open_tokenizer(source: Artifact, state: Path, *, name: str, pretokenizer: str = "auto") -> Opened:
+    """The tokenizer of `source`; what is no Hugging Face folder yet is converted into the folder `state` first.
 
     `pretokenizer` names the word expression of tiktoken ranks (`vocab.import` lists them). InputError if it is none.
     """
     from tokenizers import Tokenizer
 
-    file = tokenizer_file(source.path, state / (name or source.name), pretokenizer=pretokenizer)
+    file = tokenizer_file(source.path, state, pretokenizer=pretokenizer)
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises plain Exception
@@ -48,9 +48,7 @@ def open_tokenizer(source: Artifact, state: Path, *, name: str = "", pretokenize
     added = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     vocabulary = tokenizer.get_vocab(with_added_tokens=True)
     ids = {token: number for token, number in vocabulary.items() if token not in added}
-    return Opened(
-        name=name or source.name, digest=source.digest, tokenizer=tokenizer, ids=ids, size=max(vocabulary.values()) + 1
-    )
+    return Opened(name=name, digest=source.digest, tokenizer=tokenizer, ids=ids, size=max(vocabulary.values()) + 1)
 
 
 def tokenizer_file(source: Path, state: Path, *, pretokenizer: str = "auto") -> Path:
