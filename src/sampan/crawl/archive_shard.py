@@ -11,7 +11,7 @@ from ..artifacts.documents import Document, DocumentWriter
 from ..core.identity import digest_text
 from ..core.params import parse_params
 from .arc_records import ARC
-from .guard import too_deep
+from .guard import overwork
 from .http import MAX_HEAD, BadEncoding, TooLarge, decode_body, is_whole_response, split_response
 from .packed import Archive
 from .page import decode, extract, is_html
@@ -153,8 +153,8 @@ def _sized(params: Any, payload: bytes) -> bytes:
 def page_text(params: Any, payload: bytes, charset: str, url: str) -> tuple[str, str, str]:
     """(text, title, charset) of HTML; LeftOut if it would take too long or cannot be parsed."""
     html, used = decode(payload, charset)
-    if too_deep(html):
-        raise LeftOut("too_deep")
+    if reason := overwork(html):
+        raise LeftOut(reason)
     try:
         page = extract(html, extractor=params.extractor, min_characters=params.min_text_characters, url=url)
     except (ValueError, RuntimeError, TypeError):

@@ -156,7 +156,7 @@ class _Lz4(Member):
 class Archive:
     """An open archive file: its packing, told by its first bytes and never by its name, and its members.
 
-    `mark` is the pattern at which a record may begin in a plain file; `looks` judges the bytes there.
+    `mark` matches the line end before a record of a plain file and its beginning; `looks` judges a beginning.
     """
 
     def __init__(self, path: Path, *, mark: re.Pattern[bytes], looks: Looks) -> None:
@@ -206,13 +206,14 @@ class Archive:
 
     def next_start(self, position: int) -> int:
         """Where the first member (in a plain file: record) at or after `position` begins; the file's size if none."""
-        base, data = max(0, position - 1), b""  # a mark may look at the byte before it
+        base, data = max(0, position - 1), b""  # a plain file's mark has the byte before it
         while self.packing != "lz4" and base + len(data) < self.size:
             self.file.seek(base + len(data))
             data += self.file.read(_SCAN)
             for match in self._magic.finditer(data):
-                if base + match.start() >= position and self._believed(base + match.start()):
-                    return base + match.start()
+                found = base + match.start() + (self.packing == "plain")
+                if found >= position and self._believed(found):
+                    return found
             base, data = base + len(data) - min(len(data), _LONGEST_MARK), data[-_LONGEST_MARK:]
         return self.size
 

@@ -108,18 +108,17 @@ class Reader:
 
     def until(self, mark: re.Pattern[bytes], limit: int) -> bytes | None:
         """What comes before the next `mark`, or before the end; None, all of it passed over, if that is more than
-        `limit` bytes. The mark itself is next; one right here does not count."""
-        kept, first, whole = bytearray(), 1, True
+        `limit` bytes. `mark` begins with the line end before it, which is passed over too."""
+        kept, whole = bytearray(), True
         while True:
             more = self._fill(_FILL)
-            match = mark.search(self._buffer, first)
-            cut = match.start() if match else max(0, len(self._buffer) - more * _LONGEST_MARK)
+            match = mark.search(self._buffer)
+            cut = match.start() + 1 if match else max(0, len(self._buffer) - more * _LONGEST_MARK)
             whole = whole and len(kept) + cut <= limit
             kept = kept + self._buffer[:cut] if whole else bytearray()
             del self._buffer[:cut]
             if match or not more:
                 return bytes(kept) if whole else None
-            first = 0
 
     def _fill(self, size: int) -> bool:
         """Whether `size` bytes are in the buffer, after reading as many as there are."""
@@ -140,7 +139,7 @@ class Format:
     """How records of a kind of archive begin and end."""
 
     mark: re.Pattern[bytes]
-    """Where a record begins in the midst of other bytes."""
+    """The line end before a record and the record's beginning, in the midst of other bytes."""
     looks: Callable[[bytes], bool]
     """Whether the first bytes of a member are the beginning of a record."""
     head: Callable[[Reader], tuple[Record, int]]

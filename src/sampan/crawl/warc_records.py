@@ -12,7 +12,7 @@ from .record import Format, Reader, Record
 
 MAX_HEAD = 64 << 10
 """Longer headers are no headers."""
-MARK = re.compile(rb"(?<=\n)WARC/[01]\.\d{1,2}\r?\n")
+MARK = re.compile(rb"\nWARC/[01]\.\d{1,2}\r?\n")
 START = re.compile(rb"WARC/[01]\.\d{1,2}\r?\n")
 _ENDS = (b"\r\n\r\n", b"\n\n")
 
@@ -26,6 +26,7 @@ def _head(reader: Reader) -> tuple[Record, int]:
         return Record("unknown", problem="not_a_record"), -1
     head = reader.head(MAX_HEAD)
     if head is None:
+        reader.take(len(b"WARC/"))  # so that it is not found again
         return Record("unknown", problem="bad_header"), -1
     headers = parse_headers(head)
     declared = headers.get("content-length", "")
