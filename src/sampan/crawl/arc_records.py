@@ -12,7 +12,7 @@ from .record import Format, Reader, Record
 
 _LINE = rb"([A-Za-z][A-Za-z0-9+.-]{0,40}:[^\n]{1,4000}?) (\S{1,64}) (\d{12,20}) ([^\n]{0,4000}) (-?\w{1,20})\r?\n"
 START = re.compile(_LINE)
-MARK = re.compile(rb"\n" + _LINE)
+MARK = re.compile(rb"\n(" + _LINE + rb")")
 MAX_LINE = 9 << 10
 
 

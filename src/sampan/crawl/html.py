@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from pathlib import Path
 from typing import Literal
 
 from ..core.params import params
@@ -32,6 +33,15 @@ class Params:
     """Licence given to every document."""
 
 
+def is_page(path: Path) -> bool:
+    return plain_name(path.name).lower().endswith((".html", ".htm", ".xhtml"))
+
+
+def plain_name(name: str) -> str:
+    """A file's name without the suffix of its packing."""
+    return name.removesuffix(".gz").removesuffix(".zst")
+
+
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
     from .html_shards import crawl
 
@@ -40,7 +50,6 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
 
 def estimate(params: Params, inputs) -> dict:
     from .files import forecast_bytes
-    from .html_shards import is_page
 
     size = forecast_bytes(inputs.get("files", []), params.paths, is_page)
     pages = size / 100_000

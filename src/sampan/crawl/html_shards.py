@@ -18,10 +18,10 @@ from ..core.stage import Artifact, Runtime
 from .archive import check_extractor
 from .archive_shard import LeftOut, page_text
 from .files import matching_files, row_name
+from .html import Params, is_page, plain_name
 
 JOB_BYTES = 32 << 20
 JOB_FILES = 2000
-_SUFFIXES = (".html", ".htm", ".xhtml")
 
 
 def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[str, Any]:
@@ -41,14 +41,8 @@ def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[st
     return {"files": files, "documents": summary["documents"], "text_bytes": summary["text_bytes"]}
 
 
-def is_page(path: Path) -> bool:
-    return _plain_name(path.name).lower().endswith(_SUFFIXES)
-
-
 def read_shard(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """Write the documents of the files in `job["files"]`."""
-    from .html import Params
-
     params = parse_params(Params, job["params"], where="crawl.html")
     with DocumentWriter(out) as writer:
         for item in job["files"]:
@@ -76,7 +70,7 @@ def _jobs(params: Any, sources: Sequence[Artifact]) -> list[dict[str, Any]]:
 
 
 def _document(params: Any, item: Mapping[str, str]) -> Document:
-    url = params.url_prefix + quote(_plain_name(item["inside"]), safe="/%?=&") if params.url_prefix else ""
+    url = params.url_prefix + quote(plain_name(item["inside"]), safe="/%?=&") if params.url_prefix else ""
     try:
         text, title, charset = page_text(params, _payload(params, Path(item["file"])), "", url)
     except (ValueError, LookupError, TypeError):
@@ -105,7 +99,3 @@ def _payload(params: Any, file: Path) -> bytes:
     if len(payload) < params.min_page_bytes:
         raise LeftOut("too_small" if payload else "empty")
     return payload
-
-
-def _plain_name(name: str) -> str:
-    return name.removesuffix(".gz").removesuffix(".zst")

@@ -156,7 +156,7 @@ class _Lz4(Member):
 class Archive:
     """An open archive file: its packing, told by its first bytes and never by its name, and its members.
 
-    `mark` matches the line end before a record of a plain file and its beginning; `looks` judges a beginning.
+    `mark` finds the records of a plain file, its group 1 begins where they do; `looks` judges a beginning.
     """
 
     def __init__(self, path: Path, *, mark: re.Pattern[bytes], looks: Looks) -> None:
@@ -167,12 +167,12 @@ class Archive:
         head = self.file.read(4)
         self._dictionary: Any = None
         if head[:3] == _GZIP:
-            self.packing, self._magic = "gzip", re.compile(re.escape(_GZIP) + rb"[\x00-\x1f]")
+            self.packing, self._magic = "gzip", re.compile(b"(" + re.escape(_GZIP) + rb"[\x00-\x1f])")
         elif head == _ZSTD or (len(head) == 4 and head[0] & 0xF0 == 0x50 and head[1:] == _ZSTD_DICTIONARY[1:]):
-            self.packing, self._magic = "zstd", re.compile(re.escape(_ZSTD))
+            self.packing, self._magic = "zstd", re.compile(b"(" + re.escape(_ZSTD) + b")")
             self._dictionary = self._zstd_dictionary() if head == _ZSTD_DICTIONARY else None
         elif head == _LZ4:
-            self.packing, self._magic = "lz4", re.compile(re.escape(_LZ4))
+            self.packing, self._magic = "lz4", re.compile(b"(" + re.escape(_LZ4) + b")")
         else:
             self.packing, self._magic = "plain", mark
 
@@ -211,7 +211,7 @@ class Archive:
             self.file.seek(base + len(data))
             data += self.file.read(_SCAN)
             for match in self._magic.finditer(data):
-                found = base + match.start() + (self.packing == "plain")
+                found = base + match.start(1)
                 if found >= position and self._believed(found):
                     return found
             base, data = base + len(data) - min(len(data), _LONGEST_MARK), data[-_LONGEST_MARK:]

@@ -108,12 +108,12 @@ class Reader:
 
     def until(self, mark: re.Pattern[bytes], limit: int) -> bytes | None:
         """What comes before the next `mark`, or before the end; None, all of it passed over, if that is more than
-        `limit` bytes. `mark` begins with the line end before it, which is passed over too."""
+        `limit` bytes."""
         kept, whole = bytearray(), True
         while True:
             more = self._fill(_FILL)
             match = mark.search(self._buffer)
-            cut = match.start() + 1 if match else max(0, len(self._buffer) - more * _LONGEST_MARK)
+            cut = match.start(1) if match else max(0, len(self._buffer) - more * _LONGEST_MARK)
             whole = whole and len(kept) + cut <= limit
             kept = kept + self._buffer[:cut] if whole else bytearray()
             del self._buffer[:cut]
@@ -139,7 +139,7 @@ class Format:
     """How records of a kind of archive begin and end."""
 
     mark: re.Pattern[bytes]
-    """The line end before a record and the record's beginning, in the midst of other bytes."""
+    """Finds a record in the midst of other bytes: its group 1 begins where the record does."""
     looks: Callable[[bytes], bool]
     """Whether the first bytes of a member are the beginning of a record."""
     head: Callable[[Reader], tuple[Record, int]]
@@ -198,7 +198,7 @@ def _read_block(form: Format, reader: Reader, record: Record, length: int, max_b
     body = reader.until(form.mark, max_bytes)
     if body is None:
         record.body, record.problem = b"", "too_large"
-    elif not reader.peek(1) and len(body) - 1 < length:
+    elif len(body) - 1 < length:
         record.body, record.problem = body[1:], "truncated"
     else:
         record.body, record.mended, record.problem = body[1:].rstrip(b"\r\n"), True, ""

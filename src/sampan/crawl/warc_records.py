@@ -12,7 +12,7 @@ from .record import Format, Reader, Record
 
 MAX_HEAD = 64 << 10
 """Longer headers are no headers."""
-MARK = re.compile(rb"\nWARC/[01]\.\d{1,2}\r?\n")
+MARK = re.compile(rb"(WARC/[01]\.\d{1,2}\r?\n[A-Za-z])")
 START = re.compile(rb"WARC/[01]\.\d{1,2}\r?\n")
 _ENDS = (b"\r\n\r\n", b"\n\n")
 
