@@ -1,4 +1,4 @@
-"""Archives that are broken, cut, mis-declared or made to do harm: every good record comes out, every bad one is counted."""
+"""Archives that are broken, cut, mis-declared or made to do harm: good records come out, bad ones are counted."""
 
 import gzip
 import time
@@ -64,7 +64,9 @@ def test_a_bad_record_in_the_middle_costs_only_itself(tmp_path, run_stage, kind,
 CONTENT = {
     "gzip": zeros(96 << 20),
     "nested": gzip.compress(zeros(96 << 20)),
-    "br": zeros(64 << 20, packer=type("B", (), {"compress": (b := brotli.Compressor(quality=4)).process, "flush": b.finish})),
+    "br": zeros(
+        64 << 20, packer=type("B", (), {"compress": (b := brotli.Compressor(quality=4)).process, "flush": b.finish})
+    ),
     "zstd": zeros(96 << 20, packer=zstandard.ZstdCompressor().compressobj()),
 }
 
@@ -222,7 +224,10 @@ def test_chunks():
 
 
 TABLE = {
-    "archiveorg_299.warc.gz": (103, {"empty": 1, "http_status": 47, "no_text": 2, "not_html": 79, "not_http": 38, "too_small": 29}),
+    "archiveorg_299.warc.gz": (
+        103,
+        {"empty": 1, "http_status": 47, "no_text": 2, "not_html": 79, "not_http": 38, "too_small": 29},
+    ),
     "assembled_sea_pages.warc.gz": (67, {}),
     "cc_sample_16.warc.gz": (16, {}),
     "cc_sample_16.warc.lz4": (16, {}),

@@ -1,7 +1,7 @@
 """ARC records: Common Crawl before 2013, and the Internet Archive before WARC.
 
-A record is a line `URL IP date type [code checksum location offset file] length` and a block of that length (the Internet
-Archive's ARC 1 and 2). FastWARC does not read ARC, and warcio gives up a file at its first bad line.
+A record is a line `URL IP date type [code checksum location offset file] length` and a block of that length (the
+Internet Archive's ARC 1 and 2). FastWARC does not read ARC, and warcio gives up a file at its first bad line.
 """
 
 from __future__ import annotations

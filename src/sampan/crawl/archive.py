@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def archive_jobs(files: Sequence[Path], params: Any, job_bytes: int = JOB_BYTES)
             archive, _ = open_archive(file)
             with archive:
                 cuts = archive.cuts(job_bytes)
-            for start, end in zip(cuts, cuts[1:], strict=False):
+            for start, end in pairwise(cuts):
                 jobs.append({"params": given, "parts": [_part(file, start, end)]})
             room = 0
         elif jobs and size <= room:

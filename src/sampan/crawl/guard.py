@@ -14,7 +14,30 @@ MAX_TAGS = 300_000
 """Tags in a page. Ours: a tree of so many takes about a second and 150 MB; a long real page has twenty thousand."""
 _TAG = regex.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)")
 _NO_CHILDREN = frozenset(
-    "area base br col embed hr img input link meta param source track wbr p li dt dd option tr td th".split()
+    [
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+        "p",
+        "li",
+        "dt",
+        "dd",
+        "option",
+        "tr",
+        "td",
+        "th",
+    ]
 )
 """Elements that are empty, or that the next of their kind closes."""
 

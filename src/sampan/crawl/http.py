@@ -1,7 +1,7 @@
 """The HTTP response inside a record: status, headers, and the body without its transfer and content encodings.
 
-Archives often keep a header after having undone what it says, so a claim that the bytes do not bear out is not believed.
-Nothing is unpacked beyond the size that is asked for.
+Archives often keep a header after having undone what it says, so a claim that the bytes do not bear out is not
+believed. Nothing is unpacked beyond the size that is asked for.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ Format: https://www.mediawiki.org/xml/export-0.11. A document type, and with it 
 from __future__ import annotations
 
 import bz2
-import gzip
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,6 +57,10 @@ class _Refused(Exception):
     """XML that a dump never holds."""
 
 
+class _BrokenOff(Exception):
+    """A dump that cannot be read on; the argument is the reason: `truncated` or `broken_xml`."""
+
+
 def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[str, Any]:
     """Write documents and return metrics; InputError if no page can be read."""
     if params.language:
@@ -103,10 +106,8 @@ def read_shard(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
                     writer.drop(reason, "", page.title, source=params.source)
                 else:
                     writer.write(_document(params, page, site, text))
-        except (EOFError, OSError, zlib.error):
-            writer.drop("truncated", "", f"{file.name} after {pages.total()} pages", source=params.source)
-        except (expat.ExpatError, _Refused) as error:
-            writer.drop("broken_xml", "", f"{file.name} after {pages.total()} pages: {error}", source=params.source)
+        except _BrokenOff as reason:
+            writer.drop(str(reason), "", f"{file.name} after {pages.total()} pages", source=params.source)
     return {"pages": dict(pages)}
 
 
@@ -147,15 +148,23 @@ def _language(code: str) -> str:
 
 
 def read_pages(file: Path, site: Site, max_bytes: int) -> Iterator[Page]:
-    """Pages of a dump in order; `site` is filled in before the first. EOFError, OSError, zlib.error or ExpatError where
-    the file breaks off."""
+    """Pages of a dump in order; `site` is filled in before the first. _BrokenOff, after the pages before it, where the
+    file breaks off."""
     reader = _Handler(site, max_bytes)
     with _open(file) as stream:
-        while data := stream.read(_CHUNK):
-            reader.parser.Parse(data, False)
+        data, broken = b"-", ""
+        while data and not broken:
+            try:
+                data = stream.read1(_CHUNK)  # `read` would lose what comes before damage
+                reader.parser.Parse(data, not data)
+            except (EOFError, OSError, zlib.error):
+                broken = "truncated"
+            except (expat.ExpatError, _Refused):
+                broken = "broken_xml"
             yield from reader.pages
             reader.pages.clear()
-    reader.parser.Parse(b"", True)
+    if broken:
+        raise _BrokenOff(broken)
 
 
 def _open(file: Path) -> BinaryIO:

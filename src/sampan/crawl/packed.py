@@ -1,4 +1,4 @@
-"""Archive files as members: the stretches that unpack on their own, read in bounded pieces and found again after damage.
+"""Archive files as members: stretches that unpack on their own, read in bounded pieces and found again after damage.
 
 A gzip or zstd archive is a row of members, one a record as a rule; an lz4 or plain file is taken as one. What is
 damaged, cut off or unpacks to absurd sizes ends its member and not the file: the next beginning is looked for in the
@@ -172,7 +172,7 @@ class Archive:
             self.packing, self._magic = "zstd", re.compile(b"(" + re.escape(_ZSTD) + b")")
             self._dictionary = self._zstd_dictionary() if head == _ZSTD_DICTIONARY else None
         elif head == _LZ4:
-            self.packing, self._magic = "lz4", re.compile(b"(" + re.escape(_LZ4) + b")")
+            self.packing, self._magic = "lz4", mark
         else:
             self.packing, self._magic = "plain", mark
 

@@ -56,7 +56,9 @@ def _jobs(params: Any, files: Sequence[tuple[Artifact, Path]]) -> list[dict[str,
     """Jobs over the files, in order; a file of which only the first rows are wanted is one job."""
     as_sources = [Artifact(path=file, kind=EXTERNAL, digest="", name=file.name) for _, file in files]
     if params.max_documents:
-        jobs = [{"parts": [_whole(file, number)], "bytes": file.stat().st_size} for number, (_, file) in enumerate(files)]
+        jobs = [
+            {"parts": [_whole(file, number)], "bytes": file.stat().st_size} for number, (_, file) in enumerate(files)
+        ]
     else:
         jobs = document_jobs(as_sources, job_bytes=JOB_BYTES)
     given = all_values(params)

@@ -30,7 +30,9 @@ def _head(reader: Reader) -> tuple[Record, int]:
         return Record("unknown", problem="bad_header"), -1
     headers = parse_headers(head)
     declared = headers.get("content-length", "")
-    record = Record(headers.get("warc-type", "unknown").lower(), headers.get("warc-target-uri", "").strip("<>"), headers)
+    record = Record(
+        headers.get("warc-type", "unknown").lower(), headers.get("warc-target-uri", "").strip("<>"), headers
+    )
     return record, int(declared) if declared.isascii() and declared.isdigit() else -1
 
 

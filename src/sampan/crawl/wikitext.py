@@ -1,5 +1,5 @@
-"""Wikitext to paragraphs of prose: headings, running text and lists stay; templates, tables, references, files, category
-and interlanguage links go."""
+"""Wikitext to paragraphs of prose: headings, running text and lists stay; templates, tables, references, files,
+categories and interlanguage links go."""
 
 from __future__ import annotations
 
@@ -9,8 +9,33 @@ import regex
 
 FILES = frozenset(("file", "image", "media", "category"))
 _DROPPED = frozenset(
-    "ref references table gallery math chem timeline score imagemap syntaxhighlight source pre code templatedata "
-    "graph mapframe maplink inputbox categorytree indicator templatestyles hiero script style section".split()
+    [
+        "ref",
+        "references",
+        "table",
+        "gallery",
+        "math",
+        "chem",
+        "timeline",
+        "score",
+        "imagemap",
+        "syntaxhighlight",
+        "source",
+        "pre",
+        "code",
+        "templatedata",
+        "graph",
+        "mapframe",
+        "maplink",
+        "inputbox",
+        "categorytree",
+        "indicator",
+        "templatestyles",
+        "hiero",
+        "script",
+        "style",
+        "section",
+    ]
 )
 _LANGUAGE_PREFIX = regex.compile(r"[a-z]{2,3}(-[a-z]{2,8}){0,2}")
 _MAGIC_WORD = regex.compile(r"__\p{Lu}{3,40}__")

@@ -66,7 +66,8 @@ def check_spec(spec: str, *, where: str) -> str:
         raise RecipeError(
             f"'{spec}' is not pinned: a branch or tag can move",
             where=where,
-            how=f"Write hf:{match['datasets'] or ''}{match['repo']}@ and the 40 hex digits of a commit (on the hub: Files, History).",
+            how=f"Write hf:{match['datasets'] or ''}{match['repo']}@ and the 40 hex digits of a commit (on the hub: "
+            "Files, History).",
         )
     return spec
 
