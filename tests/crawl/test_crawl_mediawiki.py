@@ -55,18 +55,20 @@ def test_a_thai_dump(tmp_path, run_stage, suffix, pack):
         page("เก่า", "#เปลี่ยนทาง [[เชียงใหม่]]", 2, redirect=True),
         page("แม่แบบ:x", "text", 3, ns=10),
         page("ว่าง", "{{โครง}}", 4),
-        page("ใหญ่", "ก" * 5000, 5),
+        page("ใหญ่", "ก" * 500_000, 5),
+        page("ยุ่ง", "&lt;b&gt;" * 20_000, 6),
+        page("ยุ่ง", "[http://" * 20_000, 7),
     ]
     path = tmp_path / f"dump.xml{suffix}"
     path.write_bytes(pack(thai(*pages).encode()))
-    metrics, (document,), dropped = crawl(run_stage, path, max_page_bytes=3000)
+    metrics, (document,), dropped = crawl(run_stage, path, max_page_bytes=400_000)
     assert document.text == ("เชียงใหม่ เป็นจังหวัดในไทย\n\nประวัติศาสตร์\n\nเมืองนี้สร้างเมื่อ พ.ศ. 1839\nข้อหนึ่ง\nข้อสอง")
     assert (document.language, document.id) == ("tha_Thai", "thwiki/1")
     assert document.url.startswith("https://th.wikipedia.org/wiki/%E0%B9%80")
     assert document.url.count("_") == 1
     assert document.meta == {"title": "เชียง ใหม่", "date": "2024-01-02T03:04:05Z"}
-    assert dropped == {"redirect": 1, "other_namespace": 1, "no_text": 1, "too_large": 1}
-    assert metrics["pages"] == {"namespace 0": 4, "namespace 10": 1}
+    assert dropped == {"redirect": 1, "other_namespace": 1, "no_text": 1, "too_large": 1, "tangled_markup": 2}
+    assert metrics["pages"] == {"namespace 0": 6, "namespace 10": 1}
 
 
 def test_a_khmer_dump(tmp_path, run_stage):

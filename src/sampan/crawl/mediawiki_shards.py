@@ -24,7 +24,7 @@ from ..core.stage import Artifact, Runtime
 from ..lang.codes import normalise_code
 from .files import matching_files
 from .mediawiki import Params, is_dump
-from .wikitext import prose
+from .wikitext import prose, tangled
 
 _CHUNK = 256 << 10
 _FIELDS = ("title", "ns", "id", "text", "timestamp")
@@ -119,6 +119,8 @@ def _judge(params: Any, page: Page, site: Site) -> tuple[str, str]:
         return "redirect", ""
     if not page.ns.lstrip("-").isdigit() or int(page.ns) not in params.namespaces:
         return "other_namespace", ""
+    if tangled(page.text):
+        return "tangled_markup", ""
     try:
         text = prose(page.text, {name.lower() for key, name in site.namespaces.items() if key in ("6", "14", "-2")})
     except (ValueError, RuntimeError, RecursionError):  # of markup nested beyond reason

@@ -118,20 +118,20 @@ class _Zstd(Member):
     def __init__(self, file: BinaryIO, start: int, unpack: Any) -> None:
         super().__init__(file, start)
         self._unpack = unpack.decompressobj()
-        self._block = b""
+        self._block = memoryview(b"")
 
     def read(self, size: int) -> bytes:
         import zstandard
 
         while not self._block and not self.finished:
             try:
-                self._block = self._unpack.decompress(self._packed(_ZSTD_READ))
+                self._block = memoryview(self._unpack.decompress(self._packed(_ZSTD_READ)))
             except (zstandard.ZstdError, MemoryError):
                 raise Broken("damaged") from None
             if self._unpack.eof:
                 self.end = self._at - len(self._unpack.unused_data)
         given, self._block = self._block[:size], self._block[size:]
-        return self._count(given)
+        return self._count(bytes(given))
 
 
 class _Lz4(Member):

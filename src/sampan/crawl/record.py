@@ -115,7 +115,8 @@ class Reader:
             match = mark.search(self._buffer)
             cut = match.start(1) if match else max(0, len(self._buffer) - more * _LONGEST_MARK)
             whole = whole and len(kept) + cut <= limit
-            kept = kept + self._buffer[:cut] if whole else bytearray()
+            if whole:
+                kept += self._buffer[:cut]
             del self._buffer[:cut]
             if match or not more:
                 return bytes(kept) if whole else None

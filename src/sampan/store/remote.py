@@ -3,7 +3,8 @@
     url:https://example.org/pages.warc.gz                     the digest is recorded when the file is first fetched
     url:s3://bucket/rows.parquet#sha256=<64 hex digits>       the digest is given, and nothing else is accepted
 
-What was fetched is used from then on without asking again. A file that has to be fetched anew (a cleared cache) must have the digest that was recorded or given: a changed address is an error that names it.
+What was fetched is used from then on without asking again. A file that has to be fetched anew (a cleared cache) must
+have the digest that was recorded or given: a changed address is an error that names it.
 """
 
 from __future__ import annotations
