@@ -86,7 +86,7 @@ def test_a_dump_that_breaks_off_keeps_what_came_before(tmp_path, run_stage):
     filler = "".join(
         random.Random(0).choices("กขคงจฉชซ", k=200_000)
     )  # so that the first page is unpacked before the cut
-    data = gzip.compress(thai(page("ก", "หน้าแรก"), page("ข", filler, 2), page("ค", filler, 3)).encode())
+    data = gzip.compress(thai(page("ก", "หน้าแรก"), page("ข", filler, 2), page("ค", filler, 3)).encode(), 1)
     path = tmp_path / "dump.xml.gz"
     path.write_bytes(data[: len(data) // 2])
     _, documents, dropped = crawl(run_stage, path)
