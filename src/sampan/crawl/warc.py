@@ -1,4 +1,4 @@
-"""crawl.warc: documents from web archives (WARC and WET)."""
+"""crawl.warc: documents from web archives (WARC, WET and ARC)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..core.stage import Inputs, Role, Runtime, Stage
 @params
 class Params:
     paths: list[str] = field(default_factory=list)
-    """Glob patterns relative to the input folder; empty reads every WARC and WET file."""
+    """Glob patterns relative to the input folder; empty reads every WARC, WET and ARC file."""
     extractor: Literal["resiliparse", "trafilatura"] = "resiliparse"
     """How the main text is found: resiliparse is about twelve times faster, trafilatura more exact (F1 0.86 and 0.93 on
     trafilatura's own test set). trafilatura is an extra: `pip install 'sampan[trafilatura]'`."""
@@ -50,10 +50,10 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="crawl.warc",
-    revision=1,
-    summary="Documents from WARC and WET files: decode, extract the main text, count what is left out.",
+    revision=2,
+    summary="Documents from WARC, WET and ARC files: decode, extract the main text, count what is left out.",
     params=Params,
-    inputs={"files": Role(kinds=("pages",), help="a WARC file, or a folder of them", many=True)},
+    inputs={"files": Role(kinds=("pages",), help="a WARC, WET or ARC file, or a folder of them", many=True)},
     output="documents",
     run=run,
     estimate=estimate,

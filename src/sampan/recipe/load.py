@@ -155,10 +155,12 @@ def _apply(data: dict[str, Any], places: Places, settings: Sequence[str]) -> Non
 
 
 def _input_spec(text: str) -> str:
-    """An input given on the command line: as it is, or a path relative to the current folder."""
-    if text.startswith(("file:", "dir:", "hf:")):
+    """An input given on the command line: as it is, or an address, or a path relative to the current folder."""
+    if "://" in text and not text.startswith("url:"):
+        return f"url:{text}"
+    if text.startswith(("file:", "dir:", "hf:", "url:")):
         kind, _, path = text.partition(":")
-        return text if kind == "hf" else f"{kind}:{Path(path).expanduser().absolute()}"
+        return text if kind in ("hf", "url") else f"{kind}:{Path(path).expanduser().absolute()}"
     path = Path(text).expanduser().absolute()
     return f"{'dir' if path.is_dir() else 'file'}:{path}"
 

@@ -84,7 +84,7 @@ def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
         runtime.run_shards = job.place.runner()
         if pipe is not None:
             runtime.on_progress, runtime.on_log = _throttled(pipe), lambda text: pipe.send(("log", text))
-        inputs = Inputs({role: [fetch(item) for item in items] for role, items in job.inputs.items()})
+        inputs = Inputs({role: [fetch(item, store) for item in items] for role, items in job.inputs.items()})
         started, clock, cpu = time.time(), time.perf_counter(), time.process_time()
         with disk_errors(store.root):
             metrics = dict(stage.run(params, inputs, runtime) or {})
