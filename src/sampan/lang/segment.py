@@ -34,7 +34,8 @@ _CLUSTER = regex.compile(rf"{_SYLLABLE}|\X")
 # Letters and marks with inner apostrophes and hyphens; ZWJ and ZWNJ stay inside (Tamil and its neighbours).
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}\u200C\u200D]+(?:['’\-‐‑][\p{L}\p{M}\p{N}]+)*")
 _UNIT = regex.compile(
-    rf"{_SYLLABLE}|[{_SPACELESS}--\P{{L}}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{_SPACELESS}]]+|\p{{N}}+", regex.V1
+    rf"{_SYLLABLE}|[{_SPACELESS}--\P{{L}}]\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--[{_SPACELESS}]]+|[\p{{N}}&&[{_SPACELESS}]]+",
+    regex.V1,
 )
 
 
