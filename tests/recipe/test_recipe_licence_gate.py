@@ -27,7 +27,11 @@ CLASSES = {
         *("https://creativecommons.org/licenses/by-nc-sa/4.0/", "Creative Commons Attribution-NonCommercial 4.0"),
     ],
     "restricted": [
-        *("Llama 2 Community License (model asset, not open source); repo MIT", "llama3.1", "Llama 3 Community License"),
+        *(
+            "Llama 2 Community License (model asset, not open source); repo MIT",
+            "llama3.1",
+            "Llama 3 Community License",
+        ),
         *("Gemma Terms of Use", "gemma", "Tongyi Qianwen License", "openrail", "CC BY-ND 4.0", "creativeml-openrail-m"),
         *("OpenAI terms", "Business Source License 1.1"),
     ],
@@ -75,7 +79,8 @@ def test_commercial_recipe_refuses_non_commercial_source_when_its_stage_ends(gat
     assert list(outcome.failed) == ["table"]
     error = str(outcome.failed["table"])
     assert "source 'b' in stage 'table' is under CC BY-NC 4.0 (Alpaca) (non-commercial)" in error
-    assert "recipe.yaml:5" in error and "source 'a'" not in error
+    assert "recipe.yaml:5" in error
+    assert "source 'a'" not in error
     assert outcome.skipped == ["left", "vocab"]
 
 

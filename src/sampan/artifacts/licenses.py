@@ -30,12 +30,12 @@ _WORDS = (
         NON_COMMERCIAL,
         r"non[\s-]?commercial|\bnc\b|(?:not?|without) (?:for )?commercial|commercial use (?:is )?(?:not|prohibited)|"
         r"research[\s-](?:only|use|purposes?|licen[cs]e)|(?:academic|research|personal|evaluation)(?: use)? only|"
-        r"all rights reserved|proprietary|mistral(?: ai)? (?:research|non)|\bmnpl\b|\bmrl\b|qwen[\s-]research",
+        r"all rights reserved|proprietary|mistral(?: ai)? (?:research|non)|\bmnpl\b|qwen[\s-]research",
     ),
     (
         RESTRICTED,
-        r"\bllama[\s-]?\d|\bllama[\w\s.-]*communit|\bgemma\b|qwen[\w\s.-]*licen|tongyi|deepseek[\w\s-]*licen|falcon[\w\s-]*"
-        r"licen|\bopenrail|\brail\b|bigscience|creativeml|imagen|(?:openai|anthropic|google)[\w\s'-]*terms|"
+        r"\bllama[\s-]?\d|\bllama[\w\s.-]*communit|\bgemma\b|qwen[\w\s.-]*licen|tongyi|deepseek[\w\s-]*licen|"
+        r"falcon[\w\s-]*licen|\bopenrail|\brail\b|bigscience|creativeml|imagen|(?:openai|anthropic|google)[\w\s'-]*terms|"
         r"terms of (?:use|service)|business source|\bbusl\b|\bbsl[\s-]1\.1|elastic[\s-]licen|\bsspl\b|no[\s-]deriv",
     ),
     (UNKNOWN, r"\bunknown|\bunstated|\bstates? none|\bno licen[cs]e|\bnot stated|\bunclear"),
@@ -46,9 +46,9 @@ _WORDS = (
     ),
     (
         PERMISSIVE,
-        r"\bcc[\s-]?0|cc[\s-]zero|public[\s-]?domain|\bpddl\b|\bunlicense\b|\bmit\b|\bapache|\bbsd\b|\bisc\b|\bzlib\b|\b0bsd\b|"
-        r"\bodc[\s-]by|\bpsf|python software|\bofl\b|\bboost|\bbsl[\s-]1\.0|\bw3c\b|cdla[\s-]permissive|artistic[\s-]2|\bncsa\b|"
-        r"\bwtfpl\b|\bogl\b|open government|freely usable|\bafl\b|\bunicode\b.*licen|\bms-pl\b",
+        r"\bcc[\s-]?0|cc[\s-]zero|public[\s-]?domain|\bpddl\b|\bunlicense\b|\bmit\b|\bapache|\bbsd\b|\bisc\b|\bzlib\b|"
+        r"\b0bsd\b|\bodc[\s-]by|\bpsf|python software|\bofl\b|\bboost|\bbsl[\s-]1\.0|\bw3c\b|cdla[\s-]permissive|artistic[\s-]2|"
+        r"\bncsa\b|\bwtfpl\b|\bogl\b|open government|freely usable|\bafl\b|\bunicode\b.*licen|\bms-pl\b",
     ),
 )
 _TABLE = tuple((name, re.compile(words)) for name, words in _WORDS)

@@ -99,7 +99,7 @@ def check(found: list[Finding]) -> None:
         raise RecipeError(
             f"this recipe is for commercial use, and {listed}",
             where=refused[0].where,
-            how="Leave the source out, set `use: research`, or name it under `use: {permitted: [...]}` if you may use it.",
+            how="Leave the source out, set `use: research`, or name it in `use: {permitted: [...]}` if you may use it.",
         )
 
 

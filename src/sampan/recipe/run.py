@@ -63,8 +63,8 @@ manifest, failed error."""
 def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda what, step, detail: None) -> Outcome:
     """Build every step that is not a hit, in the order of the graph; returns when nothing more can be done.
 
-    One run per recipe and store: StoreError if another is at it; RecipeError if the licence gate already refuses a source.
-    A stage's failure is in the outcome, not raised.
+    One run per recipe and store: StoreError if another is at it; RecipeError if the licence gate refuses a source that
+    is known already. A stage's failure is in the outcome, not raised.
     """
     clock = time.monotonic()
     recipe = plan.recipe

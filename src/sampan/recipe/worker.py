@@ -118,7 +118,7 @@ def all_licenses(inputs: Mapping[str, Sequence[Artifact]], metrics: Mapping[str,
 
 
 def license_sources(out: Path) -> dict[str, list[str]]:
-    """Names of the first sources of the written rows by licence, '' for rows that state none; {} if none were written."""
+    """The first sources of the written rows by licence, '' for rows that state none; {} if none were written."""
     summary = read_json(out / "summary.json") or {}
     return {name: list(sources)[:_SOURCES_NAMED] for name, sources in summary.get("by_license", {}).items()}
 

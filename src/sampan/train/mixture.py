@@ -55,8 +55,8 @@ def make_mixture(
 
     `tokens` gives every stream's size, under its full name `N/LANGUAGE` or `N/LANGUAGE/QUALITY` (N counts the `tokens`
     inputs from 0). `phases` are (until, weights), `until` a share of the run; a weight's key is a full name, `N/*`, a
-    language, `LANGUAGE/QUALITY` or `*/QUALITY`, the last three with or without `N/`, and is shared out among the streams
-    that match by their tokens. No phases means in proportion to tokens.
+    language, `LANGUAGE/QUALITY` or `*/QUALITY`, the last three with or without `N/`, and is shared out among the
+    streams that match by their tokens. No phases means in proportion to tokens.
     RecipeError for an unknown key, two keys for one stream, or a weight too small to be seen in a step.
     """
     names = list(tokens)

@@ -139,7 +139,9 @@ def _reproduce(data: ReportData) -> Raw:
     blocks = [("Versions", facts), ("Inputs from outside, by digest", inputs)]
     columns = [tag("section", tag("h3", title), pairs(values)) for title, values in blocks if values]
     if licences:
-        columns.append(tag("section", tag("h3", "Licences in this lineage"), tag("p", ", ".join(map(_with_class, licences)))))
+        columns.append(
+            tag("section", tag("h3", "Licences in this lineage"), tag("p", ", ".join(map(_with_class, licences))))
+        )
     return join(
         tag("p", "One command builds what is missing and reuses the rest; equal inputs and params give the same keys."),
         tag("pre", tag("code", "\n".join(commands)), tabindex="0"),
