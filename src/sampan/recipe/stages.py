@@ -16,6 +16,7 @@ STAGES = Registry(
         "corpus.train_lm": "sampan.corpus.train_lm:STAGE",
         "corpus.train_quality": "sampan.corpus.train_quality:STAGE",
         "corpus.quality": "sampan.corpus.quality:STAGE",
+        "corpus.decontaminate": "sampan.corpus.decontaminate:STAGE",
         "corpus.split": "sampan.corpus.split:STAGE",
         "corpus.pack": "sampan.corpus.pack:STAGE",
         "vocab.train": "sampan.vocab.train:STAGE",
