@@ -1,4 +1,4 @@
-"""Planted items are found in every script, whole or edited; unrelated text is left alone; the report names the items."""
+"""Planted items are found in every script, whole or edited; unrelated text is left alone; metrics name the items."""
 
 import json
 import random

@@ -55,7 +55,7 @@ def test_table_finds_what_it_holds(count, seed):
     bits, backoffs = np.linspace(0, 31, len(keys)), np.linspace(0, 15, len(keys))
     table = NgramTable.build(keys, bits, backoffs)
     found, got, weights = table.look_up(keys)
-    assert found.mean() > 0.97 if len(keys) else True  # 8 slots at half load or less: under 1 % find no room
+    assert found.sum() >= 0.97 * count - 3  # 8 slots at half load or less: about 1 % find no room
     sure = found & (np.abs(got - bits) <= 1 / 16) & (np.abs(weights - backoffs) <= 1 / 32)
     assert sure.sum() >= found.sum() - 1  # two keys may share a bucket and 15 bits
 

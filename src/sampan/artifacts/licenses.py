@@ -41,14 +41,15 @@ _WORDS = (
     (UNKNOWN, r"\bunknown|\bunstated|\bstates? none|\bno licen[cs]e|\bnot stated|\bunclear"),
     (
         SHARE_ALIKE,
-        r"share[\s-]?alike|\b[al]?gpl|\bgfdl|gnu (?:general|lesser|affero|free)|\bmpl\b|mozilla public|\bodbl|open database"
-        r"|\beupl|\bepl\b|eclipse public|cdla[\s-]sharing|\bcecill\b|\bosl\b",
+        r"share[\s-]?alike|\b[al]?gpl|\bgfdl|gnu (?:general|lesser|affero|free)|\bmpl\b|mozilla public|\bodbl|"
+        r"open database|\beupl|\bepl\b|eclipse public|cdla[\s-]sharing|\bcecill\b|\bosl\b",
     ),
     (
         PERMISSIVE,
         r"\bcc[\s-]?0|cc[\s-]zero|public[\s-]?domain|\bpddl\b|\bunlicense\b|\bmit\b|\bapache|\bbsd\b|\bisc\b|\bzlib\b|"
-        r"\b0bsd\b|\bodc[\s-]by|\bpsf|python software|\bofl\b|\bboost|\bbsl[\s-]1\.0|\bw3c\b|cdla[\s-]permissive|artistic[\s-]2|"
-        r"\bncsa\b|\bwtfpl\b|\bogl\b|open government|freely usable|\bafl\b|\bunicode\b.*licen|\bms-pl\b",
+        r"\b0bsd\b|\bodc[\s-]by|\bpsf|python software|\bofl\b|\bboost|\bbsl[\s-]1\.0|\bw3c\b|"
+        r"cdla[\s-]permissive|artistic[\s-]2|\bncsa\b|\bwtfpl\b|\bogl\b|open government|freely usable|"
+        r"\bafl\b|\bunicode\b.*licen|\bms-pl\b",
     ),
 )
 _TABLE = tuple((name, re.compile(words)) for name, words in _WORDS)

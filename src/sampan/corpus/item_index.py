@@ -126,7 +126,7 @@ def _clues(item: ItemText, params: Any) -> Iterator[_Clue]:
 
 def _units_per_word(text: str) -> float:
     """Of a text in several scripts, the most of any of them: what is long enough there is long enough in all."""
-    scripts = [script for script, share in weighted_script_shares(text).items() if share >= 0.1]
+    scripts = [script for script, share in weighted_script_shares(text).items() if share >= 0.02]
     latin = SYLLABLES_PER_WORD if len(_VIETNAMESE.findall(text)) > 0.03 * len(text) else 1.0
     return max((CLUSTERS_PER_WORD.get(script, latin) for script in scripts), default=1.0)
 

@@ -42,7 +42,7 @@ class NgramTable:
         return cls(slots_BW)
 
     def look_up(self, keys_Q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of Q hashes: whether each is there, and -log2 of its probability and of its backoff weight, else 0 [Q each]."""
+        """Of Q hashes: whether each is there, and -log2 of its probability and backoff weight, else 0 [Q each]."""
         rows_QW = self.slots_BW[(keys_Q & self._mask).astype(np.int64)]
         hits_QW = (rows_QW >> np.uint32(16)) == _prints(keys_Q)[:, None]
         place_Q = hits_QW.argmax(1)
