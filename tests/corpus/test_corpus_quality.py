@@ -209,3 +209,19 @@ def test_classifier_tells_edited_khmer_from_web_lines(shared, run_stage, tmp_pat
     lines = np.array([scorer.score(document.text, "khm_Khmr") for document in texts(shared, "km", "oscar_web")])
     print(f"held out {metrics['auc']:.3f}, unseen news {auc(unseen, lines):.3f}")
     assert metrics["auc"] >= 0.95
+
+
+@pytest.mark.shared
+def test_chinese_spam_pages_rank_below_medical_text(shared, run_stage, tmp_path):
+    """Ten spam pages of a Common Crawl sample, whatever the extractor leaves of them: 0.95."""
+    from sampan.corpus.scorers import load_scorer
+
+    reference = write(tmp_path / "reference", texts(shared, "zh", "ntrex128", "ud_chinese-gsdsimp"))
+    scorer = load_scorer(run_stage("corpus.train_lm", {"held_out_share": 0}, {"documents": [reference]})[1].path)
+    _, crawled = run_stage("crawl.warc", {}, {"files": [shared / "data" / "web" / "warc" / "cc_sample_16.warc.gz"]})
+    pages = [d.text for d in read_documents(crawled) if sum("\u4e00" <= char <= "\u9fff" for char in d.text) > 50]
+    spam = np.array([scorer.score(text, "zho_Hans") for text in pages])
+    good = np.array([scorer.score(document.text, "zho_Hans") for document in texts(shared, "zh", "tico19")])
+    print(f"{len(pages)} pages, {auc(good, spam):.3f}")
+    assert len(pages) >= 5
+    assert auc(good, spam) >= 0.85
