@@ -181,8 +181,8 @@ def with_gaps(text, spaced, draw):
 @pytest.mark.shared
 def test_flores_is_found_in_all_languages_and_nothing_else(shared, tmp_path, run_stage):
     """FLORES sentences of 13 languages, planted below other text, and with a twentieth of their units left out;
-    beside them TICO-19, NTREX and UDHR, which hold none. A word of Thai, Lao and Khmer is three clusters, so there an edit hits
-    about 15 % of the words, and fewer are found."""
+    beside them TICO-19, NTREX and UDHR, which hold none. A word of Thai, Lao and Khmer is three clusters, so there an
+    edit hits about 15 % of the words, and fewer are found."""
     draw = random.Random(0)
     sentences = rows(shared, "eval/flores200/devtest.jsonl.gz")[:60]
     texts = [

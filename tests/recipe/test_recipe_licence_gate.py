@@ -137,6 +137,9 @@ def test_what_only_examines_is_free(gated):
     workshop.path.write_text(text)
     plan, _ = workshop.plan("table.license=CC BY-NC 4.0")
     assert plan.licence_findings() == []
+    workshop.path.write_text(text.replace("documents: english}, with: {vocab", "documents: left}, with: {vocab"))
+    plan, _ = workshop.plan("table.license=CC BY-NC 4.0")
+    assert [(each.stage, each.refused) for each in plan.licence_findings()] == [("table", True)]
 
 
 def test_a_word_that_is_no_purpose(gated):

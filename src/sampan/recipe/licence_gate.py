@@ -19,7 +19,9 @@ from .load import Recipe
 from .resolve import Node
 
 EXAMINES = ("items", "scores", "bundle")
-"""Kinds that hold no training material; a bundle is a checkpoint that has passed, and the scores it is shown with."""
+"""Kinds that are not looked at: no training material, or a checkpoint that has passed and the scores shown with it."""
+MATERIAL = ("pages", "documents", "conversations", "preferences")
+"""Kinds that may be for examining alone."""
 
 
 @params
@@ -72,18 +74,16 @@ def findings(recipe: Recipe, nodes: Mapping[str, Node], manifests: Mapping[str, 
         return []
     found: list[Finding] = []
     seen: set[tuple[str, str]] = set()
-    licenses: set[str] = set()
     examined = _only_examined(nodes)
     for name, node in nodes.items():
         if node.kind in EXAMINES or name in examined:
             continue
-        for source, license in _sources(recipe, node, manifests, licenses):
+        for source, license in _sources(recipe, node, manifests):
             if (source, license) in seen or {source, license} & set(use.permitted):
                 continue
             seen.add((source, license))
             finding = _judge(use, node, source, license)
             found += [finding] if finding else []
-        licenses |= set((manifests.get(name) or {}).get("licenses", []))
     return found
 
 
@@ -113,9 +113,7 @@ def summary_line(recipe: Recipe, manifests: Mapping[str, Mapping[str, Any]]) -> 
     return f"use: {use.purpose}{strict}; licences of what is built: {known or 'none recorded yet'}"
 
 
-def _sources(
-    recipe: Recipe, node: Node, manifests: Mapping[str, Mapping[str, Any]], inherited: set[str]
-) -> Iterator[tuple[str, str]]:
+def _sources(recipe: Recipe, node: Node, manifests: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """(source, licence) of what a stage brings in. Where no rows name a source, the first stage with them is it."""
     outside = [name for name in node.parents if name in recipe.inputs]
     manifest = manifests.get(node.name)
@@ -125,10 +123,11 @@ def _sources(
             yield getattr(node.params, "source", "") or node.name, given
         return
     named = manifest.get("license_sources") or {}
+    parents = [manifests[name] for name in node.parents if name in manifests]
+    inherited = {license for parent in parents for license in parent.get("licenses", [])}
     for license, sources in named.items():
-        above = [(manifests.get(parent) or {}).get("license_sources", {}).get(license, []) for parent in node.parents]
         for source in sources:
-            if source or not any("" in names for names in above):
+            if source or not any("" in parent.get("license_sources", {}).get(license, []) for parent in parents):
                 yield source or node.name, license
     for license in manifest.get("licenses", []):
         if license not in named and license not in inherited:
@@ -154,6 +153,8 @@ def _only_examined(nodes: Mapping[str, Node]) -> set[str]:
                 readers[parent].append(name)
     found: set[str] = set()
     for name in reversed(nodes):
-        if readers[name] and all(nodes[reader].kind in EXAMINES or reader in found for reader in readers[name]):
+        # Whatever a model or a tokenizer is made of is read by it, and those are never among these.
+        ends = [nodes[reader].kind in ("items", "scores") or reader in found for reader in readers[name]]
+        if nodes[name].kind in MATERIAL and ends and all(ends):
             found.add(name)
     return found
