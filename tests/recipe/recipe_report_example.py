@@ -107,7 +107,9 @@ def _summary(name: str, size: int) -> dict:
         "documents": sum(sizes.values()),
         "by_language": {code: {"documents": n, "text_bytes": 2400 * n} for code, n in sizes.items()},
         "dropped": dropped,
-        "dropped_examples": {r: [f"example of {r}"] for r in reasons},
+        "by_source": dict.fromkeys(("web", "wiki", "books"), size // 3),
+        "dropped_by_source": {r: {"web": 40, "wiki": 2} for r in reasons},
+        "dropped_examples": {r: {code: [f"example of {r} in {code}"] for code in LANGUAGES} for r in reasons},
     }
 
 

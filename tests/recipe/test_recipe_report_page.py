@@ -108,7 +108,13 @@ def hostile() -> ReportData:
             reason=bad,
             metrics={"m": [bad]},
             licenses=[bad],
-            summary={"by_language": {bad: 1}, "dropped": {bad: {bad: 3}}, "dropped_examples": {bad: [bad]}},
+            summary={
+                "by_language": {bad: 1},
+                "dropped": {bad: {bad: 3}},
+                "dropped_examples": {bad: {bad: [bad]}},
+                "by_source": {bad: 1, "web": 1},
+                "dropped_by_source": {bad: {bad: 3}},
+            },
         ),
     )
     score = Score(

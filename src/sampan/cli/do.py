@@ -16,8 +16,11 @@ from ..core.params import describe, parse_params
 from ..core.stage import Stage
 from ..recipe import yaml
 from ..recipe.alone import run_alone
+from ..recipe.engines import Place
 from ..recipe.stages import STAGES
 from ..store.store import MANIFEST
+from .engine import add_engine, engine_options
+from .main import at_least
 from .progress import Bar
 from .text import table
 
@@ -60,9 +63,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder to make")
     parser.add_argument("--force", action="store_true", help="replace DIR if it is there")
     parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, metavar="N", help="compute threads (default: all)"
+        "--threads", type=at_least(1), default=os.cpu_count() or 1, metavar="N", help="compute threads (default: all)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=at_least(0),
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="shards side by side, for stages that have shards (default: all cores)",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    add_engine(parser)
 
 
 def call(options: argparse.Namespace) -> int:
@@ -99,8 +110,17 @@ def _check_out(out: Path, force: bool, inputs: Sequence[Path]) -> None:
 
 
 def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options: argparse.Namespace) -> None:
-    """Run aside, then rename into place, so that a failure leaves no half result and never harms an old one."""
+    """Run aside, then rename into place, so that a failure leaves no half result and never harms an old one.
+
+    What a killed attempt at the same work had finished is kept beside `--out`, and removed with success.
+    """
     out: Path = options.out.absolute()
+    kept: list[Path] = []
+
+    def unfinished(key: str) -> Path:
+        kept.append(out.with_name(f".{out.name}.{key[:16]}.unfinished"))
+        return kept[-1]
+
     out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     try:
@@ -110,7 +130,12 @@ def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options:
             params,
             sources,
             aside / "out",
-            state=aside / "state",
+            state=unfinished,
+            place=Place(
+                engine=options.engine,
+                workers=options.workers or os.cpu_count() or 1,
+                options=engine_options(options.engine_options),
+            ),
             threads=options.threads,
             device=options.device,
             on_progress=bar.progress,
@@ -120,6 +145,8 @@ def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options:
         if out.exists():
             os.rename(out, aside / "old")
         os.rename(aside / "out", out)
+        for folder in kept:
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     print(f"{manifest['kind']} in {options.out}")

@@ -7,6 +7,7 @@ import argparse
 import sys
 
 from ..recipe.run import Engine, Outcome, run_plan
+from .engine import add_engine, engine_options
 from .main import add_recipe, at_least
 from .opening import open_plan
 from .plan import render
@@ -17,17 +18,24 @@ EXAMPLES = """examples:
   sampan run recipes/village.yaml
   sampan run recipes/village.yaml --to cpt --set cpt.lr=1e-3
   sampan run recipes/real-mini.yaml --set inputs.data=DIR --workers 1 --threads 2
-  sampan run recipes/village.yaml --dry-run"""
+  sampan run recipes/village.yaml --dry-run
+  sampan run corpus.yaml --engine ray --engine-option address=auto --workers 64
+  sampan run corpus.yaml --engine slurm --engine-option slurm_partition=cpu --engine-option timeout_min=240"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe(parser)
     parser.add_argument("--dry-run", action="store_true", help="only show the plan")
     parser.add_argument(
-        "--workers", type=at_least(0), default=0, metavar="N", help="stages side by side (default: cores/threads)"
+        "--workers",
+        type=at_least(0),
+        default=0,
+        metavar="N",
+        help="stages, and shards of stages, side by side (default: cores/threads)",
     )
     parser.add_argument("--threads", type=at_least(1), default=1, metavar="N", help="threads a stage (default 1)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
+    add_engine(parser)
     parser.add_argument("--keep-going", action="store_true", help="after a failure, build what does not depend on it")
     parser.add_argument("--wait", action="store_true", help="wait for another run of this recipe instead of refusing")
     parser.add_argument(
@@ -48,6 +56,8 @@ def call(options: argparse.Namespace) -> int:
         workers=options.workers,
         threads=options.threads,
         device=options.device,
+        shards=options.engine,
+        options=engine_options(options.engine_options),
         checkpoint_seconds=options.checkpoint_seconds,
         keep_going=options.keep_going,
         wait=options.wait,

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +32,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Shard:
-    """A finished job: the folder it wrote, without FACTS counted, and what it returned."""
+    """A finished job: the folder it wrote, and what it returned."""
 
     folder: Path
     facts: Mapping[str, Any]
+    cpu_seconds: float = 0.0
+    """CPU time of the process that did it."""
+    process: int = 0
+    """That process's id."""
 
 
 ShardEngine = Callable[[Sequence[Job], Callable[[Job], None]], None]
@@ -51,13 +56,16 @@ def run_job(job: Job) -> Shard:
     for stale in (aside, job.folder):
         shutil.rmtree(stale, ignore_errors=True)
     aside.mkdir(parents=True)
-    facts = dict(getattr(importlib.import_module(module), attribute)(job.job, aside) or {})
+    function = getattr(importlib.import_module(module), attribute)
+    clock = time.process_time()
+    facts = dict(function(job.job, aside) or {})
+    record = {"facts": facts, "cpu_seconds": time.process_time() - clock, "process": os.getpid()}
     with open(aside / FACTS, "w", encoding="utf-8") as file:
-        json.dump({"job": _digest(job), "facts": facts}, file, ensure_ascii=False)
+        json.dump({"job": _digest(job), **record}, file, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())
     os.rename(aside, job.folder)
-    return Shard(job.folder, facts)
+    return Shard(job.folder, **record)
 
 
 def finished(job: Job) -> Shard | None:
@@ -66,7 +74,7 @@ def finished(job: Job) -> Shard | None:
         kept = json.loads((job.folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return Shard(job.folder, kept["facts"]) if kept.get("job") == _digest(job) else None
+    return Shard(job.folder, **kept) if kept.pop("job", None) == _digest(job) else None
 
 
 def one_by_one(jobs: Sequence[Job], on_done: Callable[[Job], None]) -> None:

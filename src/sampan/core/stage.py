@@ -6,6 +6,7 @@ one `STAGE`. Its `run` writes files into `runtime.out`, which the engine then pu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +117,8 @@ class Runtime:
     device: str = "cpu"
     checkpoint_seconds: float = 30.0
     """How much work a kill may cost at most."""
+    elsewhere_seconds: float = 0.0
+    """CPU time of shards that other processes have done for this stage."""
     on_progress: Callable[[int, int | None, str], None] = lambda done, total, unit: None
     on_log: Callable[[str], None] = lambda text: None
 
@@ -160,7 +163,9 @@ class Runtime:
             else:
                 tell(job)
         self.run_shards(left, tell)
-        return [run_job(job) for job in todo]
+        shards = [run_job(job) for job in todo]
+        self.elsewhere_seconds += sum(shard.cpu_seconds for shard in shards if shard.process != os.getpid())
+        return shards
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import Literal
 
 from ..core.identity import digest_resources
 from ..core.params import params
-from ..core.stage import Inputs, Role, Runtime, Stage
+from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..lang.thresholds import check_limits
 from .filters import FILTERS
-
-LIMITS = (
-    "min_characters",
-    "max_characters",
-    "min_script_share",
-    "min_language_confidence",
-    "max_duplicate_line_share",
-    "max_top_ngram_share",
-    "max_duplicate_ngram_share",
-    "max_symbol_share",
-    "max_digit_share",
-    "max_menu_share",
-    "max_boilerplate_share",
-)
 
 
 @params
@@ -41,43 +29,42 @@ class Params:
             "repetition",
             "boilerplate",
             "menu",
+            "c4",
+            "spam",
+            "gopher",
+            "fineweb",
+            "harmful",
         ]
     )
     """Filters in order; the first that says no gives the reason."""
-    min_characters: int | None = None
-    """Over each language's own limit, as are all limits below; None keeps the profile's (see `lang/profile.py`)."""
-    max_characters: int | None = None
-    """Longest document."""
-    min_script_share: float | None = None
-    """Least share of letters in the language's own script."""
-    min_language_confidence: float | None = None
-    """Least confidence of the identifier where no label is trusted."""
-    max_duplicate_line_share: float | None = None
-    """Most characters in repeated lines."""
-    max_top_ngram_share: float | None = None
-    """Most of the text covered by one repeated phrase."""
-    max_duplicate_ngram_share: float | None = None
-    """Most of the text in long passages seen before in it."""
-    max_symbol_share: float | None = None
-    """Most symbols."""
-    max_digit_share: float | None = None
-    """Most digits."""
-    max_menu_share: float | None = None
-    """Most characters in menu-like lines."""
-    max_boilerplate_share: float | None = None
-    """Most characters in lines about the site itself."""
+    limits: dict[str, float | None] = field(default_factory=dict)
+    """Limits by name (see `lang/thresholds.py`), over those of the input `limits`, which go over each language's
+    profile; null turns a rule off."""
+    drop_lines: bool = False
+    """Whether lines about the site (cookies, log-in, copyright, JavaScript) are taken out before the filters judge the
+    rest, as C4 does."""
+    pii: Literal["keep", "replace", "drop"] = "replace"
+    """What happens to email addresses, phone numbers, IP addresses and national id numbers: they stay, a placeholder
+    such as [EMAIL] takes their place, or the document goes. Ours; FineWeb replaces email and IP addresses."""
+    pii_kinds: list[Literal["email", "ip", "phone", "national_id"]] = field(
+        default_factory=lambda: ["email", "ip", "phone", "national_id"]
+    )
+    """Kinds of personal data that are looked for."""
+
+    def __post_init__(self) -> None:
+        check_limits(self.limits, where="limits")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
     from .cleaning import clean
 
-    return clean(params, inputs.many("documents"), runtime)
+    return clean(params, inputs, runtime)
 
 
 def estimate(params: Params, inputs) -> dict:
     size = sum(fact.get("text_bytes", 0) for fact in inputs.get("documents", []))
     documents = sum(fact.get("documents", 0) for fact in inputs.get("documents", []))
-    return {"documents": documents, "text_bytes": size, "seconds": size / 1.5e6}
+    return {"documents": documents, "text_bytes": size, "seconds": size / 2.5e6}
 
 
 def reads(params: Params) -> dict:
@@ -88,14 +75,28 @@ def reads(params: Params) -> dict:
 
 STAGE = Stage(
     name="corpus.clean",
-    revision=1,
-    summary="Normalise, identify the language, filter; every drop is counted by reason.",
+    revision=2,
+    summary="Normalise, identify the language, filter, replace personal data; every drop is counted by reason.",
     params=Params,
-    inputs={"documents": Role(kinds=("documents",), help="documents to clean", many=True)},
+    inputs={
+        "documents": Role(kinds=("documents",), help="documents to clean", many=True),
+        "identifier": Role(
+            kinds=("scorer",),
+            help="a language identifier instead of the shipped one: of lang.train_identifier, or a fastText file",
+            required=False,
+        ),
+        "limits": Role(kinds=("limits",), help="limits that corpus.calibrate has learnt", required=False),
+        "harmful_words": Role(
+            kinds=(EXTERNAL,),
+            help="folder of CODE.txt (such as tha_Thai.txt), one word or phrase a line, instead of the profiles' lists",
+            required=False,
+        ),
+    },
     output="documents",
     run=run,
     estimate=estimate,
     reads=reads,
-    paper="SeaLLMs §2.1 and SEA-LION v3 name language identification and cleaning without thresholds; repetition after "
-    "Gopher (Rae et al. 2021).",
+    paper="SeaLLMs §2.1 and SEA-LION v3 name language identification and cleaning without thresholds; filters after "
+    "Gopher (Rae et al. 2021), C4 (Raffel et al. 2020) and FineWeb (Penedo et al. 2024), limits per language as in "
+    "FineWeb-2 (Penedo et al. 2025).",
 )

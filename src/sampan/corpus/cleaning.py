@@ -1,44 +1,81 @@
-"""The work of corpus.clean: one document in, the cleaned document or a reason out."""
+"""The work of corpus.clean: one document in, the cleaned document or a reason out; shards of documents likewise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
-from ..artifacts.documents import Document, DocumentWriter, read_documents, read_summary
+from ..artifacts.document_shards import document_jobs, gather_documents, read_job
+from ..artifacts.documents import Document, DocumentWriter
 from ..core.errors import InputError, RecipeError
-from ..core.stage import Artifact, Runtime
+from ..core.params import all_values, parse_params
+from ..core.stage import Inputs, Runtime
 from ..lang.codes import normalise_code
 from ..lang.identify import identify
 from ..lang.normalise import normalise
-from ..lang.profile import Profile, load_profile
-from .clean import LIMITS
+from ..lang.profile import Profile, harmful_words, languages, load_profile
+from .clean import Params
 from .filters import FILTERS
+from .filters.boilerplate import without_notices
 from .language import decide_language
+from .limits import read_limits
+from .phrases import Phrases
+from .pii import find_personal_data, replace_spans
 from .verdict import Verdict
 from .view import TextView
 
+ROLES = ("identifier", "limits", "harmful_words")
+
 
 class Cleaner:
-    """The rules of one run: languages, limits and filters resolved once. `params` is corpus.clean's Params."""
+    """The rules of one run: languages, limits and filters resolved once. `params` is corpus.clean's Params; `files` are
+    the paths of its inputs other than documents, by role."""
 
-    def __init__(self, params: Any) -> None:
+    def __init__(self, params: Params, files: Mapping[str, str] | None = None) -> None:
+        files = files or {}
         self._params = params
         self._wanted = frozenset(normalise_code(code, where="languages") for code in params.languages)
         self._filters: list[Callable[[TextView], Verdict]] = [
             FILTERS.load(name, where="filters") for name in params.filters
         ]
-        self._over = {name: getattr(params, name) for name in LIMITS if getattr(params, name) is not None}
-        self._profile = cache(self._with_limits)
+        self._identify = _identifier(files.get("identifier"))
+        self._limits = read_limits(Path(files["limits"])) if "limits" in files else {}
+        self._word_lists = files.get("harmful_words", "")
+        _check_word_lists(self._word_lists)
+        self._profile, self._harmful = cache(self._with_limits), cache(self._harmful_words)
+        self.personal_data: Counter[str] = Counter()
+        """Personal data replaced so far, by kind."""
 
     def _with_limits(self, code: str) -> Profile:
         profile = load_profile(code)
-        return replace(profile, thresholds=replace(profile.thresholds, **self._over))
+        limits = {**self._limits.get(code, {}), **self._params.limits}
+        return replace(profile, thresholds=replace(profile.thresholds, **limits))
+
+    def _harmful_words(self, code: str) -> Phrases | None:
+        profile = load_profile(code)
+        words = harmful_words(profile, self._word_lists)
+        return Phrases(words, profile.spaced) if words else None
 
     def __call__(self, document: Document) -> tuple[Document, str]:
         """The document as it goes on, and '' or the reason why it does not."""
+        document, reason = self.prepare(document)
+        if reason:
+            return document, reason
+        if self._params.drop_lines:
+            document = replace(document, text=without_notices(document.text))
+        view = self.view(document)
+        for check in self._filters:
+            verdict = check(view)
+            if not verdict.kept:
+                return document, verdict.reason
+        return self._without_personal_data(document)
+
+    def prepare(self, document: Document) -> tuple[Document, str]:
+        """The normalised document with its language, and '' or the reason to drop it at once."""
         text = normalise(document.text)
         if not text:
             return document, "empty"
@@ -49,50 +86,81 @@ class Cleaner:
         language, reason = decide_language(
             text,
             declared,
-            identify(text),
+            self._identify(text),
             wanted=self._wanted,
             trust_label=self._params.trust_label,
-            min_confidence=self._params.min_language_confidence,
+            floor=lambda code: self._profile(code).thresholds.min_language_confidence,
         )
-        script = language.partition("_")[2]
-        document = replace(document, text=text, language=language, script=script)
-        if reason:
-            return document, reason
-        profile = self._profile(language)
-        view = TextView(text, profile, profile.thresholds)
-        for check in self._filters:
-            verdict = check(view)
-            if not verdict.kept:
-                return document, verdict.reason
-        return document, ""
+        return replace(document, text=text, language=language, script=language.partition("_")[2]), reason
+
+    def view(self, document: Document) -> TextView:
+        """A prepared document as the filters see it."""
+        profile = self._profile(document.language)
+        return TextView(document.text, profile, profile.thresholds, self._harmful(document.language))
+
+    def _without_personal_data(self, document: Document) -> tuple[Document, str]:
+        if self._params.pii == "keep":
+            return document, ""
+        found = find_personal_data(document.text, document.language, kinds=self._params.pii_kinds)
+        if not found:
+            return document, ""
+        if self._params.pii == "drop":
+            return document, "personal_data"
+        self.personal_data.update(span.kind for span in found)
+        return replace(document, text=replace_spans(document.text, found)), ""
 
 
-def clean(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[str, Any]:
+def _identifier(path: str | None) -> Callable[[str], Any]:
+    if path is None:
+        return identify
+    from ..lang.identifier import load_identifier
+
+    return partial(identify, identifier=load_identifier(Path(path)))
+
+
+def _check_word_lists(path: str) -> None:
+    """InputError for a folder without a list for any language: it would filter nothing, in silence."""
+    if path and Path(path).is_dir() and not {file.stem for file in Path(path).glob("*.txt")} & set(languages()):
+        raise InputError(
+            "no word list is named after a language", where=path, how="Call it like its language: tha_Thai.txt."
+        )
+
+
+def clean(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     """Write what is kept; InputError if nothing is. Documents in = documents out + drops by reason."""
-    cleaner = Cleaner(params)
-    total = sum(read_summary(source).get("documents", 0) for source in sources) or None
-    seen = 0
-    with DocumentWriter(runtime.out) as writer:
-        for source in sources:
-            for document in read_documents(source):
-                seen += 1
-                kept, reason = cleaner(document)
-                if reason:
-                    writer.drop(reason, kept.language, f"{kept.id}: {kept.text[:120]}")
-                else:
-                    writer.write(kept)
-                if seen % 64 == 0:
-                    runtime.progress(seen, total, "documents")
-        summary = writer.summary()
+    sources = inputs.many("documents")
+    files = {role: str(given.path) for role in ROLES if (given := inputs.optional(role))}
+    Cleaner(params, files)  # what is wrong with the parameters is said before the work starts
+    jobs = [{**job, "params": all_values(params), "files": files} for job in document_jobs(sources)]
+    shards = runtime.shards(
+        "clean", "sampan.corpus.cleaning:clean_part", jobs, weights=[job["bytes"] for job in jobs], unit="bytes"
+    )
+    summary = gather_documents(shards, runtime.out)
+    seen = summary["documents"] + summary["dropped_documents"]
     if not summary["documents"]:
         raise InputError(
             f"none of {seen} documents was kept (dropped: {summary['dropped']})",
             where=", ".join(source.name for source in sources),
             how="Check `languages`, or loosen the limit that drops most.",
         )
+    personal_data = sum((Counter(shard.facts["personal_data"]) for shard in shards), Counter())
     return {
         "documents_in": seen,
         "documents": summary["documents"],
         "text_bytes": summary["text_bytes"],
         "dropped": {reason: sum(counts.values()) for reason, counts in summary["dropped"].items()},
+        "personal_data": dict(sorted(personal_data.items())),
     }
+
+
+def clean_part(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """One shard: the documents of a job of `document_jobs`, cleaned into `out`."""
+    cleaner = Cleaner(parse_params(Params, job["params"], where="corpus.clean"), job["files"])
+    with DocumentWriter(out) as writer:
+        for document in read_job(job):
+            kept, reason = cleaner(document)
+            if reason:
+                writer.drop(reason, kept.language, kept.text, source=kept.source)
+            else:
+                writer.write(kept)
+    return {"personal_data": dict(cleaner.personal_data)}

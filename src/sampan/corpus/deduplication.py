@@ -1,124 +1,112 @@
-"""The work of corpus.dedup: two passes over the documents, the first to find the sets, the second to write.
+"""The work of corpus.dedup: its phases, and the jobs that decide on equal documents and write what stays.
 
-Rule: of each set the longest document stays (by characters that are not blanks), among equally long ones the one whose
-id, then whose content, comes first. Neither the rule nor the sets depend on the order of the input; the output keeps
-it.
+    sign      per shard     digests, ranks, shingles, band keys, onto disk              (signing.py)
+    exact     per key range equal documents brought together; one stays
+    bands     per shard     the band keys of those that stayed, sorted                  (near.py)
+    pairs     per key range documents that share a band                                 (near.py)
+    verify    per shard     exact Jaccard similarity of the pairs                       (near.py)
+    clusters  once          chains of similar documents joined; one of each stays       (near.py)
+    write     per shard     documents that stay, and the drops with their reasons
+
+Every phase is a set of jobs that any engine may run in any order. Memory holds one shard or one key range; only
+`clusters` needs some for every document that has a near duplicate, about 200 bytes. On disk a document takes 4 bytes
+for each n-gram and 32 for each band, till the stage ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..artifacts.documents import Document, DocumentWriter, read_documents, read_summary
-from ..core.errors import InputError, RecipeError
-from ..core.identity import digest_value
+from ..artifacts.document_shards import gather_documents, read_job
+from ..artifacts.documents import DocumentWriter
+from ..core.errors import RecipeError
+from ..core.shards import Shard
 from ..core.stage import Artifact, Runtime
-from ..lang.codes import normalise_code
-from .minhash import near_duplicates, signatures
-from .shingles import digest, shingles
+from .minhash import bands
+from .phases import documents_in, phase, root, shard_jobs
+from .spill import bucket_ranges, read_range, shard_folders
+from .verdicts import EARLIER, EXACT, REASONS, STAYS, judge, read_verdicts
 
-Rank = tuple[int, str, bytes]
 
+def deduplicate(
+    params: Any, sources: Sequence[Artifact], runtime: Runtime, *, against: Sequence[Artifact] = ()
+) -> dict[str, Any]:
+    """Write one document of each set and return metrics; InputError if there is no document.
 
-def deduplicate(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[str, Any]:
-    """Write one document of each set and return metrics; InputError if there is no document."""
+    Documents that are in a set with one of `against` all go.
+    """
     if not 0 < params.threshold <= 1 or params.num_perm < 1 or min(params.word_ngram, params.cluster_ngram) < 1:
         raise RecipeError("threshold is in 0..1, num_perm, word_ngram and cluster_ngram are at least 1")
-    total = sum(read_summary(source).get("documents", 0) for source in sources) or None
-    firsts, seen = _exact(sources, runtime, total)
-    if not seen:
-        raise InputError("there is no document to deduplicate", where=", ".join(s.name for s in sources))
-    reasons = dict.fromkeys(range(seen), "exact_duplicate")
-    for number in firsts:
-        del reasons[number]
+    jobs = shard_jobs(params, sources, against)
+    sign = phase(runtime, "sign", "signing:sign", jobs, read=True)
+    seen = documents_in(sign, jobs, sources)
+    total = sum(shard.facts["documents"] for shard in sign)
+    ranges = [{"sign": root(sign), "range": bounds} for bounds in bucket_ranges(total)]
+    exact = phase(runtime, "exact", "deduplication:exact", ranges)
+    roots, compared = {"sign": root(sign), "exact": root(exact)}, 0
     if params.method == "minhash":
-        for number in _near(params, sources, runtime, firsts):
-            reasons[number] = "near_duplicate"
-    with DocumentWriter(runtime.out) as writer:
-        for number, document in enumerate(_all(sources)):
-            if number in reasons:
-                writer.drop(reasons[number], document.language, f"{document.id}: {document.text[:120]}")
-            else:
-                writer.write(document)
-        summary = writer.summary()
+        roots["near"], compared = _near(params, runtime, roots, sign)
+    write = [{**job, **roots} for job in jobs if not job["earlier"]]
+    shards = phase(runtime, "write", "deduplication:write", write, read=True)
+    summary = gather_documents(shards, runtime.out)
     return {
         "documents_in": seen,
         "documents": summary["documents"],
         "text_bytes": summary["text_bytes"],
+        "pairs_compared": compared,
         "dropped": {reason: sum(counts.values()) for reason, counts in summary["dropped"].items()},
     }
 
 
-def _all(sources: Sequence[Artifact]) -> Iterator[Document]:
-    for source in sources:
-        yield from read_documents(source)
+def _near(params: Any, runtime: Runtime, roots: Mapping[str, str], sign: Sequence[Shard]) -> tuple[str, int]:
+    """Find near duplicates; (where the verdicts are, how many pairs were compared)."""
+    numbers = [{**roots, "shard": shard, "threshold": params.threshold} for shard in range(len(sign))]
+    sorted_bands = phase(runtime, "bands", "near:bands", numbers)
+    records = sum(shard.facts["documents"] for shard in sorted_bands) * bands(params.num_perm, params.threshold)[0]
+    ranges = [{"bands": root(sorted_bands), "range": bounds} for bounds in bucket_ranges(records)]
+    pairs = phase(runtime, "pairs", "near:pairs", ranges)
+    verify = phase(runtime, "verify", "near:verify", [{**job, "pairs": root(pairs)} for job in numbers])
+    found = phase(runtime, "clusters", "near:clusters", [{**roots, "verify": root(verify)}])
+    return root(found), sum(shard.facts["compared"] for shard in verify)
 
 
-def _rank(document: Document) -> Rank:
-    """Sorts the document to keep first."""
-    return -sum(map(len, document.text.split())), document.id, bytes.fromhex(digest_value(document.row())[:32])
+def exact(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Verdicts on the equal documents whose digests are in the job's range."""
+    members = read_range(job["sign"], "exact.npy", *job["range"])
+    verdicts = judge(members, EXACT)
+    np.save(out / "verdicts.npy", verdicts)
+    return {"documents": len(members)}
 
 
-def _exact(sources: Sequence[Artifact], runtime: Runtime, total: int | None) -> tuple[dict[int, Rank], int]:
-    """{number in the input: rank} of the one kept of each set of equal documents, and how many there were."""
-    best: dict[bytes, tuple[Rank, int]] = {}
-    number = -1
-    for number, document in enumerate(_all(sources)):
-        key, mine = digest(document.text), (_rank(document), number)
-        best[key] = min(best.get(key, mine), mine)
-        if number % 256 == 0:
-            runtime.progress(number, total, "documents")
-    return {number: rank for rank, number in sorted(best.values(), key=lambda item: item[1])}, number + 1
+def write(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """The shard's documents that stay."""
+    reasons, sizes = _decided(job)
+    counted = job["params"]["count_copies"]
+    with DocumentWriter(out) as writer:
+        for row, document in enumerate(read_job(job)):
+            if reasons[row] == STAYS:
+                if counted:
+                    document.meta["copies"] = int(sizes[row])
+                writer.write(document)
+            else:
+                writer.drop(REASONS[reasons[row]], document.language, document.text, source=document.source)
+    return {}
 
 
-def _near(params: Any, sources: Sequence[Artifact], runtime: Runtime, firsts: dict[int, Rank]) -> list[int]:
-    """Numbers of the documents to drop as near duplicates."""
-    sets = _ShingleFile(runtime.state / "shingles.bin")
-    numbers = list(firsts)
-    documents = (document for number, document in enumerate(_all(sources)) if number in firsts)
-    parts = []
-    for part in signatures((sets.add(_shingles(params, document)) for document in documents), params.num_perm):
-        parts.append(part)
-        runtime.progress(sum(map(len, parts)), len(numbers), "documents")
-    ranks = [firsts[number] for number in numbers]
-    keys = [rank[2] for rank in ranks]
-    roots = near_duplicates(np.concatenate(parts), sets.open(), keys, threshold=params.threshold)
-    best: dict[int, int] = {}
-    for place, root in enumerate(roots):
-        best[root] = min(best.get(root, place), place, key=lambda item: ranks[item])
-    sets.close()
-    return [numbers[place] for place, root in enumerate(roots) if best[root] != place]
-
-
-def _shingles(params: Any, document: Document) -> np.ndarray:
-    try:
-        language = normalise_code(document.language) if document.language else ""
-    except RecipeError:
-        language = ""
-    return shingles(document.text, language, word_ngram=params.word_ngram, cluster_ngram=params.cluster_ngram)
-
-
-class _ShingleFile:
-    """Shingle sets of all documents on disk, so that memory holds only signatures."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._file, self._offsets = path, open(path, "wb"), [0]
-
-    def add(self, hashes: np.ndarray) -> np.ndarray:
-        self._file.write(hashes.tobytes())
-        self._offsets.append(self._offsets[-1] + len(hashes))
-        return hashes
-
-    def open(self):
-        """A function from a document's place to its shingles [S]."""
-        self._file.close()
-        data = np.memmap(self._path, np.uint64, "r") if self._offsets[-1] else np.empty(0, np.uint64)
-        return lambda place: data[self._offsets[place] : self._offsets[place + 1]]
-
-    def close(self) -> None:
-        self._path.unlink()
+def _decided(job: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """(reasons [D], sizes [D]) of the shard's documents."""
+    folder = shard_folders(job["sign"])[job["shard"]]
+    number = len(np.load(folder / "ranks.npy", mmap_mode="r"))
+    reasons, sizes = np.zeros(number, np.uint8), np.ones(number, np.uint32)
+    for name in ("exact", "near"):
+        if name in job:
+            rows, verdicts = read_verdicts(job[name], job["shard"])
+            reasons[rows], sizes[rows] = verdicts["reason"], verdicts["size"]
+        if name == "exact":
+            twins = np.load(folder / "twins.npy")
+            reasons[twins[:, 0]] = np.where(reasons[twins[:, 1]] == EARLIER, EARLIER, EXACT)
+    return reasons, sizes

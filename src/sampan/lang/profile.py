@@ -1,48 +1,19 @@
-"""Language profiles: names, script, sisters, stop words and filter thresholds, read from `profiles/<code>.yaml`."""
+"""Language profiles: names, script, segmenters, sisters, stop words and thresholds, read from `profiles/<code>.yaml`.
+
+A mistake in a profile is a RecipeError that names the file, the field and what would be right.
+"""
 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import RecipeError, did_you_mean
+from .thresholds import Thresholds, check_limits
 
 FOLDER = Path(__file__).parent / "profiles"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thresholds:
-    """What a document of a language must meet. Defaults hold for every language; a profile overrides some.
-
-    Ours, not the papers': SeaLLMs and SEA-LION publish no thresholds. They were set on real text of all 13 languages so
-    that below 1 % of the documents of any clean source are lost (lengths are in characters, shares in 0..1).
-    """
-
-    min_characters: int = 30
-    """Shortest text, blanks not counted. Short scripts (Chinese) set less."""
-    max_characters: int = 2_000_000
-    """Longest text."""
-    min_script_share: float = 0.5
-    """Least share of letters written in the language's own script."""
-    min_language_confidence: float = 0.5
-    """Least confidence of the identifier for a text without a trusted label."""
-    max_duplicate_line_share: float = 0.5
-    """Most characters that may stand in repeats of an earlier line (Gopher: 0.2; small
-    languages have more verse, lists and parallel lines)."""
-    max_top_ngram_share: float = 0.4
-    """Most of the text that one repeated n-gram of words (clusters in spaceless scripts) may cover."""
-    max_duplicate_ngram_share: float = 0.6
-    """Most of the text that may lie in long n-grams seen before in it."""
-    max_symbol_share: float = 0.35
-    """Most characters, blanks not counted, that are neither letters, marks, digits nor common punctuation."""
-    max_digit_share: float = 0.35
-    """Most characters, blanks not counted, that are digits."""
-    max_menu_share: float = 0.9
-    """Most characters that may stand in menu-like lines: short ones without a sentence end, in runs."""
-    max_boilerplate_share: float = 0.4
-    """Most characters that may stand in lines about cookies, log-in, copyright and the like."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +38,20 @@ class Profile:
     """Codes of profiles that lid.176 confuses with it."""
     spaced: bool = True
     """Whether words are set apart by spaces."""
+    digits: str = "0123456789"
+    """Its own ten digits, zero first, used beside 0 to 9."""
+    segmenters: tuple[str, ...] = ()
+    """Word segmenters of `lang.segmenters`, best first; none where spaces do."""
+    tone_placement: str = "keep"
+    """Vietnamese only: `keep` tones as typed, or write `old` (hòa) or `new` (hoà) style."""
     sentence_enders: tuple[str, ...] = ()
     stop_words: tuple[str, ...] = ()
     """Frequent words and particles; substrings of running text where `spaced` is False."""
     markers: frozenset[str] = frozenset()
     """Words that its sisters do not use, or seldom."""
+    harmful_words: str = ""
+    """A text file with one harmful word or phrase a line (`#` begins a comment), relative to the profiles. None is
+    shipped: whom a list silences is for the people who build the corpus to decide. See `harmful_words`."""
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
@@ -86,26 +66,77 @@ def load_profile(code: str) -> Profile:
     """The profile of an exact code (see `codes.normalise_code` for other spellings); RecipeError if there is none."""
     if code not in languages():
         raise RecipeError(f"there is no language profile '{code}'", how=did_you_mean(code, languages()))
+    return read_profile(FOLDER / f"{code}.yaml")
+
+
+def read_profile(path: Path) -> Profile:
+    """A profile from a YAML file named after its code, checked field by field; RecipeError on the first mistake."""
     import yaml
 
-    path = FOLDER / f"{code}.yaml"
     try:
         from yaml import CSafeLoader as Loader
     except ImportError:
         from yaml import SafeLoader as Loader
-    row = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
-    return _profile(code, row, str(path))
+    try:
+        row = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"the profile is not YAML: {error}", where=str(path)) from error
+    if not isinstance(row, dict):
+        raise RecipeError("a profile is a mapping of fields", where=str(path))
+    return _profile(path.stem, row, str(path))
+
+
+def harmful_words(profile: Profile, source: str = "") -> tuple[str, ...]:
+    """Words of the profile's own list, or of `source`: a file, or a folder with a `<code>.txt` (missing: no words).
+
+    One word or phrase a line, blank lines and `#` comments left out, in the file's order.
+    """
+    path = Path(source) if source else FOLDER / profile.harmful_words
+    if source and path.is_dir():
+        path = path / f"{profile.code}.txt"
+        if not path.exists():
+            return ()
+    elif not source and not profile.harmful_words:
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"cannot read the list of harmful words: {error}", where=str(path)) from error
+    words = (line.partition("#")[0].strip() for line in lines)
+    return tuple(dict.fromkeys(word for word in words if word))
 
 
 def _profile(code: str, row: dict[str, Any], where: str) -> Profile:
     limits = row.pop("thresholds", {})
-    for given, cls in ((row, Profile), (limits, Thresholds)):
-        known = {f.name for f in fields(cls)}
-        for key in given:
-            if key not in known:
-                raise RecipeError(f"there is no profile field '{key}'", where=where, how=did_you_mean(key, known))
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    values["markers"] = frozenset(values.get("markers", ()))
+    if not isinstance(limits, dict):
+        raise RecipeError("`thresholds` is a mapping of limits", where=where)
+    check_limits(limits, where=where)
+    known = {f.name for f in fields(Profile)} - {"code", "thresholds"}
+    for key in row:
+        if key not in known:
+            raise RecipeError(f"there is no profile field '{key}'", where=where, how=did_you_mean(key, known))
+    missing = [f.name for f in fields(Profile) if f.default is MISSING and f.default_factory is MISSING]
+    for name in missing:
+        if name != "code" and name not in row:
+            raise RecipeError(f"the profile lacks `{name}`", where=where)
+    values = {name: _value(name, value, where) for name, value in row.items()}
     if values["script"] != code.partition("_")[2]:
         raise RecipeError(f"script {values['script']} does not match the file name", where=where)
+    if len(values.get("digits", "0123456789")) != 10:
+        raise RecipeError("`digits` are ten characters, zero first", where=where)
+    if values.get("tone_placement", "keep") not in ("keep", "old", "new"):
+        raise RecipeError("`tone_placement` is keep, old or new", where=where)
     return Profile(code=code, thresholds=Thresholds(**limits), **values)
+
+
+def _value(name: str, value: Any, where: str) -> Any:
+    """One field in its type. A bare `no` or `on` in YAML is a truth value, hence the check of every word."""
+    wanted = Profile.__annotations__[name]
+    if wanted == "bool" or wanted == "str":
+        if type(value).__name__ != wanted:
+            raise RecipeError(f"`{name}` is {value!r}, and not a {wanted}", where=where, how="Quote it if it is text.")
+        return value
+    if not isinstance(value, list) or any(not isinstance(item, str) or not item for item in value):
+        wrong = value if not isinstance(value, list) else next(v for v in value if not isinstance(v, str) or not v)
+        raise RecipeError(f"`{name}` is a list of words, and {wrong!r} is none", where=where, how="Quote it.")
+    return frozenset(value) if wanted.startswith("frozenset") else tuple(value)

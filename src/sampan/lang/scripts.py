@@ -91,14 +91,52 @@ def script_of(char: str) -> str:
     return "Zzzz" if char.isalpha() else ""
 
 
+def script_ranges() -> tuple[tuple[int, int, str], ...]:
+    """(first, last code point, script), sorted and apart: what `script_of` looks up."""
+    return _RANGES
+
+
 def script_counts(text: str) -> Counter[str]:
     """Letters (and a script's own marks) by script."""
+    if len(text) >= _LONG:
+        return _counts_of_long(text)
     counts: Counter[str] = Counter()
     for char, number in Counter(text).items():
         script = script_of(char)
         if script:
             counts[script] += number
     return counts
+
+
+_LONG = 300
+"""From this length on, array work is faster than a dictionary of characters."""
+
+
+@functools.cache
+def _script_table():
+    """uint8[code points]: the number of each character's script in `_script_names`, 0 for none."""
+    import sys
+
+    import numpy as np
+
+    table = np.zeros(sys.maxunicode + 1, np.uint8)
+    table[[point for point in range(sys.maxunicode + 1) if chr(point).isalpha()]] = _script_names().index("Zzzz")
+    for first, last, script in _RANGES:
+        table[first : last + 1] = _script_names().index(script)
+    return table
+
+
+@functools.cache
+def _script_names() -> tuple[str, ...]:
+    return ("", *sorted({script for _, _, script in _RANGES}), "Zzzz")
+
+
+def _counts_of_long(text: str) -> Counter[str]:
+    import numpy as np
+
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    found = np.bincount(_script_table()[points], minlength=len(_script_names())).tolist()
+    return Counter({name: number for name, number in zip(_script_names(), found, strict=True) if name and number})
 
 
 def script_shares(text: str) -> dict[str, float]:
@@ -151,3 +189,17 @@ def simplified_share(text: str) -> float:
     simple = sum(number for char, number in counts.items() if char in SIMPLIFIED)
     traditional = sum(number for char, number in counts.items() if char in TRADITIONAL)
     return simple / (simple + traditional) if simple + traditional else 0.5
+
+
+def chinese_variant(text: str) -> str:
+    """`Hans` or `Hant`, `mixed` if less than nine in ten telling characters agree, '' if none tells.
+
+    Only characters whose two forms differ tell. Japanese uses some of either form, so ask for the script first.
+    """
+    counts = Counter(text)
+    simple = sum(counts[char] for char in SIMPLIFIED)
+    traditional = sum(counts[char] for char in TRADITIONAL)
+    if not simple + traditional:
+        return ""
+    share = simple / (simple + traditional)
+    return "Hans" if share >= 0.9 else "Hant" if share <= 0.1 else "mixed"

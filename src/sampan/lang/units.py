@@ -102,6 +102,11 @@ class Units:
     def __len__(self) -> int:
         return len(self.starts_U)
 
+    @functools.cached_property
+    def gram_sums(self) -> np.ndarray:
+        """What `ngram_hashes` cuts its hashes from, for every n."""
+        return _gram_sums(self.hashes_U)
+
 
 def codepoints(text: str) -> np.ndarray:
     """The characters of `text` as numbers [C], uint32."""
@@ -120,15 +125,21 @@ def unit_hash(unit: str) -> int:
     return int(span_hashes(codepoints(unit), np.array([0]), np.array([len(unit)]))[0])
 
 
-def ngram_hashes(hashes_U: Units | np.ndarray, n: int) -> np.ndarray:
-    """Hashes [U-n+1] (uint64) of all runs of `n` units, given the units or their hashes; none if there are fewer."""
-    hashes_U = hashes_U.hashes_U if isinstance(hashes_U, Units) else hashes_U
-    rows = len(hashes_U) - n + 1
+def ngram_hashes(units: Units | np.ndarray, n: int, places_P: np.ndarray | None = None) -> np.ndarray:
+    """Hashes (uint64) of all U-n+1 runs of `n` units, or of those that start at `places_P`; `units` may be hashes too.
+    None where there are fewer units than `n`."""
+    sums = units.gram_sums if isinstance(units, Units) else _gram_sums(units)
+    rows = len(sums) - n
     if rows <= 0:
         return np.zeros(0, np.uint64)
-    powers, inverses = _powers(_GRAM_STEP, len(hashes_U))
-    sums = _running_sums(hashes_U * powers)
-    return _mixed((sums[n:] - sums[:rows]) * inverses[:rows])
+    inverses = _powers(_GRAM_STEP, len(sums))[1]
+    if places_P is None:
+        return _mixed((sums[n:] - sums[:rows]) * inverses[:rows])
+    return _mixed((sums[places_P + n] - sums[places_P]) * inverses[places_P])
+
+
+def _gram_sums(hashes_U: np.ndarray) -> np.ndarray:
+    return _running_sums(hashes_U * _powers(_GRAM_STEP, len(hashes_U) + 1)[0][:-1])
 
 
 def span_hashes(codepoints_C: np.ndarray, starts_S: np.ndarray, ends_S: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from ..core.params import all_values
 from ..core.stage import EXTERNAL, KINDS, Artifact, Inputs, Runtime, Stage
 from ..store.files import disk_errors
 from ..store.store import MANIFEST
+from .engines import Place
 from .worker import all_licenses, library_versions
 
 
@@ -23,30 +24,37 @@ def run_alone(
     sources: Mapping[str, Sequence[Path]],
     out: Path,
     *,
-    state: Path,
+    state: Callable[[str], Path],
+    place: Place,
     threads: int = 1,
     device: str = "cpu",
     on_progress: Callable[[int, int | None, str], None] = lambda done, total, unit: None,
     on_log: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Run `stage` on files and folders into the new folder `out`; returns the manifest, also written there."""
+    """Run `stage` on files and folders into the new folder `out`; returns the manifest, also written there.
+
+    `state` gives the folder of unfinished work for a stage key; `place` is where shards run.
+    """
     inputs = {role: [_artifact(path) for path in paths] for role, paths in sources.items()}
     where = f"sampan do {stage.name}"
     kinds = {role: [item.kind for item in items] for role, items in inputs.items()}
     stage.check_inputs(kinds, where=where)
+    digests = {role: [item.digest for item in items] for role, items in inputs.items()}
+    key = stage.key(params, digests)
     out.mkdir(parents=True)
-    state.mkdir(parents=True, exist_ok=True)
+    unfinished = state(key)
+    unfinished.mkdir(parents=True, exist_ok=True)
     clock = time.perf_counter()
-    runtime = Runtime(out=out, state=state, threads=threads, device=device, on_progress=on_progress, on_log=on_log)
+    runtime = Runtime(out=out, state=unfinished, threads=threads, device=device, on_progress=on_progress, on_log=on_log)
+    runtime.run_shards = place.runner()
     with disk_errors(out.parent):
         metrics = dict(stage.run(params, Inputs(inputs), runtime) or {})
-    digests = {role: [item.digest for item in items] for role, items in inputs.items()}
     manifest = {
         "name": stage.name,
         "stage": stage.name,
         "revision": stage.revision,
         "kind": stage.kind(params, kinds),
-        "key": stage.key(params, digests),
+        "key": key,
         "digest": digest_tree(out),
         "params": all_values(params),
         "inputs": {

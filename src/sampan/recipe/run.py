@@ -5,18 +5,20 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import yaml
 
-from ..core.errors import RecipeError, SampanError, StageError
+from ..core.errors import RecipeError, SampanError
 from ..store.files import disk_errors, write_atomic
 from ..store.store import Store
 from . import licence_gate, worker
+from .engines import Place
 from .plan import HIT, RUN, Plan, Step, manifest_of, plan_step
+from .processes import died
 from .resolve import Node, lock
 
 
@@ -25,10 +27,14 @@ class Engine:
     """How to run, none of it part of any identity. Results are bit-equal for one value of `threads` on one machine."""
 
     workers: int = 0
-    """Stages side by side; 0 = as many as the cores allow at `threads` each."""
+    """Stages side by side, and shards side by side; 0 = as many as the cores allow at `threads` each."""
     threads: int = 1
     """Compute threads a stage."""
     device: str = "cpu"
+    shards: str = "local"
+    """Where the shards of a stage run: a name of `engines.ENGINES`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of that engine."""
     checkpoint_seconds: float = 30.0
     keep_going: bool = False
     """After a failure, go on with what does not depend on it (otherwise only what has started is finished)."""
@@ -38,6 +44,13 @@ class Engine:
     @property
     def slots(self) -> int:
         return self.workers or max(1, (os.cpu_count() or 1) // max(1, self.threads))
+
+    def place(self, store: Store) -> Place:
+        """Where a stage of this run puts its shards."""
+        slots = str(store.root / "locks" / f"slots-{self.slots}")
+        return Place(
+            engine=self.shards, workers=self.slots, threads=self.threads, slots=slots, options=dict(self.options)
+        )
 
 
 @dataclass
@@ -181,7 +194,7 @@ class _Scheduler:
                 what, *detail = each.pipe.recv()
             except EOFError:
                 each.process.join()
-                what, detail = "failed", [_died(each.process.exitcode)]
+                what, detail = "failed", [died(each.process.exitcode)]
             if what == "done":
                 self._finish(name, each, detail[0])
             elif what == "failed":
@@ -234,6 +247,7 @@ def make_job(node: Node, key: str, inputs: dict[str, Any], store: Store, engine:
         threads=engine.threads,
         device=engine.device,
         checkpoint_seconds=engine.checkpoint_seconds,
+        place=engine.place(store),
     )
 
 
@@ -246,8 +260,3 @@ def _context(heavy: bool):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sampan.recipe.preload"] if heavy else ["sampan.recipe.worker"])
     return context
-
-
-def _died(code: int | None) -> StageError:
-    how = "It was killed, most often for lack of memory: see `sampan plan`, lower the batch or use a larger machine."
-    return StageError(f"its process ended without a word (exit status {code})", how=how if code in (-9, 137) else "")

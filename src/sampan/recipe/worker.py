@@ -6,9 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
-import threading
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,12 +14,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import SampanError, StageError
+from ..core.errors import SampanError
 from ..core.params import parse_params
 from ..core.stage import EXTERNAL, Artifact, Inputs, Runtime, Stage
 from ..store.files import disk_errors, read_json
 from ..store.outside import check_unchanged, fetch
 from ..store.store import Store
+from .engines import Place
+from .processes import die_with, plain_error
 from .stages import STAGES
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "sentencepiece")
@@ -42,6 +42,7 @@ class Job:
     threads: int
     device: str
     checkpoint_seconds: float
+    place: Place
 
 
 def preload() -> None:
@@ -55,7 +56,7 @@ def preload() -> None:
 
 def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
     """The body of a stage process: sends progress and log, and last ("done", manifest) or ("failed", error)."""
-    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
+    die_with(lifeline)
     os.environ["OMP_NUM_THREADS"] = str(job.threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     if "torch" in sys.modules:  # already imported by the server that this process was forked from
@@ -64,12 +65,9 @@ def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
         pipe.send(("done", build(job, pipe)))
     except SampanError as error:
         pipe.send(("failed", error))
-    except MemoryError:
-        pipe.send(
-            ("failed", StageError("ran out of memory", where=job.kind, how="See `sampan plan` for its forecast."))
-        )
     except BaseException as error:
-        pipe.send(("failed", StageError(_last_line(error), where=job.kind, how=_keep_traceback(job))))
+        folder = Path(job.store) / "scratch" / job.manifest["key"]
+        pipe.send(("failed", plain_error(error, where=job.kind, folder=folder)))
 
 
 def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
@@ -85,6 +83,7 @@ def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
         runtime = Runtime(
             out=out, state=state, threads=job.threads, device=job.device, checkpoint_seconds=job.checkpoint_seconds
         )
+        runtime.run_shards = job.place.runner()
         if pipe is not None:
             runtime.on_progress, runtime.on_log = _throttled(pipe), lambda text: pipe.send(("log", text))
         inputs = Inputs({role: [fetch(item) for item in items] for role, items in job.inputs.items()})
@@ -95,7 +94,7 @@ def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
         times = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.perf_counter() - clock, 3),
-            "cpu_seconds": round(time.process_time() - cpu, 3),
+            "cpu_seconds": round(time.process_time() - cpu + runtime.elsewhere_seconds, 3),
         }
         return store.publish(out, {**job.manifest, **_record(job, metrics, out), "times": times})
 
@@ -142,24 +141,3 @@ def _throttled(pipe: Connection):
             pipe.send(("progress", done, total, unit))
 
     return send
-
-
-def _die_with_parent(lifeline: Connection) -> None:
-    """Nothing is ever sent on the lifeline: it ends when the parent's end closes, by its will or by its death."""
-    with contextlib.suppress(EOFError, OSError):
-        lifeline.recv()
-    os._exit(1)
-
-
-def _keep_traceback(job: Job) -> str:
-    """Put the traceback where a developer finds it, and say where that is."""
-    path = Path(job.store) / "scratch" / job.manifest["key"] / "traceback.txt"
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(traceback.format_exc(), encoding="utf-8")
-        return f"This is a fault of the stage's code rather than of its input; its traceback is in {path}"
-    return ""
-
-
-def _last_line(error: BaseException) -> str:
-    return " ".join(traceback.format_exception_only(error)[-1].split())

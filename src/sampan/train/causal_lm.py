@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.errors import StageError
+from ..core.errors import RecipeError, StageError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
@@ -33,7 +33,7 @@ class Params(Optimisation):
     global_batch_tokens: int = 4_194_304
     """Tokens per step. SEA-LION v3's 512 sequences of 8192 (arXiv:2504.05747)."""
     mixture: tuple[Phase, ...] = ()
-    """Weights of the streams, phase by phase; empty = in proportion to their tokens."""
+    """Weights of the streams, phase by phase; empty = as the input `mixture` says, or in proportion to their tokens."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,15 +47,18 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
     source = inputs.one("model")
     model = open_model(source, params, runtime)
-    shards = _open_shards(inputs)
+    shards = open_shards(inputs)
     for artifact, view in zip(inputs.many("tokens"), shards, strict=True):
         check_vocabulary(model, source, artifact, view)
     objective = OBJECTIVES.load("causal_lm")
-    task = Task(_batches(params, shards), lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
+    streams = open_streams(shards, seed=params.seed)
+    batches = make_batches(streams, _phases(params, inputs), params)
+    task = Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
     return train(model, source, task, params, runtime)
 
 
-def _open_shards(inputs: Inputs) -> list[Any]:
+def open_shards(inputs: Inputs) -> list[Any]:
+    """Views of the `tokens` inputs; StageError if no token of them is trained."""
     from ..artifacts.tokens import read_tokens
 
     shards = [read_tokens(artifact) for artifact in inputs.many("tokens")]
@@ -64,19 +67,41 @@ def _open_shards(inputs: Inputs) -> list[Any]:
     return shards
 
 
-def _batches(params: Params, shards: list[Any]) -> Any:
-    from .batches import ShardBatches, Stream
-    from .mixture import make_mixture
+def _phases(params: Params, inputs: Inputs) -> list[tuple[float, Mapping[str, float]]]:
+    """The mixture's phases: the parameter's, or one with the weights of the input."""
+    found = inputs.optional("mixture")
+    if found is None:
+        return [(phase.until, phase.weights) for phase in params.mixture]
+    if params.mixture:
+        raise RecipeError(
+            f"the mixture is given twice, as a parameter and as the input '{found.name}'",
+            where="mixture",
+            how="Leave one of them out.",
+        )
+    from ..artifacts.mixture import read_mixture
+
+    return [(1.0, read_mixture(found))]
+
+
+def open_streams(shards: list[Any], *, seed: int) -> list[Any]:
+    """Every language of every `tokens` input that holds a token, named `N/LANGUAGE`."""
+    from .batches import Stream
 
     streams = [
-        Stream(view, language, name=f"{number}/{language}", seed=params.seed)
+        Stream(view, language, name=f"{number}/{language}", seed=seed)
         for number, view in enumerate(shards)
         for language in view.stream_names
     ]
-    streams = [stream for stream in streams if stream.tokens]
+    return [stream for stream in streams if stream.tokens]
+
+
+def make_batches(streams: list[Any], phases: Sequence[tuple[float, Mapping[str, float]]], params: Any) -> Any:
+    """The steps of a run over `streams`, as num_tokens, global_batch_tokens and context_len of `params` say."""
+    from .batches import ShardBatches
+    from .mixture import make_mixture
+
     sizes = {stream.name: stream.tokens for stream in streams}
     steps = math.ceil((params.num_tokens or sum(sizes.values())) / params.global_batch_tokens)
-    phases = [(phase.until, phase.weights) for phase in params.mixture]
     mixture = make_mixture(phases, sizes, steps=steps, tokens_per_step=params.global_batch_tokens)
     return ShardBatches(streams, mixture, steps=steps, context_len=params.context_len)
 
@@ -101,6 +126,7 @@ STAGE = Stage(
     inputs={
         "model": Role(kinds=("checkpoint",), help="the model to go on from"),
         "tokens": Role(kinds=("tokens",), help="packed documents made with the model's tokenizer", many=True),
+        "mixture": Role(kinds=("mixture",), help="weights that were searched for", required=False),
     },
     output="checkpoint",
     run=run,

@@ -57,7 +57,14 @@ def compute_dtype(choice: str, device: str) -> torch.dtype:
 
 
 def train(model: Any, source: Artifact, task: Task, params: Optimisation, runtime: Runtime) -> dict[str, Any]:
-    """Train `model` to the end of `task`, write the checkpoint and its log, return the metrics.
+    """Train `model` to the end of `task`, write the checkpoint and its log, return the metrics."""
+    progress, metrics = fit(model, task, params, runtime)
+    _write(model, source, progress, runtime)
+    return metrics
+
+
+def fit(model: Any, task: Task, params: Optimisation, runtime: Runtime) -> tuple[Progress, dict[str, Any]]:
+    """Train `model` in place to the end of `task`; returns what was done and the metrics.
 
     Resumes from `runtime.state`; an interrupted run ends with the same bits as an uninterrupted one.
     """
@@ -85,8 +92,7 @@ def train(model: Any, source: Artifact, task: Task, params: Optimisation, runtim
             resume.save(runtime.state, model, optimiser, progress)
             saved = time.monotonic()
     seconds = max(time.monotonic() - began, 1e-9)
-    _write(model, source, progress, runtime)
-    return {
+    return progress, {
         **_metrics(progress, count_parameters(model)),
         "trained_parameters": sum(p.numel() for n, p in model.named_parameters() if n in trained),
         "tokens_per_second": round((progress.tokens - first) / seconds, 1),

@@ -81,7 +81,7 @@ def _spread(weights: Mapping[str, float], tokens: Mapping[str, int], where: str)
     shares = dict.fromkeys(tokens, 0.0)
     owner: dict[str, str] = {}
     for key, weight in weights.items():
-        found = [name for name in tokens if _matches(key, name) and tokens[name]]
+        found = [name for name in tokens if matches(key, name) and tokens[name]]
         if not found:
             streams = {name.partition("/")[2] for name in tokens}
             known = {*tokens, *streams, *(f"*/{stream.partition('/')[2]}" for stream in streams if "/" in stream)}
@@ -98,7 +98,8 @@ def _spread(weights: Mapping[str, float], tokens: Mapping[str, int], where: str)
     return list(shares.values())
 
 
-def _matches(key: str, name: str) -> bool:
+def matches(key: str, name: str) -> bool:
+    """Whether a weight's key (see `make_mixture`) means the stream of this full name."""
     number, _, stream = name.partition("/")
     language, _, quality = stream.partition("/")
     if key == f"{number}/*":

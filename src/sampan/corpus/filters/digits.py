@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ..verdict import KEEP, Verdict, drop
+from ..characters import DIGIT
+from ..rules import Rule, judge
+from ..verdict import Verdict
 from ..view import TextView
 
-REVISION = 1
+REVISION = 2
+RULES = (Rule("too_many_digits", "max_digit_share", lambda view: view.share(view.count(DIGIT))),)
 
 
 def digits(view: TextView) -> Verdict:
     """Drops `too_many_digits`; the digits of every script count."""
-    number = sum(times for char, times in view.counts.items() if char.isdigit())
-    return drop("too_many_digits") if view.share(number) > view.limits.max_digit_share else KEEP
+    return judge(view, RULES)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from ...lang.segment import words
-from ..verdict import KEEP, Verdict, drop
+import numpy as np
+
+from ..characters import PAUSE
+from ..rules import Rule, judge
+from ..verdict import Verdict
 from ..view import TextView
 
-REVISION = 1
+REVISION = 2
 MAX_WORDS, MAX_CLUSTERS, MIN_RUN = 3, 7, 6
 """Ours: verse and dialogue have short lines too, and Thai and Lao sentences no full stop, so only long runs of very
 short lines count."""
@@ -14,19 +17,21 @@ short lines count."""
 
 def menu(view: TextView) -> Verdict:
     """Drops `menu`: too many of the characters stand in runs of at least MIN_RUN short lines without punctuation."""
+    return judge(view, RULES)
+
+
+def _menu_share(view: TextView) -> float | None:
+    """Share of the lines' characters in such runs."""
+    if not len(view.lines):
+        return None
     most = MAX_WORDS if view.profile.spaced else MAX_CLUSTERS
-    total = menu_characters = run = run_characters = 0
-    for line in [*view.lines, None]:
-        if line is not None and _looks_like_an_entry(line, view.profile.code, most):
-            run, run_characters = run + 1, run_characters + len(line)
-        else:
-            menu_characters += run_characters if run >= MIN_RUN else 0
-            run = run_characters = 0
-        total += len(line or "")
-    return drop("menu") if total and menu_characters / total > view.limits.max_menu_share else KEEP
+    entry = np.zeros(len(view.lines) + 2, bool)
+    entry[1:-1] = (view.units_by_line <= most) & (view.count_by_line(PAUSE) == 0)
+    edges = np.flatnonzero(entry[1:] != entry[:-1])
+    starts, ends = edges[::2], edges[1::2]
+    long = ends - starts >= MIN_RUN
+    sums = np.append(0, np.cumsum(view.lines.lengths_L))
+    return float((sums[ends[long]] - sums[starts[long]]).sum() / sums[-1])
 
 
-def _looks_like_an_entry(line: str, language: str, most: int) -> bool:
-    if any(mark in line for mark in ".!?…,;។៕၊။。！？，；") and not line.isdigit():
-        return False
-    return len(words(line, language)) <= most
+RULES = (Rule("menu", "max_menu_share", _menu_share),)

@@ -1,70 +1,131 @@
-"""Documents that say the same again and again: repeated lines, one repeated phrase, long passages repeated.
+"""Documents that say the same again and again: repeated lines and paragraphs, one repeated phrase, repeated passages.
 
-After Gopher (Rae et al. 2021, table A1), with n-grams over words or clusters instead of words only. A cluster is about
-a third of a word, so n-grams over clusters are three times as long.
+All of Gopher's table A1 (Rae et al. 2021), with n-grams over words or clusters instead of words only. A cluster is
+about a third of a word, so n-grams over clusters are three times as long. Repeats are found by 64-bit hashes.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from dataclasses import dataclass
+from functools import partial
 
-from ..verdict import KEEP, Verdict, drop
-from ..view import TextView
+import numpy as np
 
-REVISION = 1
-TOP_N, DUPLICATE_N, CLUSTERS_PER_WORD = 4, 10, 3
+from ...lang.units import ngram_hashes
+from ..rules import Rule, judge
+from ..verdict import Verdict
+from ..view import Lines, TextView
+
+REVISION = 2
 MIN_LINES, MIN_UNITS = 5, 40
 """Below these numbers repeats are chance: the rule is not applied."""
+TOP_NS, DUPLICATE_NS = (2, 3, 4), (5, 6, 7, 8, 9, 10)
+MAX_TIES = 4
+"""Of n-grams that are equally frequent so many are looked at."""
 
 
 def repetition(view: TextView) -> Verdict:
-    """Drops `repeated_lines`, `repeated_phrase` and `repeated_passages`."""
-    if _duplicate_lines(view) > view.limits.max_duplicate_line_share:
-        return drop("repeated_lines")
+    """Drops `repeated_lines`, `repeated_paragraphs`, `repeated_phrase` (a frequent short n-gram) and
+    `repeated_passages` (long n-grams seen before)."""
+    return judge(view, RULES)
+
+
+def _repeats(spans: Lines) -> np.ndarray:
+    """Which spans repeat an earlier one [L]."""
+    _, first = np.unique(spans.hashes_L, return_index=True)
+    repeats = np.ones(len(spans), bool)
+    repeats[first] = False
+    return repeats
+
+
+def _repeated_spans(view: TextView, spans: str) -> float | None:
+    """Share of lines or paragraphs that repeat an earlier one."""
+    found: Lines = getattr(view, spans)
+    return float(_repeats(found).mean()) if len(found) >= MIN_LINES else None
+
+
+def _repeated_span_characters(view: TextView, spans: str) -> float | None:
+    """Share of the lines' or paragraphs' characters that stand in repeats of an earlier one."""
+    found: Lines = getattr(view, spans)
+    if len(found) < MIN_LINES:
+        return None
+    return float(found.lengths_L[_repeats(found)].sum() / found.lengths_L.sum())
+
+
+def _top_ngram(view: TextView, n: int) -> float | None:
+    """Share of the units' characters that the most frequent n-gram covers, if it occurs more than twice."""
     if len(view.units) < MIN_UNITS:
-        return KEEP
-    scale = 1 if view.profile.spaced else CLUSTERS_PER_WORD
-    if _top_ngram(view.units, TOP_N * scale) > view.limits.max_top_ngram_share:
-        return drop("repeated_phrase")
-    if _duplicate_ngrams(view.units, DUPLICATE_N * scale) > view.limits.max_duplicate_ngram_share:
-        return drop("repeated_passages")
-    return KEEP
-
-
-def _duplicate_lines(view: TextView) -> float:
-    """Share of the lines' characters that stand in repeats of an earlier line."""
-    if len(view.lines) < MIN_LINES:
+        return None
+    repeats = _repeated_ngrams(view, n)
+    if not len(repeats.places_P):
         return 0.0
-    times = Counter(view.lines)
-    total = sum(map(len, view.lines))
-    return sum(len(line) * (number - 1) for line, number in times.items()) / total
-
-
-def _top_ngram(units: list[str], n: int) -> float:
-    """Share of the units covered by the most frequent n-gram that occurs more than twice, overlaps counted once."""
-    times = Counter(zip(*(units[shift:] for shift in range(n)), strict=False))
-    if not times:
+    grams, times = np.unique(repeats.grams_P, return_counts=True)
+    most = times.max()
+    if most <= 2:
         return 0.0
-    gram, number = max(times.items(), key=lambda item: (item[1], item[0]))
-    if number <= 2:
+    tops = grams[times == most][:MAX_TIES]
+    return max(_covered(view, repeats.places_P[repeats.grams_P == top], n * view.word_units) for top in tops)
+
+
+def _duplicate_ngrams(view: TextView, n: int) -> float | None:
+    """Share of the units' characters that lie in an n-gram already seen earlier in the text."""
+    if len(view.units) < MIN_UNITS:
+        return None
+    repeats = _repeated_ngrams(view, n)
+    if not len(repeats.places_P):
         return 0.0
-    covered = place = 0
-    while place <= len(units) - n:
-        hit = tuple(units[place : place + n]) == gram
-        covered += n if hit else 0
-        place += n if hit else 1
-    return covered / len(units)
+    _, first = np.unique(repeats.grams_P, return_index=True)
+    return _covered(view, np.delete(repeats.places_P, first), n * view.word_units)
 
 
-def _duplicate_ngrams(units: list[str], n: int) -> float:
-    """Share of the units that lie in an n-gram already seen earlier in the text."""
-    seen: set[tuple[str, ...]] = set()
-    covered = end = 0
-    for place in range(len(units) - n + 1):
-        gram = tuple(units[place : place + n])
-        if gram in seen:
-            covered += place + n - max(end, place)
-            end = place + n
-        else:
-            seen.add(gram)
-    return covered / len(units) if units else 0.0
+@dataclass(frozen=True)
+class _Repeats:
+    """Where n-grams that occur more than once start, in order, and their hashes."""
+
+    places_P: np.ndarray
+    grams_P: np.ndarray
+
+
+def _repeated_ngrams(view: TextView, n: int) -> _Repeats:
+    """Only where a shorter n-gram is repeated can a longer one be, so each length looks only at what the one before
+    left."""
+    if n in view.memo:
+        return view.memo[n]
+    length = n * view.word_units
+    if n == TOP_NS[0]:
+        places = np.arange(max(0, len(view.units) - length + 1))
+    else:
+        places = _repeated_ngrams(view, n - 1).places_P
+        places = places[places <= len(view.units) - length]
+    if not len(places):
+        return _Repeats(places, places)
+    grams = ngram_hashes(view.units, length, places)
+    order = np.argsort(grams, kind="stable")
+    same = grams[order[1:]] == grams[order[:-1]]
+    repeated = np.zeros(len(places), bool)
+    repeated[order[1:][same]] = True
+    repeated[order[:-1][same]] = True
+    view.memo[n] = _Repeats(places[repeated], grams[repeated])
+    return view.memo[n]
+
+
+def _covered(view: TextView, places: np.ndarray, n: int) -> float:
+    """Share of the units' characters in the runs of `n` units at `places` (sorted), overlaps counted once."""
+    if not len(places):
+        return 0.0
+    sums = np.append(0, np.cumsum(view.units.ends_U - view.units.starts_U))
+    ends = places + n
+    begins = np.append(places[0], np.maximum(places[1:], ends[:-1]))
+    return float((sums[ends] - sums[begins]).sum() / sums[-1])
+
+
+RULES = (
+    Rule("repeated_lines", "max_duplicate_line_share", partial(_repeated_span_characters, spans="lines")),
+    Rule("repeated_lines", "max_duplicate_lines", partial(_repeated_spans, spans="lines")),
+    Rule(
+        "repeated_paragraphs", "max_duplicate_paragraph_share", partial(_repeated_span_characters, spans="paragraphs")
+    ),
+    Rule("repeated_paragraphs", "max_duplicate_paragraphs", partial(_repeated_spans, spans="paragraphs")),
+    *(Rule("repeated_phrase", f"max_top_{n}gram_share", partial(_top_ngram, n=n)) for n in TOP_NS),
+    *(Rule("repeated_passages", f"max_duplicate_{n}gram_share", partial(_duplicate_ngrams, n=n)) for n in DUPLICATE_NS),
+)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ...lang.scripts import own_script_share
-from ..verdict import KEEP, Verdict, drop
+from ..characters import script_share
+from ..rules import Rule, judge
+from ..verdict import Verdict
 from ..view import TextView
 
-REVISION = 1
+REVISION = 2
+RULES = (Rule("other_script", "min_script_share", lambda view: script_share(view.codepoints_C, view.profile.script)),)
 
 
 def script(view: TextView) -> Verdict:
     """Drops `other_script`: less than `min_script_share` of the letters are the language's own."""
-    if own_script_share(view.text, view.profile.script) < view.limits.min_script_share:
-        return drop("other_script")
-    return KEEP
+    return judge(view, RULES)

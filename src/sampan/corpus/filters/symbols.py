@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import unicodedata
-
-from ..verdict import KEEP, Verdict, drop
+from ..characters import SYMBOL
+from ..rules import Rule, judge
+from ..verdict import Verdict
 from ..view import TextView
 
-REVISION = 1
-_PLAIN = frozenset(".,;:!?'\"()-–—…“”‘’«»/%、。，；：！？（）「」『』《》〈〉·・‐‑")
+REVISION = 2
+RULES = (Rule("too_many_symbols", "max_symbol_share", lambda view: view.share(view.count(SYMBOL))),)
 
 
 def symbols(view: TextView) -> Verdict:
-    """Drops `too_many_symbols`: characters that are no letter, mark, digit or everyday punctuation.
-
-    Punctuation of the region's scripts (Thai ฯ ๆ, Khmer ។, Burmese ။ …) is everyday punctuation.
-    """
-    number = sum(times for char, times in view.counts.items() if _is_symbol(char))
-    return drop("too_many_symbols") if view.share(number) > view.limits.max_symbol_share else KEEP
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _is_symbol(char: str) -> bool:
-    if char in _PLAIN or unicodedata.category(char)[0] in "LMN":
-        return False
-    return not "\u0b80" <= char <= "\u17ff"
+    """Drops `too_many_symbols`: characters that are no letter, mark, digit or everyday punctuation."""
+    return judge(view, RULES)

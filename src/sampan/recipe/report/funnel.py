@@ -9,6 +9,7 @@ from typing import Any
 
 from .charts import BAR_WIDTH, scale_row
 from .data import ReportData, StageView
+from .dropped import sample_folds, source_table
 from .markup import Raw, breakable, count, figure, join, scroll_table, share, tag, words
 
 PATTERNS = 12
@@ -63,6 +64,9 @@ def charts(data: ReportData) -> list[Raw]:
         cards = [_by_language(data, f, unit, reasons) for f in flows if f.lost]
         if cards:
             out.append(tag("div", cards, class_="cards"))
+        for one in flows:
+            if (folds := sample_folds(data, one.stage, _languages(data, [one]))) is not None:
+                out.append(folds)
     return out
 
 
@@ -149,16 +153,11 @@ def _by_language(data: ReportData, one: Flow, unit: str, reasons: Mapping[str, i
         + [one.dropped[reason].get(c, 0) for reason in own]
         for c in codes
     ]
-    examples = one.stage.summary.get("dropped_examples") or {}
-    quotes = [
-        tag("li", tag("b", words(reason)), " ", tag("q", texts[0], dir="auto"))
-        for reason, texts in examples.items()
-        if texts and reason in own
-    ]
-    shown = tag("div", tag("p", "For example:"), tag("ul", quotes, class_="quotes")) if quotes else None
     return figure(
         f"What {one.stage.name} dropped",
         *body,
         note=f"Share of each language's {unit} kept and dropped; the number is the share kept.",
-        table=join(scroll_table(head, rows, label=f"What {one.stage.name} dropped"), shown),
+        table=join(
+            scroll_table(head, rows, label=f"What {one.stage.name} dropped"), source_table(one.stage, list(own))
+        ),
     )

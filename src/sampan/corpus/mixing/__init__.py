@@ -1,0 +1,1 @@
+"""From ratios to budgets to documents: exact arithmetic over sizes, then whole documents chosen by hash."""

@@ -1,0 +1,145 @@
+"""Personal data in text: email addresses, phone numbers, public IP addresses and national id numbers of the region.
+
+Numbers may be written in the digits of any script. A number counts only where its form is telling (a country code, a
+national format in that country's language, a word such as "tel" before it, a checksum), because a corpus has far more
+prices, dates and serial numbers than ids.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import regex
+
+from .national_ids import national_ids
+
+KINDS = ("email", "ip", "national_id", "phone")
+PLACEHOLDERS = {"email": "[EMAIL]", "ip": "[IP]", "national_id": "[ID]", "phone": "[PHONE]"}
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """Characters `start` to `end` of a text are personal data of a kind."""
+
+    start: int
+    end: int
+    kind: str
+
+
+_EMAIL = regex.compile(
+    r"(?<![A-Za-z0-9.+%-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])"
+)
+_IPV4 = regex.compile(r"(?<![A-Za-z\d_.\-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![A-Za-z\d_\-]|\.\d)")
+_IPV6 = regex.compile(r"(?<![\w:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{6,39}(?![\w:])")
+_NAME_SERVERS = {"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4"}
+_ENOUGH_DIGITS = regex.compile(r"\d(?:[ .\-()/\u00A0‐‑–]{0,2}\d){5}")
+
+_GAP = r"[ .\-‐‑–\u00A0]?"
+# A country's code and number: + and 8 to 15 digits in groups.
+_INTERNATIONAL = regex.compile(rf"(?<![A-Za-z\d+.])\+{_GAP}[1-9]\d{{0,2}}(?:[ .\-‐‑–()]{{0,2}}\d){{7,12}}(?!\d|[.,]\d)")
+_LATIN_CUES = (
+    r"tel|telp|telepon|telefon|telpon|phone|mobile|call|hotline|fax|faks|faksimili|whatsapp|zalo|viber|hp|wa|sms|line|"
+    r"sđt|đt|điện thoại|di động|gọi|cp|contact no"
+)
+_OTHER_CUES = (
+    "โทรศัพท์|โทรสาร|โทร|เบอร์|มือถือ|ໂທລະສັບ|ໂທ|ເບີ|ទូរស័ព្ទ|លេខទូរសព្ទ|ទូរសព្ទ|ဖုန်းနံပါတ်|ဖုန်း|"
+    "தொலைபேசி|அலைபேசி|கைபேசி|电话|手机|热线|传真|微信"
+)
+_CUE = regex.compile(
+    rf"(?:(?<!\p{{L}})(?:{_LATIN_CUES})|{_OTHER_CUES})(?:\s?(?:no|number|nomor|số)\b)?[\s.:：：)၊-]{{0,4}}"
+    r"(?P<number>\(?\+?\d(?:[ .\-‐‑–()/]{0,2}\d){6,13})(?!\d|[.,]\d)",
+    regex.IGNORECASE,
+)
+# National forms, without the country's code, in the languages of the country; digits in groups as people write them.
+_FORMS = {
+    "tha_Thai": ("0[689]D_DDD_DDDD", "0[2-7]D?_DDD_DDDD?"),
+    "lao_Laoo": ("0?20_[2579]DDD_DDDD", "0?20_DD_DDD_DDD"),
+    "khm_Khmr": ("0[1-9]D_DDD_DDDD?", "0[1-9]D_DD_DD_DDD?"),
+    "mya_Mymr": ("09_(?:D_){6,8}D",),
+    "vie_Latn": ("0[35789]DD?_DDD_DDDD?", "0[35789]D_DDD_DD_DD", "02DD?_DDDD?_DDDD"),
+    "ind_Latn": ("08DD_DDDD?_DDDD?D?", r"\(0DDD?\) ?DDDD?_DDDD?", "0DDD?-DDDDDDD?D?"),
+    "msa_Latn": ("01D_DDDD?_DDDD", "0[3-9]D?[- ]DDDD?_DDDD"),
+    "tgl_Latn": ("09DD_DDD_DDDD", r"\(0DD?\) ?DDDD?_DDDD"),
+    "tam_Taml": ("0?[6-9]DDDD[ -]?DDDDD", "07D_DDD_DDDD", "0DDD?D?[- ]DDDDDDD?D?"),
+    "zho_Hans": ("1[3-9]D_DDDD_DDDD", "0DDD?-DDDDDDDD?"),
+}
+"""D is a digit, _ a gap that may be there."""
+_FORMS |= {"jav_Latn": _FORMS["ind_Latn"], "sun_Latn": _FORMS["ind_Latn"]}
+_NATIONAL = {
+    code: regex.compile(
+        rf"(?<![\d+/=&?\-]|[\d][.,])(?:{'|'.join(forms).replace('D', '[0-9]').replace('_', _GAP)})(?!\d|[.,\-/]\d)"
+    )
+    for code, forms in _FORMS.items()
+}
+# Book, account and parcel numbers look like phones.
+_OTHER_NUMBER = regex.compile(r"(?:ISBN|ISSN|DOI|OCLC|A/C|rek\.|rekening|resi)[^\n]{0,20}$", regex.IGNORECASE)
+
+
+def find_personal_data(text: str, language: str, *, kinds: Collection[str] = KINDS) -> list[Span]:
+    """Spans of personal data in order, apart from each other; where two meet the earlier kind of KINDS stands."""
+    found: list[Span] = []
+    for kind in KINDS:
+        if kind in kinds:
+            for start, end in _FINDERS[kind](text, language):
+                if not any(start < span.end and span.start < end for span in found):
+                    found.append(Span(start, end, kind))
+    return sorted(found)
+
+
+def replace_spans(text: str, spans: Sequence[Span]) -> str:
+    """`text` with the placeholder of each span's kind in its place."""
+    pieces, place = [], 0
+    for span in spans:
+        pieces += [text[place : span.start], PLACEHOLDERS[span.kind]]
+        place = span.end
+    return "".join([*pieces, text[place:]])
+
+
+def _emails(text: str, language: str) -> Iterator[tuple[int, int]]:
+    if "@" in text:
+        yield from (match.span() for match in _EMAIL.finditer(text))
+
+
+def _addresses(text: str, language: str) -> Iterator[tuple[int, int]]:
+    """Public addresses only: those of private networks, examples and public name servers are nobody's."""
+    for sign, pattern in ((".", _IPV4), (":", _IPV6)):
+        if text.count(sign) < 2:
+            continue
+        for match in pattern.finditer(text):
+            try:
+                address = ipaddress.ip_address(match[0])
+            except ValueError:
+                continue
+            if address.is_global and not address.is_multicast and match[0] not in _NAME_SERVERS:
+                yield match.span()
+
+
+def _phones(text: str, language: str) -> Iterator[tuple[int, int]]:
+    if not _ENOUGH_DIGITS.search(text):
+        return
+    yield from (match.span() for match in _INTERNATIONAL.finditer(text))
+    yield from (match.span("number") for match in _CUE.finditer(text))
+    if language in _NATIONAL:
+        for match in _NATIONAL[language].finditer(ascii_digits(text)):
+            if not _OTHER_NUMBER.search(text, max(0, match.start() - 24), match.start()):
+                yield match.span()
+
+
+def _ids(text: str, language: str) -> Iterator[tuple[int, int]]:
+    if _ENOUGH_DIGITS.search(text):
+        yield from national_ids(ascii_digits(text), language)
+
+
+_OTHER_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
+
+
+def ascii_digits(text: str) -> str:
+    """`text` with the decimal digits of every script as 0-9; no character moves. Digits that this Python does not know
+    yet stay."""
+    return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0], match[0])), text)
+
+
+_FINDERS = {"email": _emails, "ip": _addresses, "national_id": _ids, "phone": _phones}
