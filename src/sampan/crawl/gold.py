@@ -1,0 +1,96 @@
+"""Pages whose main text is known: reading them, halving them, and the scores of the two public benchmarks.
+
+A folder of pages is `gold.jsonl` with a row per page (`id`, `file`, `url`, `lang` and what is known: `gold_text`,
+`gold_html`, or the strings `with` and `without`) and the gzipped pages it names.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+_TOKEN = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class GoldPage:
+    """A page as bytes, and what is known of its main text."""
+
+    id: str
+    url: str
+    language: str
+    payload: bytes
+    row: dict[str, Any]
+
+    @property
+    def held_out(self) -> bool:
+        """Whether training must not see the page; all pages of one host fall on the same side."""
+        return is_held_out(urlsplit(self.url).hostname or self.id)
+
+
+def is_held_out(name: str) -> bool:
+    """The half of a host or page id, by a hash of it."""
+    return bool(hashlib.sha256(name.removeprefix("www.").encode()).digest()[0] & 1)
+
+
+def read_gold(folder: Path) -> Iterator[GoldPage]:
+    """The pages of a folder, in the order of its list."""
+    for line in (folder / "gold.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        payload = gzip.decompress((folder / row["file"]).read_bytes())
+        yield GoldPage(row["id"], row.get("url") or "", row.get("lang") or "", payload, row)
+
+
+def string_score(pairs: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, float]:
+    """Trafilatura's evaluation: which `with` strings are in the text and which `without` strings are not."""
+    found = missed = wrong = 0
+    for text, row in pairs:
+        hits = sum(string in text for string in row["with"])
+        found += hits
+        missed += len(row["with"]) - hits
+        wrong += sum(string in text for string in row["without"])
+    return _score(found / max(1, found + wrong), found / max(1, found + missed))
+
+
+def shingle_score(pairs: Iterable[tuple[str, str]]) -> dict[str, float]:
+    """The article extraction benchmark's: mean precision and recall over 4-word shingles of (text, gold), and the F1 of
+    the two means. Pages without a shingle on one side are left out of that side's mean, as there."""
+    precisions, recalls = [], []
+    for text, gold in pairs:
+        got, wanted = shingles(text), shingles(gold)
+        shared = sum((got & wanted).values())
+        both_empty = not got and not wanted
+        if got:
+            precisions.append(shared / sum(got.values()))
+        if wanted:
+            recalls.append(shared / sum(wanted.values()))
+        if both_empty:
+            continue
+    mean = [sum(values) / max(1, len(values)) for values in (precisions, recalls)]
+    return _score(*mean)
+
+
+def shingles(text: str, size: int = 4) -> Counter[tuple[str, ...]]:
+    """Runs of `size` words; a shorter text is one run."""
+    words = _TOKEN.findall(text)
+    runs = (tuple(words[i : i + size]) for i in range(max(1, len(words) - size + 1)))
+    return Counter(run for run in runs if run)
+
+
+def character_shingles(text: str, size: int = 12) -> Counter[str]:
+    """Runs of `size` letters, digits and marks, blanks left out: for scripts that do not space their words."""
+    letters = "".join(char for char in text if char.isalnum() or not char.isascii() and not char.isspace())
+    return Counter(letters[i : i + size] for i in range(max(1, len(letters) - size + 1))) if letters else Counter()
+
+
+def _score(precision: float, recall: float) -> dict[str, float]:
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1}

@@ -1,0 +1,69 @@
+"""Gradient-boosted oblivious trees: every node of a level asks the same question, so that a tree is a row of questions
+and a table of answers (as in CatBoost, arXiv:1706.09516), and a whole forest is a handful of array operations."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Forest:
+    """T trees of depth D over the features named in `names`."""
+
+    names: tuple[str, ...]
+    features_TD: np.ndarray
+    thresholds_TD: np.ndarray
+    leaves_TL: np.ndarray
+    bias: float
+
+    def __post_init__(self) -> None:
+        trees, depth = self.features_TD.shape
+        object.__setattr__(self, "_features", self.features_TD.T.ravel())
+        object.__setattr__(self, "_thresholds", self.thresholds_TD.T.reshape(-1, 1))
+        object.__setattr__(self, "_offsets", (np.arange(trees) << depth)[:, None])
+
+    def scores(self, values_FB: np.ndarray) -> np.ndarray:
+        """Log odds of each column. [B]"""
+        trees, depth = self.features_TD.shape
+        above_DTB = (values_FB[self._features] > self._thresholds).reshape(depth, trees, -1)
+        leaf_TB = self._offsets + above_DTB[0]
+        for level in range(1, depth):
+            leaf_TB += above_DTB[level].astype(np.int64) << level
+        return self.leaves_TL.ravel()[leaf_TB].sum(0) + self.bias
+
+    def chances(self, values_FB: np.ndarray) -> np.ndarray:
+        """Probabilities of each column. [B]"""
+        return (1 / (1 + np.exp(-self.scores(values_FB)))).astype(np.float32)
+
+
+def save_forests(path: Path, forests: dict[str, Forest], facts: dict) -> None:
+    """Write forests as arrays (.npz) and what is known of them as JSON beside it."""
+    arrays = {}
+    for name, forest in forests.items():
+        arrays[f"{name}.features"] = forest.features_TD.astype(np.uint16)
+        arrays[f"{name}.thresholds"] = forest.thresholds_TD.astype(np.float32)
+        arrays[f"{name}.leaves"] = forest.leaves_TL.astype(np.float32)
+        facts = facts | {name: {"bias": forest.bias, "features": list(forest.names)}}
+    with open(path.with_suffix(".npz"), "wb") as file:
+        np.savez_compressed(file, **arrays)
+    path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def load_forests(path: Path) -> tuple[dict[str, Forest], dict]:
+    """What `save_forests` wrote."""
+    facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    forests = {}
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+        for name in sorted({key.split(".")[0] for key in arrays.files}):
+            forests[name] = Forest(
+                tuple(facts[name]["features"]),
+                arrays[f"{name}.features"].astype(np.int64),
+                arrays[f"{name}.thresholds"],
+                arrays[f"{name}.leaves"],
+                facts[name]["bias"],
+            )
+    return forests, facts
