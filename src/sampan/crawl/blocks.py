@@ -58,28 +58,34 @@ _CODES |= dict.fromkeys(("frame", "basefont", "bgsound", "keygen", *("/" + name 
 _CODES |= TAG_NUMBERS | {"/" + name: number + 64 for name, number in TAG_NUMBERS.items()}
 
 HINTS = (
-    ("menu", "nav|menu|breadcrumb|breadcrumbs|pagination|pager|toolbar|tabs|skip|navigation|navbar"),
-    ("header", "header|masthead|banner|topbar|top"),
-    ("footer", "foot|footer|copyright|legal|colophon|bottom|imprint"),
-    ("side", "sidebar|side|aside|widget|rail|secondary|right|left"),
-    ("comment", "comment|comments|disqus|reply|replies|respond|discuss|discussion|review|reviews|thread"),
-    ("share", "share|sharing|social|facebook|twitter|follow|whatsapp|addtoany"),
-    ("related", "related|recommend|recommended|more|also|popular|trending|teaser|promo|outbrain|taboola|next|prev|"
-     "latest|similar|readmore"),
-    ("ad", "ad|ads|advert|advertisement|sponsor|sponsored|adslot|dfp"),
-    ("sign", "subscribe|subscription|newsletter|signup|login|modal|popup|cookie|cookies|consent|gdpr|overlay|paywall|"
-     "donate"),
-    ("by", "author|authors|byline|bio|avatar|profile|meta|date|time|posted|published|tag|tags|category|categories|info|"
-     "credit|source"),
-    ("picture", "caption|figure|image|img|gallery|photo|media|video|thumb|thumbnail|slideshow|carousel|slider"),
-    ("hidden", "hidden|hide|invisible|print|reader"),
-    ("story", "article|story|post|entry|news|hentry|blog"),
-    ("content", "content|body|text|main|copy"),
-    ("title", "title|headline|heading|subtitle|lead|intro|summary|excerpt|dek|standfirst"),
-    ("items", "list|item|card|grid|feed|archive|results"),
+    ("menu", "nav menu breadcrumb breadcrumbs pagination pager toolbar tabs skip navigation navbar navi"),
+    ("header", "header masthead banner topbar"),
+    ("footer", "foot footer legal colophon imprint"),
+    ("side", "sidebar side aside widget widgets rail secondary"),
+    ("comment", "comment comments commentlist disqus reply replies respond discuss discussion thread"),
+    ("share", "share sharing social facebook twitter follow whatsapp addtoany sharedaddy"),
+    ("related", "related recommend recommended recommendations more also popular trending outbrain taboola next prev "
+     "previous latest similar readmore promo teaser teasers"),
+    ("ad", "ad ads advert advertisement advertising sponsor sponsored adslot dfp banner"),
+    ("sign", "subscribe subscription newsletter signup login register membership donate donation paywall form"),
+    ("cookie", "cookie cookies consent gdpr overlay modal popup notice alert disclaimer privacy"),
+    ("author", "author authors byline bio avatar profile about"),
+    ("meta", "meta date time posted published timestamp tag tags category categories info topics keywords"),
+    ("caption", "caption figcaption credit credits source copyright"),
+    ("gallery", "gallery slideshow carousel slider slide lightbox"),
+    ("picture", "figure image img photo media video thumb thumbnail player"),
+    ("hidden", "hidden hide invisible print reader"),
+    ("story", "article story post entry news hentry blog blogpost"),
+    ("content", "content body text main copy"),
+    ("title", "title headline heading subtitle"),
+    ("lead", "lead intro summary excerpt dek standfirst description teaser"),
+    ("items", "list item items card cards grid feed archive results row"),
 )
 """What well-known words in class, id and role stand for: one bit each."""
-_WORD_BITS = {word: 1 << bit for bit, (_, words) in enumerate(HINTS) for word in words.split("|")}
+_WORD_BITS: dict[str, int] = {}
+for _bit, (_, _words) in enumerate(HINTS):
+    for _word in _words.split():
+        _WORD_BITS[_word] = _WORD_BITS.get(_word, 0) | 1 << _bit
 _NAMES = re.compile(r'\b(?:class|id|role|itemprop)="([^"]*)"')
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _BODY_OF = frozenset("article entry post story blog news page main body content rich".split())
@@ -88,6 +94,8 @@ _BODY_WORDS = frozenset(a + b for a in _BODY_OF for b in _BODY_IS) | {"prose"}
 _UNSEEN = re.compile(r'display:\s*none|visibility:\s*hidden|\shidden=""|aria-hidden="true"')
 BODY_BIT = len(HINTS)
 """Bit of the names that mean the text of the article itself."""
+HINT_WORD_BITS = (1 << (BODY_BIT + 1)) - 1
+"""All bits that come from names, and not from tags."""
 TAG_BITS = ("article", "main", "header", "footer", "aside", "figure", "table", "li", "blockquote", "form", "pre")
 HINT_NAMES = (*(name for name, _ in HINTS), "text_body", *(f"<{name}>" for name in TAG_BITS))
 _BITS_OF_TAG = [
@@ -126,7 +134,7 @@ class Layout:
 def scan(body: str) -> Layout:
     """The blocks of a body that the parser has written out (`HTMLTree.body.html`)."""
     body, cut = _within_limits(body)
-    body = _BREAKS.sub(_BREAK, _LEFT_OUT.sub("", body))
+    body = _BREAKS.sub(_BREAK, _LEFT_OUT.sub("", body)).replace("\xad", "")
     if _BREAK in body:
         body = _PARAGRAPH.sub("<hr>", body)
     names, attributes, after = zip(*(_TAG.findall(body) or [("body", "", "")]), strict=True)

@@ -23,8 +23,8 @@ _TABLE = 0x10000
 _OWN_TAGS = ("p", "div", "h1", "h2", "h3", "h4", "li", "td", "th", "pre", "blockquote", "dt", "dd", "figcaption")
 _PARA_MASS = 60.0
 """A block of this mass with few links counts as a paragraph."""
-_OFFSETS = (-4, -3, -2, -1, 1, 2, 3, 4)
-_LEVELS = 4
+_OFFSETS = (-3, -2, -1, 1, 2, 3)
+_LEVELS = 3
 """Elements around the innermost one whose sums are features."""
 _MAX_CHAIN = 64
 """Levels that are climbed from the heaviest element to meet a block."""
@@ -104,7 +104,7 @@ class Page:
             above.append(layout.parent[above[-1]])
         self.above = np.stack(above)
         self.path = _paths(layout)[self.place]
-        self.near_index = np.arange(self.blocks) + np.asarray(_OFFSETS)[:, None] + 4
+        self.near_index = np.arange(self.blocks) + np.asarray(_OFFSETS)[:, None] + 3
 
     def over(self, rows: np.ndarray) -> np.ndarray:
         """Sums of rows [K, B] over the blocks of each element. [K, E]"""
@@ -113,9 +113,9 @@ class Page:
         return (running[:, self.layout.end] - running[:, self.layout.first]).astype(np.float32)
 
     def near(self, rows: np.ndarray, outside: float = 0.0) -> np.ndarray:
-        """Rows [K, B] as they are at the blocks before and after. [K * 8, B]"""
-        wide = np.full((len(rows), self.blocks + 8), outside, np.float32)
-        wide[:, 4:-4] = rows
+        """Rows [K, B] as they are at the blocks before and after. [K * 6, B]"""
+        wide = np.full((len(rows), self.blocks + 6), outside, np.float32)
+        wide[:, 3:-3] = rows
         return wide[:, self.near_index].reshape(-1, self.blocks)
 
     def before(self, row: np.ndarray) -> np.ndarray:
@@ -206,14 +206,8 @@ def _add_place(page: Page, columns: Columns) -> None:
     columns.add("para_before", para_before / page.all_para)
     columns.add("para_after", (page.all_para - para_before - page.para) / page.all_para)
     columns.add("since_h1", since_h1)
-    columns.add("h1s", min(9, int(is_h1.sum())))
     columns.add("since_head", since_head)
     columns.add("depth", layout.depth[page.place])
-    columns.add("page_mass", np.log1p(page.total))
-    columns.add("page_para", np.log1p(page.all_para))
-    columns.add("page_blocks", np.log1p(page.blocks))
-    columns.add("page_linked", float(page.linked @ page.mass) / page.total)
-    columns.add("articles", min(20, int((layout.tag == TAG_NUMBERS["article"]).sum())))
     numbers = np.asarray([TAG_NUMBERS[name] for name in _OWN_TAGS])
     columns.extend([f"is_{name}" for name in _OWN_TAGS], own == numbers[:, None])
 
@@ -225,7 +219,7 @@ def _add_surroundings(page: Page, columns: Columns) -> None:
     names = [f"{name}{offset:+}" for name in ("mass", "linked", "enders") for offset in _OFFSETS]
     columns.extend(names, page.near(rows))
     middle = np.stack([page.place, own, page.path])
-    same = page.near(middle, -1).reshape(3, len(_OFFSETS), -1)[:, 3:5] == middle[:, None]
+    same = page.near(middle, -1).reshape(3, len(_OFFSETS), -1)[:, 2:4] == middle[:, None]
     columns.extend([f"same_{what}{o:+}" for what in ("place", "tag", "path") for o in (-1, 1)], same.reshape(6, -1))
     sums = page.over(np.stack([page.mass, page.mass * page.linked, page.para]))
     all_mass, link_mass, para_mass = sums[:, page.above[1:]]

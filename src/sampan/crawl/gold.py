@@ -24,6 +24,7 @@ _TOKEN = re.compile(r"\w+")
 class GoldPage:
     """A page as bytes, and what is known of its main text."""
 
+    set: str
     id: str
     url: str
     language: str
@@ -31,14 +32,19 @@ class GoldPage:
     row: dict[str, Any]
 
     @property
+    def host(self) -> str:
+        """The host without `www.`; the page's id where its address is not known."""
+        return (urlsplit(self.url).hostname or self.id).removeprefix("www.")
+
+    @property
     def held_out(self) -> bool:
         """Whether training must not see the page; all pages of one host fall on the same side."""
-        return is_held_out(urlsplit(self.url).hostname or self.id)
+        return bool(host_share(self.host, 0) & 1)
 
 
-def is_held_out(name: str) -> bool:
-    """The half of a host or page id, by a hash of it."""
-    return bool(hashlib.sha256(name.removeprefix("www.").encode()).digest()[0] & 1)
+def host_share(host: str, number: int) -> int:
+    """A number from 0 to 255 by a hash of the host; `number` gives several independent ones."""
+    return hashlib.sha256(host.encode()).digest()[number]
 
 
 def read_gold(folder: Path) -> Iterator[GoldPage]:
@@ -46,7 +52,7 @@ def read_gold(folder: Path) -> Iterator[GoldPage]:
     for line in (folder / "gold.jsonl").read_text("utf-8").splitlines():
         row = json.loads(line)
         payload = gzip.decompress((folder / row["file"]).read_bytes())
-        yield GoldPage(row["id"], row.get("url") or "", row.get("lang") or "", payload, row)
+        yield GoldPage(folder.name, row["id"], row.get("url") or "", row.get("lang") or "", payload, row)
 
 
 def string_score(pairs: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, float]:
@@ -67,13 +73,10 @@ def shingle_score(pairs: Iterable[tuple[str, str]]) -> dict[str, float]:
     for text, gold in pairs:
         got, wanted = shingles(text), shingles(gold)
         shared = sum((got & wanted).values())
-        both_empty = not got and not wanted
         if got:
             precisions.append(shared / sum(got.values()))
         if wanted:
             recalls.append(shared / sum(wanted.values()))
-        if both_empty:
-            continue
     mean = [sum(values) / max(1, len(values)) for values in (precisions, recalls)]
     return _score(*mean)
 
