@@ -30,8 +30,10 @@ from sampan.crawl.page import decode
 from sampan.crawl.trees import Forest, save_forests
 
 SETS = ("trafilatura_eval", "article_extraction_benchmark", "readability")
+STORIES, STORY_WEIGHT = "storybooks", 0.2
+"""Stories in the region's languages, all in one design: half of the stories, with little weight each."""
 FOLDS = 4
-COPIES, COPY_WEIGHT = 2, 0.4
+COPIES, COPY_WEIGHT = 4, 0.25
 FIRST = Settings(trees=100, depth=5, rate=0.1)
 SECOND = Settings(trees=100, depth=5, rate=0.1, seed=1)
 THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6)
@@ -101,7 +103,7 @@ def prepare(gold: GoldPage) -> Row | None:
     title = " ".join((tree.title or "").split())
     known = np.zeros(len(layout.texts))
     if "with" not in gold.row:
-        return Row(gold, layout, title, shares(layout.texts, gold_text(gold)), known, taught=False)
+        return Row(gold, layout, title, shares(layout.texts, gold_text(gold)), known, False, STORY_WEIGHT if gold.set == STORIES else 1.0)
     target = teacher(html, layout.texts)
     for strings, answer in ((gold.row["without"], 0.0), (gold.row["with"], 1.0)):
         for string in map(str.strip, strings):
@@ -116,9 +118,10 @@ def gold_text(gold: GoldPage) -> str:
 
 
 def mixed(rows: list[Row], seed: int) -> list[Row]:
-    """Pages with the main part of another page in the place of their own: twice as many as `rows`, each weighing less."""
+    """Pages with the main part of another page in the place of their own: `COPIES` for each, weighing less."""
     draw = np.random.default_rng(seed)
     made = []
+    rows = [row for row in rows if row.gold.set != STORIES]
     for row in rows:
         for _ in range(COPIES):
             other = rows[draw.integers(len(rows))]
@@ -193,12 +196,12 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=MODEL, help="path of the model without its suffix")
     parser.add_argument("--no-cv", action="store_true", help="skip cross-validation and use threshold 0.5")
     options = parser.parse_args()
-    golds = [gold for name in SETS for gold in read_gold(options.web / name) if not gold.held_out]
+    golds = [gold for name in (*SETS, STORIES) for gold in read_gold(options.web / name) if not gold.held_out]
     rows = [row for row in map(prepare, golds) if row is not None]
     print(len(rows), "pages,", sum(len(row.target) for row in rows), "blocks", flush=True)
     threshold = 0.5 if options.no_cv else cross_validate(rows)
     first, second = fit(rows)
-    facts = {"threshold": threshold, "pages": len(rows), "sets": list(SETS)}
+    facts = {"threshold": threshold, "pages": len(rows), "sets": [*SETS, STORIES]}
     save_forests(options.out, {"first": first, "second": second}, facts)
     return 0
 

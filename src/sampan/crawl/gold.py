@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,7 +34,10 @@ class GoldPage:
 
     @property
     def host(self) -> str:
-        """The host without `www.`; the page's id where its address is not known."""
+        """The host without `www.`; the page's id where its address is not known, and the number of the story where all
+        pages of a set come from one host."""
+        if self.set == "storybooks":
+            return "tale " + self.id.rpartition("-")[2]
         return (urlsplit(self.url).hostname or self.id).removeprefix("www.")
 
     @property
@@ -88,10 +92,27 @@ def shingles(text: str, size: int = 4) -> Counter[tuple[str, ...]]:
     return Counter(run for run in runs if run)
 
 
-def character_shingles(text: str, size: int = 12) -> Counter[str]:
-    """Runs of `size` letters, digits and marks, blanks left out: for scripts that do not space their words."""
-    letters = "".join(char for char in text if char.isalnum() or not char.isascii() and not char.isspace())
-    return Counter(letters[i : i + size] for i in range(max(1, len(letters) - size + 1))) if letters else Counter()
+def letter_digests(text: str, size: int = 8, keep: int = 4) -> set[int]:
+    """64-bit digests of one in `keep` of the text's runs of `size` letters, digits and marks, blanks left out.
+
+    Which runs are kept hangs on the digest alone, so that the sets of two texts can be compared. They serve for scripts
+    that do not space their words, and can be published where the text itself cannot.
+    """
+    letters = "".join(char for char in text.casefold() if char.isalnum() or unicodedata.category(char)[0] == "M")
+    runs = {letters[i : i + size] for i in range(len(letters) - size + 1)}
+    digests = (int.from_bytes(hashlib.blake2b(run.encode(), digest_size=8).digest(), "big") for run in runs)
+    return {digest for digest in digests if digest % keep == 0}
+
+
+def digest_score(pairs: Iterable[tuple[str, set[int], set[int]]]) -> dict[str, float]:
+    """Mean precision and recall of (text, wanted digests, allowed digests): allowed ones count neither way."""
+    precisions, recalls = [], []
+    for text, wanted, allowed in pairs:
+        got = letter_digests(text) - (allowed - wanted)
+        if got:
+            precisions.append(len(got & wanted) / len(got))
+        recalls.append(len(got & wanted) / len(wanted))
+    return _score(*(sum(values) / max(1, len(values)) for values in (precisions, recalls)))
 
 
 def _score(precision: float, recall: float) -> dict[str, float]:
