@@ -2,7 +2,7 @@
 same run, taking turns page by page. F1 on pages that our model was not trained on and on all pages, the region's apart;
 CPU time per page from the decoded page to the text.
 
-    python benchmarks/extraction_vs_trafilatura.py SHARED_DATA/web [--out benchmarks/results/extraction_vs_trafilatura.json]
+    python benchmarks/extraction_vs_trafilatura.py SHARED_DATA/web [--out RESULT.json]
 """
 
 from __future__ import annotations

@@ -67,7 +67,12 @@ def main() -> int:
                 wanted, allowed = (chosen(layout, choices[page.id][kind]) for kind in ("wanted", "allowed"))
             else:
                 continue
-            row = {"set": name, "language": page.language, "paragraphs": len(wanted), "characters": sum(map(len, wanted))}
+            row = {
+                "set": name,
+                "language": page.language,
+                "paragraphs": len(wanted),
+                "characters": sum(map(len, wanted)),
+            }
             gold[page.id] = row | {"wanted": digests(wanted), "allowed": digests(allowed)}
     if options.out:
         rows = ",\n".join(f"{json.dumps(key)}: {json.dumps(row, ensure_ascii=False)}" for key, row in gold.items())

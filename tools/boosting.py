@@ -1,5 +1,5 @@
-"""Training of the oblivious trees that `sampan.crawl.trees` reads: second-order boosting of the logistic loss over binned
-features (as in XGBoost, arXiv:1603.02754, with one split per level), on soft labels with weights."""
+"""Training of the oblivious trees that `sampan.crawl.trees` reads: second-order boosting of the logistic loss over
+binned features (as in XGBoost, arXiv:1603.02754, with one split per level), on soft labels with weights."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def _grow(binned, edges, slope, bend, columns, settings) -> tuple[list[int], lis
     return features, cuts
 
 
-def train(values_FN: np.ndarray, target_N: np.ndarray, weight_N: np.ndarray, names: list[str], settings: Settings) -> Forest:
+def train(
+    values_FN: np.ndarray, target_N: np.ndarray, weight_N: np.ndarray, names: list[str], settings: Settings
+) -> Forest:
     """A forest whose `chances` follow the targets (0 to 1)."""
     draw = np.random.default_rng(settings.seed)
     binned, edges = _bin(values_FN, settings.bins)
@@ -86,7 +88,10 @@ def train(values_FN: np.ndarray, target_N: np.ndarray, weight_N: np.ndarray, nam
         rows = draw.random(len(target_N)) < settings.rows
         columns = np.sort(draw.choice(len(values_FN), max(2, int(settings.columns * len(values_FN))), replace=False))
         features, cuts = _grow(binned[:, rows], edges, slope[rows], bend[rows], columns, settings)
-        leaf = sum((binned[f] > cut).astype(np.int64) << level for level, (f, cut) in enumerate(zip(features, cuts, strict=True)))
+        leaf = sum(
+            (binned[f] > cut).astype(np.int64) << level
+            for level, (f, cut) in enumerate(zip(features, cuts, strict=True))
+        )
         leaves = 1 << settings.depth
         g, h = np.bincount(leaf, slope, leaves), np.bincount(leaf, bend, leaves)
         answer = -settings.rate * g / (h + settings.penalty)

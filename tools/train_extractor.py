@@ -1,12 +1,12 @@
-"""Train the forests of `sampan.crawl.extractor` on the training half of the shared pages.
+"""Train the forest of `sampan.crawl.extractor` on the training half of the shared pages.
 
     python tools/train_extractor.py SHARED_DATA/web
 
-A page is in the training half by a hash of its host (`sampan.crawl.gold.is_held_out`), so that no site is on both sides;
-pages of the region's gold set are never trained on. The target of a block is the share of its letters that stand in the
-gold text. Where a page has only strings that must and must not be there, blocks with such a string are labelled by it,
-and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight. The model
-is written to `src/sampan/crawl/models`; the same pages give the same bytes.
+A page is in the training half by a hash of its host (`sampan.crawl.gold.GoldPage`), so that no site is on both sides;
+pages of the region's gold set are never trained on. The target of a block is the share of its letters that stand in
+the gold text. Where a page has only strings that must and must not be there, blocks with such a string are labelled by
+it, and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight. The
+model is written to `src/sampan/crawl/models`; the same pages give the same bytes.
 """
 
 from __future__ import annotations
@@ -24,18 +24,17 @@ from transplant import transplant
 
 from sampan.crawl.blocks import Layout, scan
 from sampan.crawl.extractor import MODEL, write
-from sampan.crawl.features import Page, first_features, second_features
+from sampan.crawl.features import Page, features
 from sampan.crawl.gold import GoldPage, host_share, read_gold, shingle_score, string_score
 from sampan.crawl.page import decode
-from sampan.crawl.trees import Forest, save_forests
+from sampan.crawl.trees import Forest, save_forest
 
 SETS = ("trafilatura_eval", "article_extraction_benchmark", "readability")
 STORIES, STORY_WEIGHT = "storybooks", 0.2
 """Stories in the region's languages, all in one design: half of the stories, with little weight each."""
 FOLDS = 4
 COPIES, COPY_WEIGHT = 4, 0.25
-FIRST = Settings(trees=100, depth=5, rate=0.1)
-SECOND = Settings(trees=100, depth=5, rate=0.1, seed=1)
+SETTINGS = Settings(trees=140, depth=5, rate=0.08)
 THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6)
 _GRAM = 10
 
@@ -56,7 +55,7 @@ class Row:
 
     def __post_init__(self) -> None:
         self.page = Page(self.layout, self.title)
-        self.names, self.values = first_features(self.page)
+        self.names, self.values = features(self.page)
 
     def weights(self) -> np.ndarray:
         """A page's blocks weigh 100 together, mostly by the square root of their mass."""
@@ -72,7 +71,7 @@ def letters(text: str) -> str:
 
 
 def shares(texts: list[str], gold: str) -> np.ndarray:
-    """The share of each text's runs of ten letters that stand in the gold text; of a short one, whether all of it does."""
+    """The share of each text's runs of ten letters that stand in the gold text; of a short one, whether it does."""
     wanted = letters(gold)
     runs = {wanted[i : i + _GRAM] for i in range(len(wanted) - _GRAM + 1)}
     found = []
@@ -103,7 +102,15 @@ def prepare(gold: GoldPage) -> Row | None:
     title = " ".join((tree.title or "").split())
     known = np.zeros(len(layout.texts))
     if "with" not in gold.row:
-        return Row(gold, layout, title, shares(layout.texts, gold_text(gold)), known, False, STORY_WEIGHT if gold.set == STORIES else 1.0)
+        return Row(
+            gold,
+            layout,
+            title,
+            shares(layout.texts, gold_text(gold)),
+            known,
+            False,
+            STORY_WEIGHT if gold.set == STORIES else 1.0,
+        )
     target = teacher(html, layout.texts)
     for strings, answer in ((gold.row["without"], 0.0), (gold.row["with"], 1.0)):
         for string in map(str.strip, strings):
@@ -132,34 +139,16 @@ def mixed(rows: list[Row], seed: int) -> list[Row]:
     return made
 
 
-def fit_one(rows: list[Row], values: list[np.ndarray], names: list[str], settings: Settings) -> Forest:
-    target = np.concatenate([row.target for row in rows])
-    weight = np.concatenate([row.weights() for row in rows])
-    return train(np.concatenate(values, axis=1), target, weight, names, settings)
-
-
 def fold_of(row: Row) -> int:
     return host_share(row.gold.host, 1) % FOLDS
 
 
-def fit(rows: list[Row], seed: int = 0) -> tuple[Forest, Forest]:
-    """Both forests; the second learns from what first forests say about pages that they have not seen."""
+def fit(rows: list[Row], seed: int = 0) -> Forest:
     rows = rows + mixed(rows, seed)
-    first = fit_one(rows, [row.values for row in rows], rows[0].names, FIRST)
-    chances: dict[int, np.ndarray] = {}
-    for fold in range(FOLDS):
-        others = [row for row in rows if fold_of(row) != fold]
-        forest = fit_one(others, [row.values for row in others], rows[0].names, FIRST)
-        chances |= {id(row): forest.chances(row.values) for row in rows if fold_of(row) == fold}
-    more = [second_features(row.page, chances[id(row)]) for row in rows]
-    values = [np.concatenate([row.values, extra]) for row, (_, extra) in zip(rows, more, strict=True)]
-    return first, fit_one(rows, values, rows[0].names + more[0][0], SECOND)
-
-
-def predict(forests: tuple[Forest, Forest], row: Row) -> np.ndarray:
-    first, second = forests
-    _, extra = second_features(row.page, first.chances(row.values))
-    return second.chances(np.concatenate([row.values, extra]))
+    values = np.concatenate([row.values for row in rows], axis=1)
+    target = np.concatenate([row.target for row in rows])
+    weight = np.concatenate([row.weights() for row in rows])
+    return train(values, target, weight, rows[0].names, SETTINGS)
 
 
 def scores(rows: list[Row], chances: list[np.ndarray], threshold: float) -> dict[str, float]:
@@ -176,11 +165,11 @@ def scores(rows: list[Row], chances: list[np.ndarray], threshold: float) -> dict
 
 
 def cross_validate(rows: list[Row]) -> float:
-    """The threshold that is best on pages of the training half that the forests have not seen; prints the scores."""
+    """The threshold that is best on pages of the training half that the forest has not seen; prints the scores."""
     chances: dict[int, np.ndarray] = {}
     for fold in range(FOLDS):
-        forests = fit([row for row in rows if fold_of(row) != fold])
-        chances |= {id(row): predict(forests, row) for row in rows if fold_of(row) == fold}
+        forest = fit([row for row in rows if fold_of(row) != fold])
+        chances |= {id(row): forest.chances(row.values) for row in rows if fold_of(row) == fold}
     said = [chances[id(row)] for row in rows]
     best = (0.0, 0.5)
     for threshold in THRESHOLDS:
@@ -200,9 +189,8 @@ def main() -> int:
     rows = [row for row in map(prepare, golds) if row is not None]
     print(len(rows), "pages,", sum(len(row.target) for row in rows), "blocks", flush=True)
     threshold = 0.5 if options.no_cv else cross_validate(rows)
-    first, second = fit(rows)
     facts = {"threshold": threshold, "pages": len(rows), "sets": [*SETS, STORIES]}
-    save_forests(options.out, {"first": first, "second": second}, facts)
+    save_forest(options.out, fit(rows), facts)
     return 0
 
 

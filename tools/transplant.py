@@ -57,7 +57,10 @@ def transplant(frame: Any, other: Any, draw: np.random.Generator) -> tuple[Layou
     hints = [*a.hints[:root], *hints, *a.hints[stop:]]
     if draw.random() < _NAMELESS:
         hints = [bits & ~HINT_WORD_BITS for bits in hints]
-    shift = {edge: np.where(getattr(a, edge) >= end, getattr(a, edge) + blocks, getattr(a, edge)) for edge in ("first", "end")}
+    shift = {
+        edge: np.where(getattr(a, edge) >= end, getattr(a, edge) + blocks, getattr(a, edge))
+        for edge in ("first", "end")
+    }
     layout = Layout(
         texts=a.texts[:first] + b.texts[graft_first:graft_end] + a.texts[end:],
         links=joined(a.links, b.links),

@@ -1,4 +1,4 @@
-"""Our extractor: blocks and their places, limits on work, and the main text of hand-written pages in several scripts."""
+"""Our extractor: blocks and their places, limits on work, main text of hand-written pages of several scripts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from resiliparse.parse.html import HTMLTree
 
 from sampan.crawl import blocks
 from sampan.crawl.blocks import HINT_NAMES, TAG_NUMBERS, hints_of, scan
-from sampan.crawl.extractor import judge
+from sampan.crawl.extractor import judge, load_model
 from sampan.crawl.features import Page as PageSums
-from sampan.crawl.features import count_characters, first_features, second_features
+from sampan.crawl.features import count_characters, features
 from sampan.crawl.gold import digest_score, letter_digests, read_gold, shingle_score, string_score
 from sampan.crawl.page import extract
-from sampan.crawl.trees import Forest, load_forests, save_forests
+from sampan.crawl.trees import Forest, load_forest, save_forest
 
 THAI = [
     "เมื่อวันจันทร์ที่ผ่านมา คณะกรรมการสิ่งแวดล้อมแห่งชาติได้ประชุมร่วมกับผู้แทนจากจังหวัดริมแม่น้ำโขงเพื่อหารือเรื่องระดับน้ำที่ลดลงอย่างต่อเนื่อง",
@@ -35,8 +35,8 @@ BURMESE = [
     "လာမည့်နှစ်တွင် မန္တလေးမြို့၌ ထပ်မံကျင်းပရန် စီစဉ်ထားကြောင်း သိရသည်။",
 ]
 ENGLISH = [
-    "The ferry between the two islands will run every hour from the first of March, the harbour office said on Tuesday.",
-    "Farmers had asked for the change for years, because the old boat left before the market opened and came back late.",
+    "The ferry between the two islands will run every hour from the first of March, the harbour office said.",
+    "Farmers had asked for the change for years, because the old boat left before the market opened.",
     "A ticket will cost the same as before, and children under six travel free, according to the new timetable.",
 ]
 ARTICLES = {"th": THAI, "km": KHMER, "my": BURMESE, "en": ENGLISH}
@@ -145,7 +145,11 @@ def test_hints_of_names():
 
 
 def test_mass_is_about_the_same_in_every_script():
-    same = ["All human beings are born free and equal.", "人人生而自由平等，一律平等。", "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกัน"]
+    same = [
+        "All human beings are born free and equal.",
+        "人人生而自由平等，一律平等。",
+        "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกัน",
+    ]
     mass = count_characters(same)[0]
     # equal meaning, so equal up to the density of the script: half to double
     assert mass.max() < 2 * mass.min()
@@ -206,27 +210,16 @@ def test_a_page_cut_off_is_marked_and_cut_at_the_same_place(monkeypatch):
     assert extract(html).cut
 
 
-def test_features_are_finite_and_named():
-    sums = PageSums(layout_of(page(ENGLISH)), "A headline")
-    names, values = first_features(sums)
-    more_names, more = second_features(sums, np.full(sums.blocks, 0.5, np.float32))
-    assert len(set(names + more_names)) == len(names) + len(more_names) == len(values) + len(more)
+def test_features_are_finite_and_those_the_model_asks_for():
+    layout = layout_of(page(ENGLISH))
+    names, values = features(PageSums(layout, "A headline"))
+    assert len(set(names)) == len(names) == len(values)
     assert np.isfinite(values).all()
-    assert np.isfinite(more).all()
-    chances = judge(layout_of(page(ENGLISH)), "A headline")
-    assert ((chances > 0) & (chances < 1)).all()
-
-
-def test_the_model_asks_for_the_features_there_are():
-    from sampan.crawl.extractor import _model
-
-    sums = PageSums(layout_of(page(ENGLISH)), "A headline")
-    names, _ = first_features(sums)
-    more, _ = second_features(sums, np.full(sums.blocks, 0.5, np.float32))
-    first, second, threshold = _model()
-    assert list(first.names) == names
-    assert list(second.names) == names + more
+    forest, threshold = load_model()
+    assert list(forest.names) == names
     assert 0 < threshold < 1
+    chances = judge(layout, "A headline")
+    assert ((chances > 0) & (chances < 1)).all()
 
 
 def test_a_forest_adds_up_what_its_trees_say(tmp_path):
@@ -239,8 +232,8 @@ def test_a_forest_adds_up_what_its_trees_say(tmp_path):
     )
     values = np.asarray([[0, 1, 1], [0, 0, 5]], np.float32)
     assert forest.scores(values).tolist() == [1 + 10 + 0.25, 2 + 10 + 0.25, 4 + 40 + 0.25]
-    save_forests(tmp_path / "m", {"one": forest}, {"threshold": 0.5})
-    (read,), facts = [*load_forests(tmp_path / "m")[0].values()], load_forests(tmp_path / "m")[1]
+    save_forest(tmp_path / "m", forest, {"threshold": 0.5})
+    read, facts = load_forest(tmp_path / "m")
     assert read.scores(values).tolist() == forest.scores(values).tolist()
     assert facts["threshold"] == 0.5
 

@@ -1,9 +1,9 @@
 """A page as a list of text blocks: what stands between two block-level tags, and where in the page it stands.
 
-The page is parsed by Lexbor (through Resiliparse), which repairs what is broken in it, and written out again. Written-out
-HTML is well formed, and a `<` or `>` in it is always a tag's, so that two regular expressions and sums over the tags say
-where each text stands: four times faster than asking for the nodes one by one, and without recursion. Work is cut off
-by amount, never by time: the same page always gives the same blocks.
+The page is parsed by Lexbor (through Resiliparse), which repairs what is broken in it, and written out again.
+Written-out HTML is well formed, and a `<` or `>` in it is always a tag's, so that two regular expressions and sums over
+the tags say where each text stands: four times faster than asking for the nodes one by one, and without recursion. Work
+is cut off by amount, never by time: the same page always gives the same blocks.
 """
 
 from __future__ import annotations
@@ -37,10 +37,38 @@ _BREAK = "\x00"
 _BREAKS = re.compile(r"<br(?:\s[^>]*+)?>")
 _PARAGRAPH = re.compile(r"\x00(?:\s|&nbsp;)*+\x00(?:\s|&nbsp;|\x00)*+")
 
-TAGS = (
-    "div p h1 h2 h3 h4 li td th pre blockquote dt dd figcaption article section main header footer aside table tr ul ol "
-    "dl form figure center address details"
-).split()
+TAGS = [
+    "div",
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "li",
+    "td",
+    "th",
+    "pre",
+    "blockquote",
+    "dt",
+    "dd",
+    "figcaption",
+    "article",
+    "section",
+    "main",
+    "header",
+    "footer",
+    "aside",
+    "table",
+    "tr",
+    "ul",
+    "ol",
+    "dl",
+    "form",
+    "figure",
+    "center",
+    "address",
+    "details",
+]
 TAG_NUMBERS = {name: number for number, name in enumerate(TAGS)} | {"h5": 5, "h6": 5, "summary": 0}
 OTHER_TAG = len(TAGS)
 _LINK, _END_LINK, _RULE = 100, 101, 102
@@ -64,8 +92,11 @@ HINTS = (
     ("side", "sidebar side aside widget widgets rail secondary"),
     ("comment", "comment comments commentlist disqus reply replies respond discuss discussion thread"),
     ("share", "share sharing social facebook twitter follow whatsapp addtoany sharedaddy"),
-    ("related", "related recommend recommended recommendations more also popular trending outbrain taboola next prev "
-     "previous latest similar readmore promo teaser teasers"),
+    (
+        "related",
+        "related recommend recommended recommendations more also popular trending outbrain taboola next prev "
+        "previous latest similar readmore promo teaser teasers",
+    ),
     ("ad", "ad ads advert advertisement advertising sponsor sponsored adslot dfp banner"),
     ("sign", "subscribe subscription newsletter signup login register membership donate donation paywall form"),
     ("cookie", "cookie cookies consent gdpr overlay modal popup notice alert disclaimer privacy"),
@@ -88,8 +119,8 @@ for _bit, (_, _words) in enumerate(HINTS):
         _WORD_BITS[_word] = _WORD_BITS.get(_word, 0) | 1 << _bit
 _NAMES = re.compile(r'\b(?:class|id|role|itemprop)="([^"]*)"')
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_BODY_OF = frozenset("article entry post story blog news page main body content rich".split())
-_BODY_IS = frozenset("body content text copy main".split())
+_BODY_OF = frozenset(["article", "entry", "post", "story", "blog", "news", "page", "main", "body", "content", "rich"])
+_BODY_IS = frozenset(["body", "content", "text", "copy", "main"])
 _BODY_WORDS = frozenset(a + b for a in _BODY_OF for b in _BODY_IS) | {"prose"}
 _UNSEEN = re.compile(r'display:\s*none|visibility:\s*hidden|\shidden=""|aria-hidden="true"')
 BODY_BIT = len(HINTS)
@@ -98,9 +129,7 @@ HINT_WORD_BITS = (1 << (BODY_BIT + 1)) - 1
 """All bits that come from names, and not from tags."""
 TAG_BITS = ("article", "main", "header", "footer", "aside", "figure", "table", "li", "blockquote", "form", "pre")
 HINT_NAMES = (*(name for name, _ in HINTS), "text_body", *(f"<{name}>" for name in TAG_BITS))
-_BITS_OF_TAG = [
-    1 << (BODY_BIT + 1 + TAG_BITS.index(name)) if name in TAG_BITS else 0 for name in (*TAGS, "other")
-]
+_BITS_OF_TAG = [1 << (BODY_BIT + 1 + TAG_BITS.index(name)) if name in TAG_BITS else 0 for name in (*TAGS, "other")]
 _MAX_HINTED = 400
 """Characters of an attribute list that are read for hints."""
 
@@ -160,7 +189,10 @@ def scan(body: str) -> Layout:
         place=place_B,
         parent=parent_E,
         tag=own,
-        hints=[_BITS_OF_TAG[tag] | hints_of(attributes[node]) for tag, node in zip(own.tolist(), nodes_E.tolist(), strict=True)],
+        hints=[
+            _BITS_OF_TAG[tag] | hints_of(attributes[node])
+            for tag, node in zip(own.tolist(), nodes_E.tolist(), strict=True)
+        ],
         depth=depth_E,
         first=first_E,
         end=end_E,

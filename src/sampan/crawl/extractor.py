@@ -1,8 +1,6 @@
-"""The main text of a page: a small tree model judges its blocks, twice; the kept ones are written as lines.
+"""The main text of a page: a small tree model judges its blocks, and the kept ones are written as lines.
 
-The first forest sees a block's own numbers and where it stands; the second also sees what the first said about the
-blocks before, after and around it, which is how single lines inside an article are kept and lone ones outside dropped.
-Both were trained by `tools/train_extractor.py`; `docs/why/extraction.md` says on what.
+The model was trained by `tools/train_extractor.py`; `docs/why/extraction.md` says on what.
 """
 
 from __future__ import annotations
@@ -13,34 +11,45 @@ from pathlib import Path
 import numpy as np
 
 from .blocks import TAG_NUMBERS, Layout
-from .features import Page, first_features, second_features
-from .trees import Forest, load_forests
+from .features import Page, features
+from .trees import Forest, load_forest
 
 MODEL = Path(__file__).with_name("models") / "extractor"
 _CELLS = (TAG_NUMBERS["td"], TAG_NUMBERS["th"])
 
 
 @cache
-def _model() -> tuple[Forest, Forest, float]:
-    forests, facts = load_forests(MODEL)
-    return forests["first"], forests["second"], facts["threshold"]
+def load_model() -> tuple[Forest, float]:
+    """The shipped forest, and the probability above which a block is kept."""
+    forest, facts = load_forest(MODEL)
+    return forest, facts["threshold"]
 
 
 def judge(layout: Layout, title: str) -> np.ndarray:
     """The probability of each block to belong to the main text. [B]"""
-    first, second, _ = _model()
-    page = Page(layout, title)
-    _, values = first_features(page)
-    _, more = second_features(page, first.chances(values))
-    return second.chances(np.concatenate([values, more]))
+    forest, _ = load_model()
+    _, values = features(Page(layout, title))
+    return forest.chances(values)
 
 
 def main_text(layout: Layout, title: str) -> str:
     """The main text of a page, '' if it has none."""
     if not layout.texts:
         return ""
-    keep = judge(layout, title) > _model()[2]
+    keep = with_code(layout, judge(layout, title) > load_model()[1])
     return write(layout, np.flatnonzero(keep).tolist())
+
+
+def with_code(layout: Layout, keep: np.ndarray) -> np.ndarray:
+    """Also keep preformatted text that stands beside mostly kept text: code looks like nothing else."""
+    keep = keep.copy()
+    for block in np.flatnonzero(layout.tag[layout.place] == TAG_NUMBERS["pre"]).tolist():
+        around = layout.parent[layout.place[block]]
+        beside = np.arange(layout.first[around], layout.end[around])
+        beside = beside[layout.tag[layout.place[beside]] != TAG_NUMBERS["pre"]]
+        if len(beside) and 2 * keep[beside].sum() > len(beside):
+            keep[block] = True
+    return keep
 
 
 def write(layout: Layout, blocks: list[int]) -> str:

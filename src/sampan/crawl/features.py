@@ -86,7 +86,7 @@ class Columns:
 
 
 class Page:
-    """A layout with the sums that both sets of features are made of. `blocks` B, elements E."""
+    """A layout with the sums that its features are made of. `blocks` B, elements E."""
 
     def __init__(self, layout: Layout, title: str = ""):
         self.layout = layout
@@ -127,8 +127,8 @@ class Page:
         return np.stack([np.bincount(self.path, row)[self.path] for row in rows])
 
     def heaviest(self, columns: Columns, name: str, weight: np.ndarray) -> None:
-        """Add where each block stands to the element whose blocks weigh most: those right inside it count fully, those one
-        and two levels further down 0.6 and 0.3 of that."""
+        """Add where each block stands to the element whose blocks weigh most: those right inside it count fully, those
+        one and two levels further down 0.6 and 0.3 of that."""
         layout = self.layout
         elements = len(layout.parent)
         score = sum(
@@ -161,8 +161,8 @@ def _paths(layout: Layout) -> np.ndarray:
     return np.asarray(paths)
 
 
-def first_features(page: Page) -> tuple[list[str], np.ndarray]:
-    """Names, and values [F, B], of what is known before any block is judged."""
+def features(page: Page) -> tuple[list[str], np.ndarray]:
+    """Names, and values [F, B], of all that a block is judged by."""
     columns = Columns(page.blocks)
     _add_text(page, columns)
     _add_place(page, columns)
@@ -188,7 +188,7 @@ def _add_text(page: Page, columns: Columns) -> None:
     columns.add("again", np.asarray([seen[text] for text in folded]))
     title = page.title
     whole = max(1, len(title))
-    columns.add("titled", np.asarray([len(text) / whole if 8 < len(text) and text in title else 0 for text in folded]))
+    columns.add("titled", np.asarray([len(text) / whole if len(text) > 8 and text in title else 0 for text in folded]))
 
 
 def _add_place(page: Page, columns: Columns) -> None:
@@ -198,7 +198,8 @@ def _add_place(page: Page, columns: Columns) -> None:
     is_h1 = own == TAG_NUMBERS["h1"]
     is_head = (own >= TAG_NUMBERS["h1"]) & (own <= TAG_NUMBERS["h4"])
     since_h1, since_head = (
-        np.log1p(np.minimum(200, index - np.maximum.accumulate(np.where(flags, index, -1000)))) for flags in (is_h1, is_head)
+        np.log1p(np.minimum(200, index - np.maximum.accumulate(np.where(flags, index, -1000))))
+        for flags in (is_h1, is_head)
     )
     columns.add("index", np.log1p(index))
     columns.add("from_end", np.log1p(page.blocks - index))
@@ -255,30 +256,3 @@ def _add_hints(page: Page, columns: Columns) -> None:
     columns.extend([f"around_{name}" for name in HINT_NAMES], bits[0])
     columns.extend([f"near_{name}" for name in HINT_NAMES[:BODY_BIT]], bits[1, :BODY_BIT])
     columns.extend([f"in_{name}" for name in HINT_NAMES[BODY_BIT:]], bits[2, BODY_BIT:])
-
-
-def second_features(page: Page, chance: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Names, and values [G, B], of what the first judgement `chance` [B] says about a block's surroundings."""
-    columns = Columns(page.blocks)
-    weight = np.sqrt(page.mass + 1)
-    text = page.mass * chance
-    whole = max(1.0, float(text.sum()))
-    before = page.before(text)
-    columns.add("chance", chance)
-    columns.extend([f"chance{offset:+}" for offset in _OFFSETS], page.near(chance[None]))
-    all_weight, all_said = page.over(np.stack([weight, weight * chance]))[:, page.above[1:]]
-    columns.extend([f"up{level}_chance" for level in range(1, _LEVELS + 1)], all_said / all_weight)
-    path_weight, path_said = page.by_path([weight, weight * chance])
-    columns.add("path_chance", path_said / path_weight)
-    index = np.arange(page.blocks)
-    sure = (chance > 0.5) & (page.mass >= _PARA_MASS)
-    last = np.maximum.accumulate(np.where(sure, index, -1000))
-    next_ = np.minimum.accumulate(np.where(sure, index, page.blocks + 1000)[::-1])[::-1]
-    columns.add("since_sure", np.log1p(np.minimum(100, index - last)))
-    columns.add("until_sure", np.log1p(np.minimum(100, next_ - index)))
-    columns.add("said_before", before / whole)
-    columns.add("said_after", (whole - before - text) / whole)
-    columns.add("said", np.log1p(whole))
-    columns.add("said_of_all", whole / page.total)
-    page.heaviest(columns, "kept", text)
-    return columns.names, columns.matrix()

@@ -91,8 +91,8 @@ def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, u
     cut = len(html) > MAX_CHARACTERS
     html = html[:MAX_CHARACTERS].replace("\x00", "")
     tree = HTMLTree.parse(html)
-    head, body = tree.head, tree.body
-    known = facts(html, head.html if head is not None else "")
+    body = tree.body
+    known = facts(html)
     og_title = known.pop("og_title", "")
     title = " ".join((tree.title or "").split()) or og_title
     layout = scan(body.html if body is not None else "")

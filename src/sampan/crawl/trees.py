@@ -40,30 +40,23 @@ class Forest:
         return (1 / (1 + np.exp(-self.scores(values_FB)))).astype(np.float32)
 
 
-def save_forests(path: Path, forests: dict[str, Forest], facts: dict) -> None:
-    """Write forests as arrays (.npz) and what is known of them as JSON beside it."""
-    arrays = {}
-    for name, forest in forests.items():
-        arrays[f"{name}.features"] = forest.features_TD.astype(np.uint16)
-        arrays[f"{name}.thresholds"] = forest.thresholds_TD.astype(np.float32)
-        arrays[f"{name}.leaves"] = forest.leaves_TL.astype(np.float32)
-        facts = facts | {name: {"bias": forest.bias, "features": list(forest.names)}}
+def save_forest(path: Path, forest: Forest, facts: dict) -> None:
+    """Write a forest as arrays (.npz) and what is known of it as JSON beside it."""
     with open(path.with_suffix(".npz"), "wb") as file:
-        np.savez_compressed(file, **arrays)
-    path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+        np.savez_compressed(
+            file,
+            features=forest.features_TD.astype(np.uint16),
+            thresholds=forest.thresholds_TD.astype(np.float32),
+            leaves=forest.leaves_TL.astype(np.float32),
+        )
+    said = {**facts, "bias": forest.bias, "features": list(forest.names)}
+    path.with_suffix(".json").write_text(json.dumps(said, indent=1) + "\n", "utf-8")
 
 
-def load_forests(path: Path) -> tuple[dict[str, Forest], dict]:
-    """What `save_forests` wrote."""
+def load_forest(path: Path) -> tuple[Forest, dict]:
+    """What `save_forest` wrote."""
     facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    forests = {}
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
-        for name in sorted({key.split(".")[0] for key in arrays.files}):
-            forests[name] = Forest(
-                tuple(facts[name]["features"]),
-                arrays[f"{name}.features"].astype(np.int64),
-                arrays[f"{name}.thresholds"],
-                arrays[f"{name}.leaves"],
-                facts[name]["bias"],
-            )
-    return forests, facts
+        features = arrays["features"].astype(np.int64)
+        forest = Forest(tuple(facts["features"]), features, arrays["thresholds"], arrays["leaves"], facts["bias"])
+    return forest, facts
