@@ -18,6 +18,7 @@ import numpy as np
 MAX_CHARACTERS = 3_000_000
 MAX_TAGS = 200_000
 MAX_BLOCKS = 20_000
+_SHORTEST_TAG = 3
 
 _RAW = "script|style|iframe|textarea|title|xmp|noembed|noframes"
 _UNREAD = "noscript|svg|template|object|select|button|canvas|audio|video|math|datalist|nav"
@@ -204,7 +205,7 @@ def _within_limits(body: str) -> tuple[str, bool]:
     """The part of a page that is read, and whether something was cut off."""
     cut = len(body) > MAX_CHARACTERS
     body = body[:MAX_CHARACTERS]
-    if body.count("<") > MAX_TAGS:
+    if len(body) > _SHORTEST_TAG * MAX_TAGS and body.count("<") > MAX_TAGS:
         cut = True
         body = body[: [found.start() for found in islice(re.finditer("<", body), MAX_TAGS)][-1]]
     return body, cut

@@ -26,6 +26,7 @@ _PARA_MASS = 60.0
 _OFFSETS = (-3, -2, -1, 1, 2, 3)
 _LEVELS = 3
 """Elements around the innermost one whose sums are features."""
+_MAX_FEATURES = 256
 _MAX_CHAIN = 64
 """Levels that are climbed from the heaviest element to meet a block."""
 
@@ -64,25 +65,24 @@ def count_characters(texts: list[str]) -> np.ndarray:
 
 
 class Columns:
-    """Named columns [B] that are gathered into one matrix."""
+    """Named rows of one number per block."""
 
     def __init__(self, blocks: int):
         self.names: list[str] = []
-        self.rows: list[np.ndarray] = []
-        self.blocks = blocks
+        self.room_FB = np.empty((_MAX_FEATURES, blocks), np.float32)
 
     def add(self, name: str, row: np.ndarray | float) -> None:
+        self.room_FB[len(self.names)] = row
         self.names.append(name)
-        self.rows.append(np.broadcast_to(np.asarray(row, np.float32), (1, self.blocks)))
 
     def extend(self, names: list[str], rows: np.ndarray) -> None:
         """Add several rows [K, B]."""
+        self.room_FB[len(self.names) : len(self.names) + len(names)] = rows
         self.names += names
-        self.rows.append(rows.astype(np.float32, copy=False))
 
     def matrix(self) -> np.ndarray:
-        """All columns. [F, B]"""
-        return np.concatenate(self.rows)
+        """All rows. [F, B]"""
+        return self.room_FB[: len(self.names)]
 
 
 class Page:

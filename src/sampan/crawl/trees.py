@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Forest:
-    """T trees of depth D over the features named in `names`."""
+    """T trees of depth D (at most 8) over the features named in `names`."""
 
     names: tuple[str, ...]
     features_TD: np.ndarray
@@ -30,10 +30,11 @@ class Forest:
         """Log odds of each column. [B]"""
         trees, depth = self.features_TD.shape
         above_DTB = (values_FB[self._features] > self._thresholds).reshape(depth, trees, -1)
-        leaf_TB = self._offsets + above_DTB[0]
-        for level in range(1, depth):
-            leaf_TB += above_DTB[level].astype(np.int64) << level
-        return self.leaves_TL.ravel()[leaf_TB].sum(0) + self.bias
+        leaf_TB = above_DTB[-1].view(np.uint8).copy()
+        for level in range(depth - 2, -1, -1):
+            leaf_TB <<= 1
+            leaf_TB |= above_DTB[level]
+        return self.leaves_TL.ravel()[self._offsets + leaf_TB].sum(0) + self.bias
 
     def chances(self, values_FB: np.ndarray) -> np.ndarray:
         """Probabilities of each column. [B]"""
