@@ -176,6 +176,7 @@ def test_any_text_is_read_without_error(html):
         "<table><tr><td>" * 33_000 + "deep text " * 20,
         "<p>" + "one line without an end, of ten million characters. " * 192_308,
         "<p>x</p>" * 400_000,
+        "<pre>some code</pre>" * 60_000,
         "<" * 3_000_000,
         "<p " * 1_000_000,
         "<br>" * 500_000 + "text" * 50,
@@ -251,9 +252,10 @@ def test_scores_of_the_public_benchmarks():
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("name", "floor"),
-    [("trafilatura_eval", 0.9), ("article_extraction_benchmark", 0.92)],
+    [("trafilatura_eval", 0.88), ("article_extraction_benchmark", 0.93)],
 )
 def test_f1_on_pages_not_trained_on(shared, name, floor):
+    """Floors a little under the measured values: a page more or less moves F1 by about 0.01."""
     pages = [gold for gold in read_gold(shared / "data" / "web" / name) if gold.held_out]
     from sampan.crawl.page import decode
 

@@ -36,7 +36,7 @@ _LEFT_OUT = re.compile(
 _TAG = re.compile(r"<([^\s>]++)([^>]*+)>([^<]*+)")
 _BREAK = "\x00"
 _BREAKS = re.compile(r"<br(?:\s[^>]*+)?>")
-_PARAGRAPH = re.compile(r"\x00(?:\s|&nbsp;)*+\x00(?:\s|&nbsp;|\x00)*+")
+_PARAGRAPH = re.compile(r"\x00\s*+\x00[\s\x00]*+")
 
 TAGS = [
     "div",
@@ -164,7 +164,7 @@ class Layout:
 def scan(body: str) -> Layout:
     """The blocks of a body that the parser has written out (`HTMLTree.body.html`)."""
     body, cut = _within_limits(body)
-    body = _BREAKS.sub(_BREAK, _LEFT_OUT.sub("", body)).replace("\xad", "")
+    body = _BREAKS.sub(_BREAK, _LEFT_OUT.sub("", body)).replace("\xad", "").replace("&nbsp;", " ")
     if _BREAK in body:
         body = _PARAGRAPH.sub("<hr>", body)
     names, attributes, after = zip(*(_TAG.findall(body) or [("body", "", "")]), strict=True)
@@ -227,7 +227,7 @@ def _read(after: tuple[str, ...], runs: list[int], pre_N: np.ndarray | None) -> 
 def _clean(raw: str, preformatted: bool) -> str:
     """The text without escapes and needless blanks; lines are kept where the page breaks them."""
     if "&" in raw:
-        raw = raw.replace("&nbsp;", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        raw = raw.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     if preformatted:
         raw = raw.replace(_BREAK, "\n").strip("\n").rstrip()
         return raw

@@ -42,14 +42,13 @@ def main_text(layout: Layout, title: str) -> str:
 
 def with_code(layout: Layout, keep: np.ndarray) -> np.ndarray:
     """Also keep preformatted text that stands beside mostly kept text: code looks like nothing else."""
-    keep = keep.copy()
-    for block in np.flatnonzero(layout.tag[layout.place] == TAG_NUMBERS["pre"]).tolist():
-        around = layout.parent[layout.place[block]]
-        beside = np.arange(layout.first[around], layout.end[around])
-        beside = beside[layout.tag[layout.place[beside]] != TAG_NUMBERS["pre"]]
-        if len(beside) and 2 * keep[beside].sum() > len(beside):
-            keep[block] = True
-    return keep
+    code = layout.tag[layout.place] == TAG_NUMBERS["pre"]
+    if not code.any():
+        return keep
+    around = layout.parent[layout.place]
+    kept, others = (np.concatenate([[0], np.cumsum(flags)]) for flags in (keep & ~code, ~code))
+    beside = [sums[layout.end[around]] - sums[layout.first[around]] for sums in (kept, others)]
+    return keep | (code & (2 * beside[0] > beside[1]))
 
 
 def write(layout: Layout, blocks: list[int]) -> str:

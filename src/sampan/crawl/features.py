@@ -103,7 +103,7 @@ class Page:
         for _ in range(_LEVELS):
             above.append(layout.parent[above[-1]])
         self.above = np.stack(above)
-        self.path = _paths(layout)[self.place]
+        self.path = _paths(layout, self.above)
         self.near_index = np.arange(self.blocks) + np.asarray(_OFFSETS)[:, None] + 3
 
     def over(self, rows: np.ndarray) -> np.ndarray:
@@ -152,13 +152,12 @@ class Page:
         columns.add(f"{name}_side", np.where(index < first, -1, np.where(index >= end, 1, 0)))
 
 
-def _paths(layout: Layout) -> np.ndarray:
-    """A number per element that is the same where the tags around are the same. [E]"""
-    known: dict[tuple[int, int], int] = {}
-    paths: list[int] = []
-    for element, (parent, tag) in enumerate(zip(layout.parent.tolist(), layout.tag.tolist(), strict=True)):
-        paths.append(known.setdefault((paths[parent] if element else -1, tag), len(known)))
-    return np.asarray(paths)
+def _paths(layout: Layout, above: np.ndarray) -> np.ndarray:
+    """A number per block that is the same where the nearest four elements have the same tags and the same depth. [B]"""
+    codes = layout.depth[above[0]]
+    for elements in above:
+        codes = codes * 64 + layout.tag[elements]
+    return np.unique(codes, return_inverse=True)[1]
 
 
 def features(page: Page) -> tuple[list[str], np.ndarray]:

@@ -45,7 +45,7 @@ def estimate(params: Params, inputs) -> dict:
     return {
         "documents": pages,
         "text_bytes": size / 2,
-        "seconds": pages / {"sampan": 200, "resiliparse": 350}.get(params.extractor, 50),
+        "seconds": pages / {"sampan": 300, "resiliparse": 700}.get(params.extractor, 70),
     }
 
 
@@ -58,5 +58,5 @@ STAGE = Stage(
     output="documents",
     run=run,
     estimate=estimate,
-    paper="SEA-LION v3 (SEA-PILE v2: Common Crawl WARC to text); extraction by resiliparse or trafilatura.",
+    paper="SEA-LION v3 (SEA-PILE v2: Common Crawl WARC to text); extraction by our model, resiliparse or trafilatura.",
 )
