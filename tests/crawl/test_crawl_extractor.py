@@ -252,7 +252,7 @@ def test_scores_of_the_public_benchmarks():
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("name", "floor"),
-    [("trafilatura_eval", 0.88), ("article_extraction_benchmark", 0.93)],
+    [("trafilatura_eval", 0.9), ("article_extraction_benchmark", 0.92)],
 )
 def test_f1_on_pages_not_trained_on(shared, name, floor):
     """Floors a little under the measured values: a page more or less moves F1 by about 0.01."""
