@@ -7,6 +7,7 @@ import math
 import xml.etree.ElementTree as ET
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 from vocab_corpora import PHRASES, run_stage, write_corpus
@@ -236,6 +237,22 @@ def test_ratio_error_against_the_jackknife():
     assert ratio_error(parts, wholes) == pytest.approx(jackknife, rel=0.05)
     assert ratio_error([1.0], [2.0]) is None
     assert geometric_mean([1, 4]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("HelloWorld don't", ["Hello", "World", " don't"]),
+        ("ที่นี่ 12345", ["ที่นี่", " ", "123", "45"]),
+        ("a/b\n\nc", ["a", "/b", "\n\n", "c"]),
+        ("end.\n/x", ["end", ".\n/", "x"]),
+    ],
+)
+def test_the_word_expression_of_llama_4(text, pieces):
+    """Words end where capitals begin, marks stay with their letters, and a line's end stays with its full stop."""
+    from sampan.vocab.byte_letters import PATTERNS
+
+    assert regex.findall(PATTERNS["o200k"], text) == pieces
 
 
 @pytest.mark.shared
