@@ -3,8 +3,8 @@
     python benchmarks/fertility_table.py --data FOLDER [--add NAME=FOLDER …]
 
 FOLDER holds `tokenizers/` and `eval/flores200/devtest.jsonl.gz`. `--add` puts one more tokenizer into the table, such
-as an expanded one. The claim checked is that Llama 2's column is SeaLLMs' (arXiv:2312.00738, Table 1): within 1 % in the
-geometric mean, within 5 % in every language, eight of nine within 2.5 %. The paper does not name its text.
+as an expanded one. The claim checked is that Llama 2's column is SeaLLMs' (arXiv:2312.00738, Table 1): within 1 % in
+the geometric mean, within 5 % in every language, eight of nine within 2.5 %. The paper does not name its text.
 """
 
 from __future__ import annotations

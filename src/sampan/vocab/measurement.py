@@ -133,7 +133,7 @@ def _relative(row: Mapping[str, Any], divisor: Mapping[str, int], factor: float)
 def _vocabulary(opened: Opened, first: Opened, counts: Mapping[str, TokenCounts]) -> dict[str, Any]:
     """How much of the vocabulary the texts use, and of the pieces that it has beyond the first tokenizer's (only if it
     was grown from that: same ids for all of the first's pieces)."""
-    used = set().union(*(item.used for item in counts.values()))
+    used = set().union(*(item.used for item in counts.values())) & set(opened.ids.values())
     row: dict[str, Any] = {
         "name": opened.name,
         "digest": opened.digest,
