@@ -25,7 +25,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         members = [gzip.compress(response((PAGE + str(n)).encode(), f"http://x.th/{n}")) for n in range(len(LANGUAGES))]
-        self.data, self.rows, self.asked, self.busy, self.fail_after = b"", [], [], 0, 10**9
+        self.data, self.rows, self.asked, self.busy, self.fail_after, self.cut = b"", [], [], 0, 10**9, []
         for number, member in enumerate(members):
             self.rows.append(
                 {
@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[:-7] if len(self.server.asked) in self.server.cut else body)
 
     def log_message(self, *_):
         pass
@@ -111,7 +111,7 @@ def test_pages_of_a_language_and_their_list(server, tmp_path, run_stage):
     rows = [json.loads(line) for line in (out / "index.jsonl").read_text().splitlines()]
     assert [row["languages"] for row in rows] == ["tha", "tha,eng"]
     assert metrics["records"] == 2
-    assert metrics["dropped"] == {"unwanted_language": 3}
+    assert metrics["dropped"] == {"no_place": 2, "unwanted_language": 3}
     assert all("sampan" in agent for *_, agent in server.asked)
     assert "languages%3A.%2A%28tha%29" in server.asked[0][0]
     _, made = run_stage("crawl.warc", {}, {"files": [out]})
@@ -154,9 +154,30 @@ def test_each_record_that_fails_is_counted(server, tmp_path):
     server.rows[3]["length"] = "99999999"
     server.rows[4]["digest"] = "D0"
     metrics, _ = fetch(server, tmp_path)
-    assert metrics["dropped"] == {"http_404": 1, "not_a_record": 1, "not_html": 1, "too_large": 1, "same_payload": 1}
+    assert metrics["dropped"] == {
+        **{"http_404": 1, "not_a_record": 1, "not_html": 1, "too_large": 1, "same_payload": 1},
+        "no_place": 2,  # the line of each page that is none
+    }
 
 
 def test_nothing_found_is_an_error(server, tmp_path):
     with pytest.raises(InputError, match="knows no such page"):
         fetch(server, tmp_path, urls=["none.th"])
+
+
+def test_an_answer_cut_off_is_asked_for_again(server, tmp_path):
+    """Python's client takes a connection that ends too soon for the end of the body."""
+    server.cut = [2, 5]  # an answer of the index, a record
+    metrics, out = fetch(server, tmp_path)
+    assert metrics["records"] == 5
+    assert metrics["waits"] == 2
+    assert (out / "pages.warc.gz").read_bytes() == server.data
+
+
+@pytest.mark.parametrize("field", ["offset", "length"])
+@pytest.mark.parametrize("value", ["\u00b2", "9" * 5000, "-1", None, ["1"], {}])
+def test_rows_of_nonsense_are_counted(server, tmp_path, field, value):
+    server.rows[4][field] = value
+    metrics, _ = fetch(server, tmp_path)
+    assert metrics["records"] == 4
+    assert metrics["dropped"] == {"no_place": 3}

@@ -10,8 +10,10 @@ import zstandard
 from test_crawl_warc import PAGE, THAI, crawl, record, response
 
 from sampan.artifacts.documents import read_documents, read_summary
-from sampan.crawl import archive
+from sampan.crawl import archive, packed
+from sampan.crawl.archive_shard import open_archive
 from sampan.crawl.http import dechunk
+from sampan.crawl.record import read_records
 from sampan.crawl.warc import Params
 
 GOOD = [response(PAGE.encode(), f"http://x.org/{number}") for number in range(4)]
@@ -289,3 +291,54 @@ def test_records_by_kind_agree_with_fastwarc(shared, run_stage):
         ours = dict(run_stage("crawl.warc", {}, {"files": [file]})[0]["records"])
         ours.pop("mended", None)
         assert ours == dict(theirs), name
+
+
+def test_lengths_with_thousands_of_digits(tmp_path, run_stage):
+    """Python refuses to read a number of more than 4,300 digits: a file must not end there."""
+    nines = "9" * 5000
+    length = f"Content-Length: {GOOD[0].index(b'</html>') + 7 - GOOD[0].index(b'HTTP/1.1')}".encode()
+    assert length in GOOD[0]
+    bad = GOOD[0].replace(length, f"Content-Length: {nines}".encode())
+    inside = response(PAGE.encode(), "http://x.org/in", extra=f"Content-Length: {nines}\r\n")
+    cut = inside.replace(b"Content-Length: ", b"Content-Length: 9", 1)  # then the inner length is asked for
+    path = tmp_path / "a.warc"
+    path.write_bytes(bad + GOOD[1] + cut + GOOD[2])
+    _, documents, dropped = crawl(run_stage, path)
+    assert {d.url for d in documents} >= set(URLS[:3])
+    assert len(documents) + sum(dropped.values()) == 4
+
+
+@pytest.mark.parametrize(
+    "dictionary",
+    [
+        zstandard.compress(b"x" * 100)[:-4] + b"\xff" * 9,
+        zstandard.compress(bytes(64 << 20)),  # a bomb
+        b"\x37\xa4\x30\xec" + b"\xff" * 90,  # the magic of a dictionary, and none
+        b"",
+    ],
+    ids=["damaged", "bomb", "none", "empty"],
+)
+def test_a_broken_dictionary_costs_its_file_only(tmp_path, run_stage, dictionary):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.warc").write_bytes(GOOD[0])
+    frame = b"\x5d\x2a\x4d\x18" + len(dictionary).to_bytes(4, "little") + dictionary
+    trained = zstandard.ZstdCompressor(dict_data=zstandard.ZstdCompressionDict(b"HTTP/1.1 200 OK" * 9))
+    (tmp_path / "in/b.warc.zst").write_bytes(frame + trained.compress(GOOD[1]))
+    _, documents, dropped = crawl(run_stage, tmp_path / "in")
+    assert [d.url for d in documents] == URLS[:1]
+    assert dropped == {"unreadable_file": 1}
+
+
+def test_a_length_beyond_the_file_is_not_read_for(tmp_path, monkeypatch):
+    """Each of them used to read to the end of the file: a gigabyte of such records would have taken days."""
+    one = GOOD[0].replace(b"Content-Length:", b"Content-Length: 99999999999\r\nX:", 1)
+    path = tmp_path / "a.warc"
+    path.write_bytes(one * 400)
+    read = []
+    plain = packed._Plain.read
+    monkeypatch.setattr(packed._Plain, "read", lambda self, size: read.append(size) or plain(self, size))
+    file, form = open_archive(path)
+    with file:
+        records = [r for m in file.members(0, file.size) for r in read_records(form, m, 1 << 20, file.size)]
+    assert [r.mended for r in records] == [True] * 400
+    assert sum(read) < 400 * (1 << 18), "some looks ahead a record, whatever the size of the file"

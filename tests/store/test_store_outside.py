@@ -7,10 +7,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from sampan.core.errors import InputError, RecipeError
+from sampan.core.errors import InputError, RecipeError, StoreError
 from sampan.core.identity import digest_file
 from sampan.recipe.load import _input_spec
 from sampan.store.outside import DigestCache, check_spec, fetch, open_input
+from sampan.store.remote import open_remote
 from sampan.store.store import Store
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -133,3 +134,44 @@ def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
     assert (asked["repo"], asked["revision"], asked["repo_type"]) == ("org/name", COMMIT, "dataset")
     assert asked["allow_patterns"] == ["th/*"]
     assert [p.name for p in made.path.rglob("*") if p.is_file()] == ["a.jsonl"]
+
+
+def test_a_file_may_be_called_as_our_own_notes(web, tmp_path):
+    store = Store(tmp_path / "store")
+    for name in ("source.json", "x" * 150 + ".jsonl"):
+        (tmp_path / "web" / name).write_text('{"text": "hello"}')
+        spec = f"url:{web.replace('rows.jsonl', name)}"
+        assert use(spec, store).path.read_text() == '{"text": "hello"}'
+        assert use(spec, store).path.name.endswith(name[-6:])
+
+
+def test_an_address_that_leads_to_a_local_file_is_refused(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+
+    class Elsewhere(Quiet):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", secret.as_uri())
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(InputError, match="cannot be fetched"):
+            use(f"url:http://127.0.0.1:{server.server_port}/a.jsonl", Store(tmp_path / "store"))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_full_disk_while_fetching(web, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sampan.store.remote.os.fsync", full)
+    store = Store.__new__(Store)
+    store.root = tmp_path / "store"
+    with pytest.raises(StoreError, match="the disk is full"):
+        open_remote(f"url:{web}", store, where="test")
+    assert not [path for path in store.root.rglob("*") if path.is_file()]

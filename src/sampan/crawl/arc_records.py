@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from .record import Format, Reader, Record
+from .warc_records import declared_length
 
 _LINE = rb"([A-Za-z][A-Za-z0-9+.-]{0,40}:[^\n]{1,4000}?) (\S{1,64}) (\d{12,20}) ([^\n]{0,4000}) (-?\w{1,20})\r?\n"
 START = re.compile(_LINE)
@@ -28,7 +29,7 @@ def _head(reader: Reader) -> tuple[Record, int]:
     url, _, date, kind, declared = (part.decode("utf-8", errors="replace") for part in match.groups())
     headers = {"warc-date": _iso(date), "arc-type": kind.partition(" ")[0]}
     record = Record("warcinfo" if url.startswith("filedesc:") else "response", url, headers)
-    return record, int(declared) if declared.isascii() and declared.isdigit() else -1
+    return record, declared_length(declared)
 
 
 def _ends_here(reader: Reader) -> bool:

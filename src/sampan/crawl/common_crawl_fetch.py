@@ -21,6 +21,7 @@ from ..core.stage import Runtime
 from ..lang.codes import normalise_code
 from ..store.files import write_atomic
 from .polite import Polite
+from .warc_records import declared_length
 
 _ANSWER_BYTES = 256 << 20
 _COLUMNS = ("url", "timestamp", "filename", "offset", "length", "digest", "languages", "mime-detected", "status")
@@ -69,7 +70,7 @@ def _chosen(params: Any, client: Polite, runtime: Runtime) -> tuple[list[dict[st
                 if reason := _refusal(params, row, wanted):
                     left_out[reason] += 1
                 else:
-                    rows[row["filename"], int(row["offset"])] = {name: str(row.get(name, "")) for name in _COLUMNS}
+                    rows[str(row["filename"]), int(row["offset"])] = {name: str(row.get(name, "")) for name in _COLUMNS}
             runtime.log(f"{crawl} {url}: {len(rows)} records so far")
     chosen, seen = [], set()
     for _, row in sorted(rows.items()):
@@ -85,7 +86,8 @@ def _chosen(params: Any, client: Polite, runtime: Runtime) -> tuple[list[dict[st
 
 
 def _ask(params: Any, client: Polite, crawl: str, url: str, wanted: list[str]) -> Iterator[dict[str, Any]]:
-    """The index's answers, page by page; lines that are none are passed over."""
+    """The index's answers, page by page. InputError for an answer that is longer than can be read: the list of
+    records is kept for ever, so it must not lack any."""
     query = [("url", url), ("output", "json"), ("filter", "=status:200")]
     if wanted:
         query.append(("filter", f"~languages:.*({'|'.join(wanted)}).*"))
@@ -94,28 +96,34 @@ def _ask(params: Any, client: Polite, crawl: str, url: str, wanted: list[str]) -
     if status == 404:  # how the server says that it knows nothing
         return
     pages = next(_json_lines(body), {}).get("pages")
-    if status != 200 or not isinstance(pages, int):
+    if status != 200 or type(pages) is not int:
         raise InputError(f"the index answers HTTP {status}: {body[:200].decode('utf-8', 'replace')}", where=base)
     for page in range(pages):
         status, body = client.get(f"{base}&page={page}", max_bytes=_ANSWER_BYTES)
-        if status not in (200, 404):
-            raise InputError(f"the index answers HTTP {status}", where=f"{base}&page={page}")
+        if status == 404:
+            continue
+        if status != 200 or len(body) >= _ANSWER_BYTES:
+            said = f"HTTP {status}" if status != 200 else f"with {len(body)} bytes or more"
+            raise InputError(
+                f"the index answers {said}", where=f"{base}&page={page}", how="Ask for less in one of `urls`."
+            )
         yield from _json_lines(body)
 
 
 def _json_lines(body: bytes) -> Iterator[dict[str, Any]]:
-    for line in body.splitlines():
+    """The rows of an answer; one that cannot be read is an empty row, which is then counted as without a place."""
+    for line in filter(bytes.strip, body.splitlines()):
         try:
             row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            yield row
+        except (ValueError, RecursionError):
+            row = {}
+        yield row if isinstance(row, dict) else {}
 
 
 def _refusal(params: Any, row: dict[str, Any], wanted: list[str]) -> str:
     """Why a row of the index is not fetched, "" if it is."""
-    if not (str(row.get("offset", "")).isdigit() and str(row.get("length", "")).isdigit() and row.get("filename")):
+    place = [declared_length(str(row.get(name, ""))) for name in ("offset", "length")]
+    if place[0] < 0 or place[1] < 1 or not row.get("filename"):
         return "no_place"
     if str(row.get("status", "")) != "200":
         return "http_status"
@@ -124,7 +132,7 @@ def _refusal(params: Any, row: dict[str, Any], wanted: list[str]) -> str:
     languages = str(row.get("languages", "")).split(",")
     if wanted and not set(languages[:1] if params.first_language else languages) & set(wanted):
         return "unwanted_language"
-    return "too_large" if int(row["length"]) > params.max_record_bytes else ""
+    return "too_large" if place[1] > params.max_record_bytes else ""
 
 
 def _fetch_rows(params: Any, client: Polite, rows: list[dict[str, str]], runtime: Runtime) -> Counter[str]:

@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Mapping
 
-from .warc_records import parse_headers
+from .warc_records import declared_length, parse_headers
 
 MAX_HEAD = 256 << 10
 MAX_ENCODINGS = 4
@@ -44,8 +44,7 @@ def split_response(block: bytes) -> tuple[int, Mapping[str, str], bytes] | None:
 def is_whole_response(block: bytes) -> bool:
     """Whether a block that is shorter than its record says holds all that the response inside it promises."""
     response = split_response(block)
-    length = response[1].get("content-length", "") if response else ""
-    return bool(response) and length.isascii() and length.isdigit() and 0 < int(length) <= len(response[2])
+    return response is not None and 0 < declared_length(response[1].get("content-length", "")) <= len(response[2])
 
 
 def decode_body(body: bytes, headers: Mapping[str, str], max_bytes: int) -> bytes:

@@ -117,7 +117,7 @@ def _judge(params: Any, page: Page, site: Site) -> tuple[str, str]:
         return "too_large", ""
     if page.redirect:
         return "redirect", ""
-    if not page.ns.lstrip("-").isdigit() or int(page.ns) not in params.namespaces:
+    if page.ns not in {str(number) for number in params.namespaces}:
         return "other_namespace", ""
     if tangled(page.text):
         return "tangled_markup", ""

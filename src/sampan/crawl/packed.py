@@ -7,6 +7,7 @@ raw bytes, and believed if what it unpacks to begins like a record.
 
 from __future__ import annotations
 
+import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from typing import Any, BinaryIO
 _READ = 16 << 10
 _ZSTD_READ = 1 << 10
 """Zstd has no bound on what a piece unpacks to but 128 kB a block of at least four bytes: so, small pieces."""
+_LARGEST_DICTIONARY = 32 << 20
+"""zstd makes them of a hundred kilobytes or so."""
 _SCAN = 1 << 20
 _LONGEST_MARK = 10 << 10
 BOMB_BYTES = 64 << 20
@@ -75,6 +78,10 @@ class Member:
 
 class _Plain(Member):
     seekable = True
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.file.fileno()).st_size
 
     def read(self, size: int) -> bytes:
         self.file.seek(self._at)
@@ -248,11 +255,18 @@ class Archive:
             return False
 
     def _zstd_dictionary(self) -> Any:
-        """The dictionary in the skippable frame that IIPC's .warc.zst begins with; it may be packed itself."""
+        """The dictionary in the skippable frame that IIPC's .warc.zst begins with; it may be packed itself. None if it
+        cannot be read or is beyond reason: then no member can be, and the file is counted as unreadable."""
         import zstandard
 
         self.file.seek(4)
-        data = self.file.read(int.from_bytes(self.file.read(4), "little"))
-        if data[:4] == _ZSTD:
-            data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
-        return zstandard.ZstdCompressionDict(data)
+        size = int.from_bytes(self.file.read(4), "little")
+        try:
+            data = self.file.read(min(size, _LARGEST_DICTIONARY + 1))
+            if data[:4] == _ZSTD:
+                data = zstandard.ZstdDecompressor().stream_reader(data).read(_LARGEST_DICTIONARY + 1)
+            dictionary = zstandard.ZstdCompressionDict(data) if 0 < len(data) <= _LARGEST_DICTIONARY else None
+            zstandard.ZstdDecompressor(dict_data=dictionary)  # tells whether it is one
+            return dictionary
+        except (zstandard.ZstdError, MemoryError):
+            return None

@@ -33,7 +33,7 @@ class Polite:
 
     def get(self, url: str, *, max_bytes: int, span: tuple[int, int] | None = None) -> tuple[int, bytes]:
         """(status, body up to `max_bytes`) of a GET, of the bytes `span` = (first, last) if given. Statuses that
-        waiting does not mend, such as 404, are returned; StageError after `tries` refusals."""
+        waiting does not mend, such as 404, are returned; StageError after `tries` refusals or broken answers."""
         said = ""
         for attempt in range(self.tries):
             self._wait_turn()
@@ -43,7 +43,7 @@ class Polite:
                 with urllib.request.urlopen(
                     urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_SECONDS
                 ) as answer:
-                    return answer.status, answer.read(max_bytes)
+                    return answer.status, _whole(answer, max_bytes)
             except urllib.error.HTTPError as error:
                 with error:
                     if error.code not in _BUSY:
@@ -67,7 +67,17 @@ class Polite:
 
     def _wait(self, attempt: int, after: str) -> None:
         wait = self.base_wait * 2**attempt * _JITTER[attempt % len(_JITTER)]
-        if after.isdigit():
+        if after.isascii() and after.isdigit():
             wait = max(wait, float(after))
         self.waits += 1
         time.sleep(min(wait, _LONGEST_WAIT))
+
+
+def _whole(answer: http.client.HTTPResponse, max_bytes: int) -> bytes:
+    """The body up to `max_bytes`; IncompleteRead if the connection ended before what was announced, which the client
+    does not say of itself."""
+    announced = answer.length
+    body = answer.read(max_bytes)
+    if announced is not None and len(body) < min(announced, max_bytes):
+        raise http.client.IncompleteRead(body, announced - len(body))
+    return body

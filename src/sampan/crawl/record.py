@@ -55,7 +55,10 @@ class Reader:
         self._buffer[:0] = data
 
     def skip(self, size: int) -> bool:
-        """Pass over `size` bytes; whether there were so many."""
+        """Pass over `size` bytes; whether there were so many. A plain file is not read for it."""
+        member: Any = self.member
+        if member.seekable and size > len(self._buffer):
+            return self.position + size <= member.size and self.rewind(self.position + size)
         while size > len(self._buffer):
             size -= len(self._buffer)
             self._buffer.clear()

@@ -33,7 +33,12 @@ def _head(reader: Reader) -> tuple[Record, int]:
     record = Record(
         headers.get("warc-type", "unknown").lower(), headers.get("warc-target-uri", "").strip("<>"), headers
     )
-    return record, int(declared) if declared.isascii() and declared.isdigit() else -1
+    return record, declared_length(declared)
+
+
+def declared_length(text: str) -> int:
+    """The length that a header declares, -1 if it is none. No file has more bytes than fifteen digits tell."""
+    return int(text) if len(text) <= 15 and text.isascii() and text.isdigit() else -1
 
 
 def _ends_here(reader: Reader) -> bool:

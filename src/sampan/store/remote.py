@@ -21,11 +21,10 @@ from urllib.parse import urlsplit
 from .. import __version__
 from ..core.errors import InputError, RecipeError
 from ..core.identity import digest_text
-from .files import read_json, write_atomic
+from .files import disk_errors, read_json, write_atomic
 from .store import Store
 
 _PIN = re.compile(r"(?P<url>[^#]+)#sha256=(?P<digest>[0-9a-f]{64})")
-_NOTE = "source.json"
 _CHUNK = 1 << 20
 _EXTRAS = {"s3": "remote", "gs": "remote", "gcs": "remote"}
 
@@ -37,32 +36,43 @@ def parse_url(spec: str, *, where: str) -> tuple[str, str]:
     url, digest = (match["url"], match["digest"]) if match else (text, "")
     if "#sha256" in url:
         raise RecipeError("the digest after #sha256= needs 64 hex digits", where=where)
-    if "://" not in url or not PurePosixPath(urlsplit(url).path or urlsplit(url).netloc).name:
+    if "://" not in url or _file_name(url) in ("", ".."):
         raise RecipeError(f"'{url}' is not the address of a file", where=where, how="Write url:https://host/file.")
     return url, digest
+
+
+def _file_name(url: str) -> str:
+    """The name of the file at an address; of one that is too long for a disk its end, which tells the format."""
+    parts = urlsplit(url)
+    return PurePosixPath(parts.path or parts.netloc).name[-80:]
+
+
+def _note(path: Path) -> Path:
+    """The file that says where the file at `path` comes from: beside its folder, where no name can clash."""
+    return path.parent.with_suffix(".json")
 
 
 def open_remote(spec: str, store: Store, *, where: str) -> tuple[Path, str]:
     """(path in the cache, digest) of a `url:` spec. Without a digest given or recorded the file is fetched now."""
     url, given = parse_url(spec, where=where)
-    parts = urlsplit(url)
-    folder = store.root / "cache" / "remote" / digest_text(f"{url}\0{given}")[:32]
-    path = folder / PurePosixPath(parts.path or parts.netloc).name
-    note = read_json(folder / _NOTE)
+    path = store.root / "cache" / "remote" / digest_text(f"{url}\0{given}")[:32] / _file_name(url)
+    note = read_json(_note(path))
     digest = given or (note or {}).get("digest", "")
     if not digest:
-        digest = _download(url, path)
+        with disk_errors(store.root):
+            digest = _download(url, path)
     if note is None:
-        write_atomic(folder / _NOTE, json.dumps({"url": url, "digest": digest}))
+        write_atomic(_note(path), json.dumps({"url": url, "digest": digest}))
     return path, digest
 
 
 def fetch_remote(path: Path, digest: str, store: Store) -> None:
     """Fetch the file of `open_remote` if `path` is of one and is not there; InputError if the address has changed."""
-    note = read_json(path.parent / _NOTE) if path.is_relative_to(store.root / "cache" / "remote") else None
+    note = read_json(_note(path)) if path.is_relative_to(store.root / "cache" / "remote") else None
     if note is None or path.is_file():
         return
-    found = _download(note["url"], path)
+    with disk_errors(store.root):
+        found = _download(note["url"], path)
     if found != digest:
         path.unlink()
         raise InputError(
