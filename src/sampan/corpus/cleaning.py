@@ -86,8 +86,10 @@ class Cleaner:
         if self.changes is not None:
             self.changes.add(document.text, hint)
         text = normalise(document.text, hint)
-        if not text or declared is None:
-            return document, "unknown_language" if text else "empty"
+        if not text:
+            return document, "empty"
+        if declared is None:
+            return document, "unknown_language"
         language, reason = decide_language(
             text,
             declared,

@@ -32,12 +32,8 @@ class Span:
 _EMAIL = regex.compile(
     r"(?<![A-Za-z0-9.+%-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])"
 )
-# Domains reserved for examples (RFC 2606, RFC 6761), the account of code hosts, and pictures for sharp screens.
-_NOBODYS = regex.compile(
-    r"@(?:[a-z0-9-]+\.)*(?:example\.(?:com|org|net)|[a-z0-9-]+\.(?:example|test|invalid|local|localhost))$|^git@"
-    r"|@\dx\.(?:png|jpe?g|gif|webp|svg)$",
-    regex.IGNORECASE,
-)
+# Names of local networks, the account of code hosts, and pictures for sharp screens (`icon@2x.png`).
+_NOBODYS = regex.compile(r"\.(?:invalid|local|localhost)$|^git@|@\dx\.(?:png|jpe?g|gif|webp|svg)$", regex.IGNORECASE)
 _IPV4 = regex.compile(r"(?<![A-Za-z\d_.\-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![A-Za-z\d_\-]|\.\d)")
 _IPV6 = regex.compile(r"(?<![\w:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{6,39}(?![\w:])")
 _NAME_SERVERS = {"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4"}

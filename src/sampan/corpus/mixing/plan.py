@@ -109,9 +109,7 @@ def _fits(member: str, counted: str) -> bool:
 def _check_qualities(params: Any, sizes: Mapping[str, Mapping[str, int]]) -> None:
     """RecipeError if the params on quality fit no source at all, and so would do nothing."""
     marks = sorted({quality for counts in sizes.values() for quality, size in counts.items() if size and quality})
-    how = (
-        f"The documents have: {', '.join(marks)}." if marks else "Run corpus.quality first: no document has a quality."
-    )
+    how = f"The documents have: {', '.join(marks)}." if marks else "No document has one: run corpus.quality first."
     if params.quality_shares and not set(params.quality_shares) & set(marks):
         raise RecipeError("no document has a quality that is named here", where="quality_shares", how=how)
     if params.upsample_head and not any(s.get(params.head) and s.get(params.tail) for s in sizes.values()):
