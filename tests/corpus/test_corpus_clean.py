@@ -1,5 +1,7 @@
 """One document per reason that must go, and per language ones that must stay."""
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +101,57 @@ def test_a_label_stands_between_sisters_and_not_across_scripts():
 def test_text_is_normalised_on_the_way():
     document, reason = cleaner()(Document("1", "ភាសា\u200bខ្មែរ " + KEPT["khm_Khmr"][0]))
     assert (document.text.startswith("ភាសាខ្មែរ "), reason) == (True, "")
+
+
+def test_the_label_guards_against_wrong_repairs():
+    """Signs that would be Thai of the old one-byte charset stay as they are in a text labelled otherwise."""
+    line = "ÊÇÑÊ´Õ"
+    text = f"{KEPT['vie_Latn'][0]}\n{line}"
+    assert line in cleaner()(Document("1", text, language="vi"))[0].text
+    assert "สวัสดี" in cleaner(trust_label=False)(Document("1", text, language="vi"))[0].text
+    assert "สวัสดี" in cleaner()(Document("1", text))[0].text
+
+
+def test_changes_are_recorded_on_request(tmp_path, run_stage, monkeypatch):
+    rows = [Document(f"{n}", f"{KEPT['tha_Thai'][n % 3]}\u200b ท่ี\r\n", language="th") for n in range(9)]
+    rows += [Document("bad", "ท่ี \ud83d ท่ี", language="th")]  # dropped, and not UTF-8
+    for place in range(2):
+        (tmp_path / f"in-{place}").mkdir()
+        (tmp_path / f"in-{place}" / "t.jsonl").write_text(
+            "".join(json.dumps({"id": row.id, "text": row.text, "language": "th"}) + "\n" for row in rows[place::2])
+        )
+    files = [tmp_path / "in-0", tmp_path / "in-1"]
+    metrics, made = run_stage("corpus.clean", {"record_changes": True}, {"documents": files})
+    table = [json.loads(line) for line in (made.path / "changes.jsonl").read_text("utf-8").splitlines()]
+    assert {"reason": "mark_order", "before": "ท่ี", "after": "ที่", "count": 11} in table
+    assert metrics["changes"]["invisible"] == 9
+    assert metrics["changes"]["mark_order"] == 11
+    for reason, total in metrics["changes"].items():
+        assert sum(row["count"] for row in table if row["reason"] == reason) == total
+    assert len(list(read_documents(made))) == 9  # the table of changes is none of documents
+    from sampan.artifacts import document_shards
+    from sampan.corpus import cleaning
+
+    monkeypatch.setattr(cleaning, "document_jobs", lambda s: document_shards.document_jobs(s, job_bytes=1))
+    again, parts = run_stage("corpus.clean", {"record_changes": True}, {"documents": files[::-1]})
+    assert (parts.path / "changes.jsonl").read_bytes() == (made.path / "changes.jsonl").read_bytes()
+    assert again["changes"] == metrics["changes"]
+    assert not (run_stage("corpus.clean", {}, {"documents": files})[1].path / "changes.jsonl").exists()
+
+
+def test_the_record_of_changes_is_bounded(monkeypatch):
+    from sampan.corpus import change_log
+
+    monkeypatch.setattr(change_log, "MAX_KINDS", 100)
+    monkeypatch.setattr(change_log, "MAX_CHARACTERS", 1000)
+    log = change_log.ChangeLog()
+    for number in range(1000):
+        log.add(f"{number}\u200b ท่ี", "tha_Thai")
+    log.add("ท่ี" * 500, "tha_Thai")
+    assert len(log._kinds) <= 100
+    assert log._kinds["mark_order", "ท่ี", "ที่"] == 1000  # what is frequent is never forgotten
+    assert log.totals["mark_order"] == 1000
+    assert log.totals["not_compared"] == 1
 
 
 def test_the_sum_holds_and_cleaning_again_changes_nothing(tmp_path, run_stage):

@@ -92,20 +92,38 @@ def test_sources_are_told_apart_and_groups_share(mix):
 def test_quality_buckets_have_their_shares_and_the_head_is_upsampled(mix):
     rows = [
         document
-        for quality, count in {"head": 20, "middle": 40, "tail": 30}.items()
+        for quality, count in {"high": 20, "middle": 40, "low": 30}.items()
         for document in documents("tha_Thai", count, 10, quality=quality)
     ]
     for number, row in enumerate(rows):
         row.id = f"{row.id}-{number}"
-    shares = {"head": 0.25, "middle": 0.5, "tail": 0.25}
+    shares = {"high": 0.25, "middle": 0.5, "low": 0.25}
     metrics, made, _ = mix([rows], budget=400, shares={"th": 1}, quality_shares=shares)
-    assert sizes(made, lambda row: row.quality) == {"head": 100, "middle": 200, "tail": 100}
+    assert sizes(made, lambda row: row.quality) == {"high": 100, "middle": 200, "low": 100}
     # tail over head is 1.5, so δ = 0.5: by size 200, 400 and 300 of 900 become 300, 400 and 200
     metrics, made, _ = mix([rows], budget=900, shares={"th": 1}, upsample_head=True)
-    assert sizes(made, lambda row: row.quality) == {"head": 300, "middle": 400, "tail": 200}
-    assert metrics["mixture"]["th"]["quality"]["head"]["epochs"] == 1.5
-    with pytest.raises(InputError, match="quality 'tail', which quality_shares does not name"):
-        mix([rows], budget=400, shares={"th": 1}, quality_shares={"head": 1, "middle": 1})
+    assert sizes(made, lambda row: row.quality) == {"high": 300, "middle": 400, "low": 200}
+    assert metrics["mixture"]["th"]["quality"]["high"]["epochs"] == 1.5
+    with pytest.raises(InputError, match="quality 'low', which quality_shares does not name"):
+        mix([rows], budget=400, shares={"th": 1}, quality_shares={"high": 1, "middle": 1})
+
+
+def test_quality_params_that_fit_nothing_are_an_error(mix):
+    """They would do nothing, and nobody would know."""
+    with pytest.raises(RecipeError, match="no source has both a head .'high'. and a tail .'low'.*corpus.quality first"):
+        mix(budget=100, upsample_head=True)
+    with pytest.raises(RecipeError, match="no document has a quality.*corpus.quality first"):
+        mix(budget=100, quality_shares={"high": 1})
+    rows = documents("tha_Thai", 10, 10, quality="head") + documents("lao_Laoo", 10, 10, quality="tail")
+    with pytest.raises(RecipeError, match="The documents have: head, tail"):
+        mix([rows], upsample_head=True)
+
+
+def test_the_names_of_buckets_are_those_of_corpus_quality():
+    from sampan.corpus import quality
+
+    params, buckets = STAGE.params(), quality.Params().buckets
+    assert (params.head, params.tail) == (buckets[0], buckets[-1])
 
 
 def test_the_same_documents_whatever_the_order_and_the_cut(mix, monkeypatch):

@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import time
 
 import pytest
 
 from sampan.lang.codes import normalise_code
-from sampan.lang.identify import identify
+from sampan.lang.identify import identify, without_noise
 from sampan.lang.scripts import own_script_share, script_shares, simplified_share
 from sampan.lang.zawgyi import zawgyi_share
 
@@ -93,6 +94,20 @@ def test_script_shares():
     assert own_script_share("中文 ok", "Hans") == 0.75, "a character weighs three letters"
     assert simplified_share("这个国家") == 1.0
     assert simplified_share("這個國家") == 0.0
+
+
+@pytest.mark.parametrize("unit", ["{{", "`", "ก", "@", "a@", "www.", "://", "x"])
+def test_a_hostile_page_costs_no_more_than_its_length(unit):
+    """Runs without a blank, in which looking for an address from every letter would take the square of the length."""
+    start = time.process_time()
+    identify(f"@ www.a.b {{{{ {unit * (400_000 // len(unit))}")
+    assert time.process_time() - start < 5  # measured below 0.5; {{ and long runs took minutes
+
+
+def test_addresses_and_templates_say_nothing_of_the_language():
+    text = "ติดต่อsomchai@mail.go.th ที่ http://a.b/c หรือ {{name}} `git log`"
+    assert without_noise(text).split() == ["ติดต่อ", "ที่", "หรือ"]
+    assert without_noise("www.only.this") == "www.only.this"
 
 
 @pytest.mark.shared

@@ -17,7 +17,7 @@ from ..core.identity import tree_files
 SHARD_BYTES = 64 << 20
 ROW_GROUP = 4096
 PREVIEW = "preview.jsonl"
-NOT_TABLES = ("summary.json", PREVIEW, "manifest.json", "mixture.json")
+NOT_TABLES = ("summary.json", PREVIEW, "manifest.json", "mixture.json", "changes.jsonl")
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 1000
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".txt")

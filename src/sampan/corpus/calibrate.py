@@ -42,6 +42,8 @@ class Params:
     def __post_init__(self) -> None:
         if not 0.5 <= self.keep <= 1:
             raise RecipeError(f"`keep` = {self.keep} is no share from 0.5 to 1")
+        if min(self.min_documents, self.max_documents) < 1:
+            raise RecipeError("`min_documents` and `max_documents` are at least 1")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
@@ -57,7 +59,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="corpus.calibrate",
-    revision=1,
+    revision=2,
     summary="Learn the limits of corpus.clean from reference text, by quantiles per language.",
     params=Params,
     inputs={

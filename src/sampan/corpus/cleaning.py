@@ -18,6 +18,7 @@ from ..lang.codes import normalise_code
 from ..lang.identify import identify
 from ..lang.normalise import normalise
 from ..lang.profile import Profile, harmful_words, languages, load_profile
+from .change_log import ChangeLog, merge_changes
 from .clean import Params
 from .filters import FILTERS
 from .filters.boilerplate import without_notices
@@ -49,6 +50,7 @@ class Cleaner:
         self._profile, self._harmful = cache(self._with_limits), cache(self._harmful_words)
         self.personal_data: Counter[str] = Counter()
         """Personal data replaced so far, by kind."""
+        self.changes = ChangeLog() if params.record_changes else None
 
     def _with_limits(self, code: str) -> Profile:
         profile = load_profile(code)
@@ -76,12 +78,17 @@ class Cleaner:
 
     def prepare(self, document: Document) -> tuple[Document, str]:
         """The normalised document with its language, and '' or the reason to drop it at once."""
-        text = normalise(document.text)
-        if not text:
-            return document, "empty"
         try:
             declared = normalise_code(document.language) if document.language else ""
         except RecipeError:
+            declared = None
+        hint = declared or "" if self._params.trust_label else ""
+        if self.changes is not None:
+            self.changes.add(document.text, hint)
+        text = normalise(document.text, hint)
+        if not text:
+            return document, "empty"
+        if declared is None:
             return document, "unknown_language"
         language, reason = decide_language(
             text,
@@ -137,6 +144,8 @@ def clean(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     )
     summary = gather_documents(shards, runtime.out)
     seen = summary["documents"] + summary["dropped_documents"]
+    if not seen:
+        raise InputError("there is no document to clean", where=", ".join(source.name for source in sources))
     if not summary["documents"]:
         raise InputError(
             f"none of {seen} documents was kept (dropped: {summary['dropped']})",
@@ -144,12 +153,18 @@ def clean(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
             how="Check `languages`, or loosen the limit that drops most.",
         )
     personal_data = sum((Counter(shard.facts["personal_data"]) for shard in shards), Counter())
+    recorded = {}
+    if params.record_changes:
+        merge_changes([shard.folder for shard in shards], runtime.out)
+        totals = sum((Counter(shard.facts["changes"]) for shard in shards), Counter())
+        recorded = {"changes": dict(sorted(totals.items()))}
     return {
         "documents_in": seen,
         "documents": summary["documents"],
         "text_bytes": summary["text_bytes"],
         "dropped": {reason: sum(counts.values()) for reason, counts in summary["dropped"].items()},
         "personal_data": dict(sorted(personal_data.items())),
+        **recorded,
     }
 
 
@@ -163,4 +178,8 @@ def clean_part(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
                 writer.drop(reason, kept.language, kept.text, source=kept.source)
             else:
                 writer.write(kept)
-    return {"personal_data": dict(cleaner.personal_data)}
+    facts: dict[str, Any] = {"personal_data": dict(cleaner.personal_data)}
+    if cleaner.changes is not None:
+        cleaner.changes.write(out)
+        facts["changes"] = dict(cleaner.changes.totals)
+    return facts

@@ -33,7 +33,11 @@ def decontaminate(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str,
     sources = [[str(source.path), source.kind] for source in inputs.many("items")]
     [index] = runtime.shards("index", f"{__name__}:index_items", [{"sources": sources, "params": values}], unit="index")
     if not index.facts["items"]:
-        raise InputError("there is no item", where=", ".join(source.name for source in inputs.many("items")))
+        raise InputError(
+            "there is no item with a text",
+            where=", ".join(source.name for source in inputs.many("items")),
+            how="Nothing could be found; see `fields` for tables whose texts lie deeper.",
+        )
     cuts = document_jobs(inputs.many("documents"))
     jobs = [{**cut, "index": str(index.folder), "params": values} for cut in cuts]
     weights = [cut["bytes"] for cut in cuts]
@@ -41,7 +45,9 @@ def decontaminate(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str,
     summary = gather_documents(shards, runtime.out)
     if not summary["documents"]:
         names = ", ".join(source.name for source in inputs.many("documents"))
-        raise InputError("no document is left without an item in it", where=names)
+        seen = summary["dropped_documents"]
+        what = f"none of {seen} documents is without an item in it" if seen else "there is no document to search"
+        raise InputError(what, where=names)
     return {
         "documents_in": summary["documents"] + summary["dropped_documents"],
         "documents": summary["documents"],
@@ -75,8 +81,9 @@ def index_items(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     def items():
         for path, kind in job["sources"]:
             for item in item_texts(Path(path), kind, params.fields):
-                counts[item.task] += 1
-                yield item
+                if any(text.strip() for text in item.texts):
+                    counts[item.task] += 1
+                    yield item
 
     build_index(items(), params, out)
     return {"items": dict(sorted(counts.items()))}

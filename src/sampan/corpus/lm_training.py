@@ -34,7 +34,11 @@ def train(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[st
     counted = runtime.shards("units", f"{__name__}:count_units", jobs, weights=weights, unit="bytes")
     languages = sorted({code for shard in counted for code in shard.facts["units"]})
     if not languages:
-        raise InputError("there is no text in a language with a profile", where=", ".join(s.name for s in sources))
+        raise InputError(
+            "there is no text in a language with a profile",
+            where=", ".join(s.name for s in sources),
+            how="Documents need a `language`, such as tha_Thai; corpus.clean gives them one.",
+        )
     jobs = [
         _language_job(params, code, [str(s.folder) for s in counted if code in s.facts["units"]]) for code in languages
     ]
@@ -74,7 +78,10 @@ def count_units(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     for document in read_job(job):
         code = known_language(document.language)
         if code and (not job["languages"] or code in job["languages"]):
-            texts[code].append(text_units(document.text, load_profile(code).spaced))
+            found = text_units(document.text, load_profile(code).spaced)
+            if len(found) == 1:
+                continue  # only BEGIN: there is nothing to learn, and a model of nothing is no model
+            texts[code].append(found)
             ids[code].append(id_hash(document.id))
             licenses |= {document.license} - {""}
     for code, parts in texts.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
+from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -57,10 +58,10 @@ class Params:
     """Share of each quality bucket in every source that has them; empty = as they come."""
     upsample_head: bool = False
     """Move weight from the tail bucket to the head within every source: the fourth step of AI Singapore's cascade."""
-    head: str = "head"
-    """The `quality` of the best documents."""
-    tail: str = "tail"
-    """The `quality` of the worst documents."""
+    head: str = "high"
+    """The `quality` of the best documents, as corpus.quality names it (CCNet: head)."""
+    tail: str = "low"
+    """The `quality` of the worst documents (CCNet: tail)."""
     salt: str = ""
     """Changes which documents are taken where a source is not used whole."""
 
@@ -97,9 +98,14 @@ def estimate(params: Params, inputs) -> dict:
     }
 
 
+def reads(params: Params) -> dict:
+    """The language profiles, which say what the codes of shares mean."""
+    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+
+
 STAGE = Stage(
     name="corpus.mix",
-    revision=1,
+    revision=2,
     summary="A corpus in given proportions: group ratios to budgets of sources, realised in whole documents.",
     params=Params,
     inputs={
@@ -111,5 +117,6 @@ STAGE = Stage(
     output="documents",
     run=run,
     estimate=estimate,
+    reads=reads,
     paper="SEA-LION v3 (arXiv:2504.05747) §2.1; UniMax (arXiv:2304.09151); mT5's temperature (arXiv:2010.11934).",
 )

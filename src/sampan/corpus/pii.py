@@ -32,31 +32,43 @@ class Span:
 _EMAIL = regex.compile(
     r"(?<![A-Za-z0-9.+%-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])"
 )
+# Names of local networks, the account of code hosts, and pictures for sharp screens (`icon@2x.png`).
+_NOBODYS = regex.compile(r"\.(?:invalid|local|localhost)$|^git@|@\dx\.(?:png|jpe?g|gif|webp|svg)$", regex.IGNORECASE)
 _IPV4 = regex.compile(r"(?<![A-Za-z\d_.\-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![A-Za-z\d_\-]|\.\d)")
 _IPV6 = regex.compile(r"(?<![\w:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{6,39}(?![\w:])")
 _NAME_SERVERS = {"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4"}
+_MIN_IPV4_DIGITS = 7
+"""Ours: one public address in 700 has fewer, most versions and numbers of sections have."""
+_VERSION = regex.compile(
+    r"(?:\bv(?:er(?:sion|si)?)?\.?|phiên bản|เวอร์ชัน|版本|release|build|section) ?$", regex.IGNORECASE
+)
 _ENOUGH_DIGITS = regex.compile(r"\d(?:[ .\-()/\u00A0‐‑–]{0,2}\d){5}")
 
 _GAP = r"[ .\-‐‑–\u00A0]?"
 # A country's code and number: + and 8 to 15 digits in groups.
 _INTERNATIONAL = regex.compile(rf"(?<![A-Za-z\d+.])\+{_GAP}[1-9]\d{{0,2}}(?:[ .\-‐‑–()]{{0,2}}\d){{7,12}}(?!\d|[.,]\d)")
 _LATIN_CUES = (
-    r"tel|telp|telepon|telefon|telpon|phone|mobile|call|hotline|fax|faks|faksimili|whatsapp|zalo|viber|hp|wa|sms|line|"
-    r"sđt|đt|điện thoại|di động|gọi|cp|contact no"
+    r"tel|telp|telepon|telefon|telpon|hotline|fax|faks|faksimili|whatsapp|zalo|viber|sđt|đt|điện thoại|contact no"
 )
 _OTHER_CUES = (
     "โทรศัพท์|โทรสาร|โทร|เบอร์|มือถือ|ໂທລະສັບ|ໂທ|ເບີ|ទូរស័ព្ទ|លេខទូរសព្ទ|ទូរសព្ទ|ဖုန်းနံပါတ်|ဖုန်း|"
     "தொலைபேசி|அலைபேசி|கைபேசி|电话|手机|热线|传真|微信"
 )
+_WEAK_CUES = "phone|mobile|call|hp|wa|sms|line|di động|gọi|cp"
+"""Words that stand before many other numbers too (`call 2020-2021`, `phone 11 256`)."""
 _CUE = regex.compile(
-    rf"(?:(?<!\p{{L}})(?:{_LATIN_CUES})|{_OTHER_CUES})(?:\s?(?:no|number|nomor|số)\b)?[\s.:：：)၊-]{{0,4}}"
-    r"(?P<number>\(?\+?\d(?:[ .\-‐‑–()/]{0,2}\d){6,13})(?!\d|[.,]\d)",
+    rf"(?:(?<!\p{{L}})(?:{_LATIN_CUES}|(?P<weak>{_WEAK_CUES}))|{_OTHER_CUES})(?:\s?(?:no|number|nomor|số)\b)?"
+    r"[\s.:：：)၊-]{0,4}(?P<number>\(?\+?\d(?:[ .\-‐‑–()/]{0,2}\d){6,13})(?!\d|[.,]\d)",
     regex.IGNORECASE,
 )
+_DIGITS = regex.compile(r"\d+")
+_YEAR = regex.compile(r"(?:1[89]|2[05])\d\d")
+_THOUSANDS = regex.compile(r"[1-9]\d{0,2}(?:([ .])\d{3})(?:\1\d{3})*")
+_DECIMAL = regex.compile(r"\+\d{1,3}\.\d{1,9}")
 # National forms, without the country's code, in the languages of the country; digits in groups as people write them.
 _FORMS = {
     "tha_Thai": ("0[689]D_DDD_DDDD", "0[2-7]D?_DDD_DDDD?"),
-    "lao_Laoo": ("0?20_[2579]DDD_DDDD", "0?20_DD_DDD_DDD"),
+    "lao_Laoo": ("0?20_[2579]DDD_DDDD", "(?:020_|20[ -])DD_DDD_DDD"),
     "khm_Khmr": ("0[1-9]D_DDD_DDDD?", "0[1-9]D_DD_DD_DDD?"),
     "mya_Mymr": ("09_(?:D_){6,8}D",),
     "vie_Latn": ("0[35789]DD?_DDD_DDDD?", "0[35789]D_DDD_DD_DD", "02DD?_DDDD?_DDDD"),
@@ -102,7 +114,7 @@ def replace_spans(text: str, spans: Sequence[Span]) -> str:
 
 def _emails(text: str, language: str) -> Iterator[tuple[int, int]]:
     if "@" in text:
-        yield from (match.span() for match in _EMAIL.finditer(text))
+        yield from (match.span() for match in _EMAIL.finditer(text) if not _NOBODYS.search(match[0]))
 
 
 def _addresses(text: str, language: str) -> Iterator[tuple[int, int]]:
@@ -115,19 +127,45 @@ def _addresses(text: str, language: str) -> Iterator[tuple[int, int]]:
                 address = ipaddress.ip_address(match[0])
             except ValueError:
                 continue
-            if address.is_global and not address.is_multicast and match[0] not in _NAME_SERVERS:
+            if _is_somebodys(address) and not _VERSION.search(text, max(0, match.start() - 24), match.start()):
                 yield match.span()
+
+
+def _is_somebodys(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """A public address with enough digits to be one: 5.0.0.62 is a version, `abc::def` a name in a program."""
+    if address.version == 6:
+        return address.is_global and address.packed[0] >> 5 == 1  # 2000::/3, all that is given out (RFC 4291)
+    enough = sum(char != "." for char in str(address)) >= _MIN_IPV4_DIGITS
+    return enough and address.is_global and not address.is_multicast and str(address) not in _NAME_SERVERS
 
 
 def _phones(text: str, language: str) -> Iterator[tuple[int, int]]:
     if not _ENOUGH_DIGITS.search(text):
         return
-    yield from (match.span() for match in _INTERNATIONAL.finditer(text))
-    yield from (match.span("number") for match in _CUE.finditer(text))
+    yield from (match.span() for match in _INTERNATIONAL.finditer(text) if not _is_decimal(match[0]))
+    for match in _CUE.finditer(text):
+        if _may_be_phone(ascii_digits(match["number"]), weak=bool(match["weak"])):
+            yield match.span("number")
     if language in _NATIONAL:
         for match in _NATIONAL[language].finditer(ascii_digits(text)):
             if not _OTHER_NUMBER.search(text, max(0, match.start() - 24), match.start()):
                 yield match.span()
+
+
+def _is_decimal(number: str) -> bool:
+    """Coordinates and changes such as +13.756331; a phone number with one full stop has eleven digits or more."""
+    return bool(_DECIMAL.fullmatch(number)) and len(number) <= 11
+
+
+def _may_be_phone(number: str, *, weak: bool) -> bool:
+    """Whether digits after a cue are no years; after a weak cue also no amount, and no size or year in a list."""
+    groups = _DIGITS.findall(number)
+    years = [bool(_YEAR.fullmatch(group)) for group in groups]
+    if len(groups) > 1 and all(years):
+        return False
+    if not weak or "+" in number:
+        return True
+    return not (any(years[:-1]) or _THOUSANDS.fullmatch(number) or groups[0] in "23456789")
 
 
 def _ids(text: str, language: str) -> Iterator[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -34,6 +35,11 @@ def estimate(params: Params, inputs) -> dict:
     return {"documents": documents, "text_bytes": size, "seconds": size / 4e6 * max(1, len(inputs.get("scorers", [])))}
 
 
+def reads(params: Params) -> dict:
+    """The language profiles, which say what codes mean and whether words are set apart."""
+    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+
+
 STAGE = Stage(
     name="corpus.quality",
     revision=1,
@@ -57,5 +63,6 @@ STAGE = Stage(
     output="documents",
     run=run,
     estimate=estimate,
+    reads=reads,
     paper="CCNet (arXiv:1911.00359) §3.2: head, middle, tail by perplexity; SeaLLMs §2.3: high quality first and last.",
 )

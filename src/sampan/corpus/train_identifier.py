@@ -74,7 +74,7 @@ def reads(params: Params) -> dict:
 
 STAGE = Stage(
     name="lang.train_identifier",
-    revision=1,
+    revision=2,
     summary="Train a language identifier on labelled documents; held-out recall and confusions are in its card.",
     params=Params,
     inputs={"documents": Role(kinds=("documents",), help="documents with a language each", many=True)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -36,14 +37,20 @@ def estimate(params: Params, inputs) -> dict:
     return {"text_bytes": size, "memory_bytes": 2e8 + 120 * units, "seconds": size / 8e6 + units * 8e-6}
 
 
+def reads(params: Params) -> dict:
+    """The language profiles, which say what codes mean and whether words are set apart."""
+    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+
+
 STAGE = Stage(
     name="corpus.train_lm",
-    revision=1,
+    revision=2,
     summary="An n-gram language model per language, from reference text such as an encyclopaedia.",
     params=Params,
     inputs={"documents": Role(kinds=("documents",), help="text to take as good", many=True)},
     output="scorer",
     run=run,
     estimate=estimate,
+    reads=reads,
     paper="CCNet (Wenzek et al. 2019, arXiv:1911.00359) §3.2; modified Kneser-Ney: Chen and Goodman 1998.",
 )

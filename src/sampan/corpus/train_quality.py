@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -48,6 +49,11 @@ def estimate(params: Params, inputs) -> dict:
     }
 
 
+def reads(params: Params) -> dict:
+    """The language profiles, which say what codes mean and whether words are set apart."""
+    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+
+
 STAGE = Stage(
     name="corpus.train_quality",
     revision=1,
@@ -60,5 +66,6 @@ STAGE = Stage(
     output="scorer",
     run=run,
     estimate=estimate,
+    reads=reads,
     paper="GPT-3 (Brown et al. 2020, arXiv:2005.14165) appendix A; hashed n-grams: Joulin et al. 2017.",
 )

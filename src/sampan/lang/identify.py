@@ -38,7 +38,10 @@ decides."""
 CHINESE_LABELS = frozenset({"zh", "zho", "cmn", "cmn_Hani", "zho_Hani"})
 """Labels of models that do not tell the two forms of Chinese apart."""
 
-_NOISE = regex.compile(r"https?://\S+|www\.\S+|\S+@\S+|`[^`]*`|\{\{.*?\}\}")
+# Each alternative looks at a character once, whatever comes: scripts without spaces make runs of millions of \S.
+_NOISE = regex.compile(
+    r"https?://\S++|www\.\S++|(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}+@\S++|`[^`]*+`|\{\{[^{}\n]*+\}\}"
+)
 _NOISE_SIGNS = ("://", "www.", "@", "`", "{{")
 
 

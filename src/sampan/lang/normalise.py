@@ -41,7 +41,7 @@ _JOINER_END = regex.compile(r"[\u200C\u200D]+(?=\s|$)", regex.M)
 _PILE = regex.compile(r"([\p{M}\u200C\u200D]{32})[\p{M}\u200C\u200D]+")
 _BLANK = regex.compile(r"[\t\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000]")
 _INDENT = regex.compile(r"(?<=\S) {2,}")
-_LINE_TAIL = regex.compile(r" +$", regex.M)
+_LINE_TAIL = regex.compile(r"(?<! ) ++$", regex.M)  # each run of spaces is looked at once: a page may hold millions
 _EMPTY_LINES = regex.compile(r"\n{3,}")
 
 

@@ -49,6 +49,11 @@ def plan_mixture(params: Any, cells: Mapping[tuple[str, str], int]) -> tuple[dic
     shares = params.shares or dict.fromkeys(sorted({name.partition("/")[2] for name in counted} - {""}), 1.0)
     if not params.shares and params.sources:
         raise RecipeError("`sources` are named and `shares` is empty", where="shares", how="Give every source a share.")
+    if not shares:
+        raise InputError(
+            "no document has a language to share by" if cells else "there is no document to mix",
+            how="Give `shares`, or run corpus.clean first, which finds languages." if cells else "",
+        )
     groups = {ROOT: _Division(dict(shares), params.alpha)}
     groups |= {name: _Division(dict(group.members), group.alpha) for name, group in params.groups.items()}
     owner = _owners(groups, names, counted)
@@ -56,6 +61,7 @@ def plan_mixture(params: Any, cells: Mapping[tuple[str, str], int]) -> tuple[dic
     for (name, quality), size in cells.items():
         if name in owner:
             sizes[owner[name]][quality] += size
+    _check_qualities(params, sizes)
     shares_by = {name: _bucket_shares(params, name, size) for name, size in sizes.items()}
     supplies = {name: _supply(params, name, sizes[name], shares_by[name]) for name in sizes}
     parts = _parts(params, Tree(groups, supplies))
@@ -98,6 +104,18 @@ def _fits(member: str, counted: str) -> bool:
         return normalise_code(member) == language
     except RecipeError:
         return False
+
+
+def _check_qualities(params: Any, sizes: Mapping[str, Mapping[str, int]]) -> None:
+    """RecipeError if the params on quality fit no source at all, and so would do nothing."""
+    marks = sorted({quality for counts in sizes.values() for quality, size in counts.items() if size and quality})
+    how = f"The documents have: {', '.join(marks)}." if marks else "No document has one: run corpus.quality first."
+    if params.quality_shares and not set(params.quality_shares) & set(marks):
+        raise RecipeError("no document has a quality that is named here", where="quality_shares", how=how)
+    if params.upsample_head and not any(s.get(params.head) and s.get(params.tail) for s in sizes.values()):
+        raise RecipeError(
+            f"no source has both a head ('{params.head}') and a tail ('{params.tail}')", where="upsample_head", how=how
+        )
 
 
 def _bucket_shares(params: Any, name: str, sizes: Mapping[str, int]) -> dict[str, Fraction]:
