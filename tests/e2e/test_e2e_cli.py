@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -209,3 +212,92 @@ def test_force_replaces_only_what_do_has_made(here):
 def test_a_file_as_store(here):
     (here / "file").write_text("x")
     fails("plan", "recipe.yaml", "--store", "file", cwd=here)
+
+
+def _left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith(".table"))
+
+
+def test_do_leaves_nothing_beside_what_it_makes(here):
+    (here / "bad.jsonl").write_text("{}\n")
+    assert "needs a string column" in fails(
+        "do", "crawl.table", "--from", "files=bad.jsonl", "--out", "table", cwd=here
+    )
+    assert _left(here) == []
+    assert sampan("do", "crawl.table", "--from", "files=rows.jsonl", "--out", "table", cwd=here).returncode == 0
+    assert _left(here) == []
+
+
+def test_do_goes_on_after_a_kill_and_clears_up(here):
+    """The first of two shards is finished when the whole process group is killed, and is not done again."""
+    (here / "in").mkdir()
+    text = "Some words to count, so that the file is of a size. " * 40
+    for name in "ab":
+        rows = (json.dumps({"id": f"{name}{n}", "text": text, "language": "en"}) + "\n" for n in range(9000))
+        (here / f"in/{name}.jsonl").write_text("".join(rows))
+    command = [sys.executable, "-m", "sampan.cli.main", "do", "crawl.table", "--from", "files=in", "--out", "table"]
+    out = subprocess.DEVNULL
+    first = subprocess.Popen([*command, "--workers", "1"], cwd=here, start_new_session=True, stdout=out, stderr=out)
+    finished, until = [], time.monotonic() + 60
+    while not finished and first.poll() is None:
+        assert time.monotonic() < until
+        finished = list(here.glob(".table.unfinished/*/read/000000/facts.json"))
+        time.sleep(0.01)
+    assert "another process is making this folder" in fails(*command[3:], cwd=here)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    stamp = finished[0].stat().st_mtime_ns
+    os.utime(finished[0].parent, ns=(stamp, stamp))
+    (here / ".table.unfinished/out/half").write_text("x")
+    process = json.loads(finished[0].read_text())["process"]
+    assert process == first.pid
+    done = sampan(*command[3:], cwd=here)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((here / "table/manifest.json").read_text())["metrics"]["documents"] == 18000
+    assert not (here / "table/half").exists()
+    assert _left(here) == []
+
+
+def test_names_that_are_no_text_and_pipes_are_refused(here):
+    (here / "in").mkdir()
+    os.mkfifo(here / "in/rows.jsonl")
+    call = ("do", "crawl.table", "--from", "files=in", "--out", "table")
+    assert "not a plain file" in fails(*call, cwd=here)
+    (here / "in/rows.jsonl").unlink()
+    os.rename(here / "rows.jsonl", os.fsencode(here / "in") + b"/\xbb\xc3.jsonl")
+    assert "name is not UTF-8" in fails(*call, cwd=here)
+
+
+@pytest.mark.parametrize("verb", ["do", "run"])
+def test_an_engine_that_cannot_be_had_is_said_first(here, verb):
+    call = (
+        ("run", "recipe.yaml") if verb == "run" else ("do", "crawl.table", "--from", "files=rows.jsonl", "--out", "t")
+    )
+    assert "Did you mean 'local'" in fails(*call, "--engine", "loca", cwd=here)
+    assert "no setting 'x'" in fails(*call, "--engine-option", "x=1", cwd=here)
+    assert "NAME=VALUE" in fails(*call, "--engine-option", "x", cwd=here)
+    assert sorted(path.name for path in here.iterdir() if path.name != ".sampan") == ["recipe.yaml", "rows.jsonl"]
+
+
+def test_the_commands_of_the_how_to_pages(here):
+    """Those that need nothing but files, as they stand on the page, one after another."""
+    (here / "TEXT").mkdir()
+    sentences = ["The river is high in August.", "Boats wait at the pier.", "Rice is carried to the mill before noon."]
+    rows = [{"id": str(n), "text": f"Day {n}. " + " ".join(sentences[n % 3 :] * 3), "language": "en"} for n in range(9)]
+    (here / "TEXT/rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = f"<html><title>A page</title><body><p>{' '.join(sentences) * 3}</p></body></html>"
+    http = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{page}"
+    head = f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://x.org/\r\nContent-Length: {len(http)}\r\n\r\n"
+    (here / "crawl").mkdir()
+    (here / "crawl/a.warc.gz").write_bytes(gzip.compress(f"{head}{http}\r\n\r\n".encode()))
+    article = "<title>A</title><ns>0</ns><id>1</id><revision><text>Words.</text></revision>"
+    wiki = f'<mediawiki xml:lang="th"><page>{article}</page></mediawiki>'
+    (here / "thwiki-20240101-pages-articles.xml.bz2").write_bytes(bz2.compress(wiki.encode()))
+    ran = []
+    for name in ("adapt", "real-text"):
+        text = (ROOT / "docs/how-to" / f"{name}.md").read_text(encoding="utf-8")
+        for line in re.findall(r"^\s*sampan (do .*)$", text, re.MULTILINE):
+            done = sampan(*line.split(), cwd=here)
+            assert done.returncode == 0 or "was kept" in done.stderr, f"{name}.md: {line}: {done.stderr}"
+            ran.append(line.split()[1])
+    assert ran == ["crawl.table", "corpus.clean", "crawl.warc", "crawl.mediawiki"]

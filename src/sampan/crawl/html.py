@@ -18,7 +18,7 @@ class Params:
     url_prefix: str = ""
     """Put before a file's path (without .gz or .zst) to make its URL: `https://` for a mirror whose first folders are
     hosts, `https://example.org/` for one of a single host; empty leaves URLs out."""
-    extractor: Literal["resiliparse", "trafilatura"] = "resiliparse"
+    extractor: Literal["sampan", "resiliparse", "trafilatura"] = "sampan"
     """How the main text is found, as in crawl.warc."""
     min_text_characters: int = 80
     """A main text shorter than this is replaced by all visible text of the page, if that is longer. Ours, not the
@@ -56,13 +56,13 @@ def estimate(params: Params, inputs) -> dict:
     return {
         "documents": pages,
         "text_bytes": size / 10,
-        "seconds": pages / (230 if params.extractor == "resiliparse" else 28),
+        "seconds": pages / {"sampan": 300, "resiliparse": 700}.get(params.extractor, 70),
     }
 
 
 STAGE = Stage(
     name="crawl.html",
-    revision=1,
+    revision=2,
     summary="Documents from folders of HTML files: decode, extract the main text, count what is left out.",
     params=Params,
     inputs={"files": Role(kinds=("pages",), help="an HTML file, or a folder of them", many=True)},
