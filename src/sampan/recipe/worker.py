@@ -26,6 +26,8 @@ from .stages import STAGES
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "sentencepiece")
 _PROGRESS_SECONDS = 0.2
+_SOURCES_NAMED = 20
+"""Sources that a manifest names for each licence."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def _record(job: Job, metrics: Mapping[str, Any], out: Path) -> dict[str, Any]:
     return {
         "metrics": metrics,
         "licenses": all_licenses(job.inputs, metrics, out),
+        "license_sources": license_sources(out),
         "libraries": library_versions(),
         "runtime": {"threads": job.threads, "device": job.device},
     }
@@ -111,6 +114,12 @@ def all_licenses(inputs: Mapping[str, Sequence[Artifact]], metrics: Mapping[str,
     found = {name for items in inputs.values() for item in items for name in item.licenses}
     summary = read_json(out / "summary.json") or {}
     return sorted(found | set(metrics.get("licenses", [])) | set(summary.get("licenses", [])))
+
+
+def license_sources(out: Path) -> dict[str, list[str]]:
+    """The first sources of the written rows by licence, '' for rows that state none; {} if none were written."""
+    summary = read_json(out / "summary.json") or {}
+    return {name: list(sources)[:_SOURCES_NAMED] for name, sources in summary.get("by_license", {}).items()}
 
 
 def library_versions() -> dict[str, str]:
