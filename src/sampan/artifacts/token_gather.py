@@ -1,4 +1,4 @@
-"""Parts of token shards, each made by a job of its own, put end to end into one: the bytes that one writer would give."""
+"""Parts of token shards, each made by a job of its own, put end to end: the bytes that one writer would give."""
 
 from __future__ import annotations
 
