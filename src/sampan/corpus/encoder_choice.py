@@ -5,6 +5,7 @@ The sample depends on the input alone: rows spread evenly over the whole of it, 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ import numpy as np
 from .encoders import ENGINES, REFERENCE, Encode, installed, open_encoder
 from .text_batches import UNKNOWN_STREAM, text_batches
 
+WORTH_CHOOSING = 8 << 20
+"""Bytes of text below which the reference is done sooner than engines are opened and compared."""
 DOCUMENTS = 256
 """Documents of the sample that are spread over the corpus."""
 PLACES = 16
@@ -45,9 +48,9 @@ def choose_engine(spec: Path, folder: Path, jobs: Sequence[Mapping[str, Any]]) -
     """
     choice = Choice()
     found = [name for name in ENGINES if installed(name)]
-    texts = sample_texts(jobs) if found else []
-    if not texts:
+    if not found or sum(job["bytes"] for job in jobs) < WORTH_CHOOSING or not (texts := sample_texts(jobs)):
         return choice
+    texts.append(_marked(spec, texts[0]))
     wanted = open_encoder(REFERENCE, spec, folder)(texts)
     for name in found:
         try:
@@ -61,6 +64,13 @@ def choose_engine(spec: Path, folder: Path, jobs: Sequence[Mapping[str, Any]]) -
         choice.engine, choice.checked = name, len(texts)
         break
     return choice
+
+
+def _marked(spec: Path, text: str) -> str:
+    """The text with an added token between its words, as long as there are any."""
+    added = [token["content"] for token in json.loads(spec.read_text(encoding="utf-8")).get("added_tokens") or []]
+    words = text.split(" ")
+    return " ".join(word + (added[n] if n < len(added) else "") for n, word in enumerate(words))
 
 
 def _difference(encode: Encode, texts: Sequence[str], wanted: tuple[np.ndarray, np.ndarray]) -> str:

@@ -52,7 +52,7 @@ class WithReference:
         self._added, self._start = added, _common_start(added)
 
     def __call__(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        others = [n for n, text in enumerate(texts) if self._holds_added(text)]
+        others = [n for n, text in enumerate(texts) if self._holds_added(text)] if self._added else []
         try:
             if not others:
                 return self._engine(texts)
@@ -69,7 +69,7 @@ class WithReference:
         return _interleave(len(texts), (mine, found), (others, self._reference()([texts[n] for n in others])))
 
     def _holds_added(self, text: str) -> bool:
-        return bool(self._added) and self._start in text and any(token in text for token in self._added)
+        return self._start in text and any(token in text for token in self._added)
 
 
 def _common_start(words: Sequence[str]) -> str:
@@ -78,17 +78,19 @@ def _common_start(words: Sequence[str]) -> str:
     return "".join(a for a, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
 
 
-def _fastokens(spec: str, folder: Path) -> Encode:
+def _fastokens(spec: str, folder: Path) -> tuple[Encode, bool]:
     os.environ.setdefault("RAYON_NUM_THREADS", "1")
     import fastokens
 
-    tokenizer = fastokens.Tokenizer.from_json_str(json.dumps(_prefix_in_normaliser(json.loads(spec))))
+    described = json.loads(spec)
+    moved = _prefix_in_normaliser(described)
+    tokenizer = fastokens.Tokenizer.from_json_str(spec if moved is described else json.dumps(moved))
 
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         ids, offsets = tokenizer.encode_batch_flat(list(texts))
         return np.frombuffer(ids, np.uint32), np.diff(np.frombuffer(offsets, np.uint64).astype(np.int64))
 
-    return encode
+    return encode, moved is described
 
 
 def _prefix_in_normaliser(spec: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def _prefix_in_normaliser(spec: dict[str, Any]) -> dict[str, Any]:
     return {**spec, "normalizer": {"type": "Sequence", "normalizers": steps}, "pre_tokenizer": None}
 
 
-def _tiktoken(spec: str, folder: Path) -> Encode:
+def _tiktoken(spec: str, folder: Path) -> tuple[Encode, bool]:
     import tiktoken
 
     described = json.loads(spec)
@@ -126,7 +128,7 @@ def _tiktoken(spec: str, folder: Path) -> Encode:
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         return _flat([encoding.encode_ordinary(text) for text in texts])
 
-    return encode
+    return encode, False
 
 
 def _bytes_of_letters() -> dict[str, int]:
@@ -136,7 +138,7 @@ def _bytes_of_letters() -> dict[str, int]:
     return {chr(byte): byte for byte in plain} | {chr(0x100 + n): byte for n, byte in enumerate(rest)}
 
 
-def _sentencepiece(spec: str, folder: Path) -> Encode:
+def _sentencepiece(spec: str, folder: Path) -> tuple[Encode, bool]:
     from sentencepiece import SentencePieceProcessor
 
     model = SentencePieceProcessor(model_proto=(folder / "tokenizer.model").read_bytes())
@@ -144,16 +146,16 @@ def _sentencepiece(spec: str, folder: Path) -> Encode:
     def encode(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         return _flat(model.encode(list(texts), return_type="numpy", num_threads=1))
 
-    return encode
+    return encode, False
 
 
-ENGINES: dict[str, Callable[[str, Path], Encode]] = {
+ENGINES: dict[str, Callable[[str, Path], tuple[Encode, bool]]] = {
     "fastokens": _fastokens,
     "tiktoken": _tiktoken,
     "sentencepiece": _sentencepiece,
 }
 """Engines that may stand in for the reference, the fastest first; each is made from tokenizer.json's text and the
-tokenizer's folder, and raises if it cannot read them."""
+tokenizer's folder, says whether it matches added tokens in a text, and raises if it cannot read the tokenizer."""
 
 
 def installed(name: str) -> bool:
@@ -162,20 +164,21 @@ def installed(name: str) -> bool:
 
 @functools.lru_cache(maxsize=4)
 def open_encoder(engine: str, spec: Path, folder: Path) -> Encode:
-    """The engine's encoder of a tokenizer: `spec` is its tokenizer.json as the stage has written it, `folder` its folder.
+    """The engine's encoder of a tokenizer: `spec` is its tokenizer.json as the stage wrote it, `folder` its folder.
 
-    InputError if the engine does not read the tokenizer. A machine that lacks the engine uses the reference, which gives the same ids.
+    A machine that lacks the engine uses the reference, which gives the same ids. InputError if the engine does not read
+    the tokenizer.
     """
     text = spec.read_text(encoding="utf-8")
     reference = functools.lru_cache(maxsize=1)(lambda: Reference(text))
     if engine == REFERENCE or not installed(engine):
         return reference()
     try:
-        fast = ENGINES[engine](text, folder)
+        fast, reads_added = ENGINES[engine](text, folder)
     except Exception as error:
         what = f"{engine} does not read this tokenizer ({type(error).__name__}: {str(error)[:200]})"
         raise InputError(what, where=str(folder)) from None
-    added = [token["content"] for token in json.loads(text).get("added_tokens") or []]
+    added = [] if reads_added else [token["content"] for token in json.loads(text).get("added_tokens") or []]
     return WithReference(fast, reference, added)
 
 
