@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -43,12 +43,13 @@ from sampan.vocab.adopt import adopt
 
 BARE, PEER = 0.9, 5.0
 """Bars: against the fastest encoder that reads the tokenizer, and against datatrove and `datasets.map`."""
-ROUNDS = 4
+ROUNDS = 3
 TOKENIZERS = {
-    "llama3": ("llama3/tokenizer.model", "<|end_of_text|>"),
-    "qwen": ("qwen/qwen.tiktoken", "<|endoftext|>"),
-    "llama2": ("llama2/tokenizer.model", "</s>"),
+    "llama3": ("llama3/tokenizer.model", "<|end_of_text|>", "tiktoken"),
+    "llama2": ("llama2/tokenizer.model", "</s>", "sentencepiece"),
+    "qwen": ("qwen/qwen.tiktoken", "<|endoftext|>", "tiktoken"),
 }
+"""File, end of a document, and the engine that we are also measured with alone. `qwen` on demand."""
 
 
 def write_text(shared: Path, folder: Path) -> int:
@@ -93,16 +94,13 @@ def texts(documents: Path) -> Iterator[list[str]]:
             yield batch.column(0).to_pylist()
 
 
-def bare(engine: str, documents: Path, tokenizer: Path) -> tuple[float, float]:
-    """CPU seconds of reading and encoding with a newly opened engine, and of encoding texts in memory with another."""
-    seconds = []
-    for source in (lambda: texts(documents), list(texts(documents)).__iter__):
-        encode, batches = open_bare(engine, tokenizer), source()
-        start = time.process_time()
-        for batch in batches:
-            encode(batch)
-        seconds.append(time.process_time() - start)
-    return seconds[0], seconds[1]
+def bare(engine: str, batches: Iterable[list[str]], tokenizer: Path) -> float:
+    """CPU seconds of encoding the batches, and of reading them if they are read, with a newly opened engine."""
+    encode = open_bare(engine, tokenizer)
+    start = time.process_time()
+    for batch in batches:
+        encode(batch)
+    return time.process_time() - start
 
 
 def open_bare(engine: str, tokenizer: Path) -> Callable:
@@ -128,30 +126,39 @@ def open_bare(engine: str, tokenizer: Path) -> Callable:
     return encode
 
 
-def peer(name: str, python: Path, documents: Path, tokenizer: Path, eos: str, work: Path) -> float:
-    """CPU seconds of a peer, whose ids must be those that lie in work/out."""
-    out = work / name
-    out.mkdir()
+def start_peer(name: str, python: Path, documents: Path, tokenizer: Path, eos: str, out: Path) -> subprocess.Popen:
+    """A peer at work beside us: its CPU time is its own."""
+    out.mkdir(parents=True)
     script = Path(__file__).parent / "peers" / "tokenise.py"
     args = [python, script, name, documents, tokenizer / "tokenizer.json", eos, out]
-    done = subprocess.run(list(map(str, args)), capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""})
-    if done.returncode:
-        sys.exit(f"{name} failed:\n{done.stderr[-2000:]}")
-    mine = read_tokens(work / "out")
-    same = np.array_equal(np.fromfile(out / "ids.bin", np.uint32), mine.ids)
-    if not (same and np.array_equal(np.fromfile(out / "lengths.bin", np.int64), np.diff(mine.offsets))):
+    environment = {**os.environ, "PYTHONPATH": ""}
+    return subprocess.Popen(
+        list(map(str, args)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def end_peer(name: str, process: subprocess.Popen, theirs: Path, mine: Path) -> float:
+    """The peer's CPU seconds; its ids must be ours."""
+    printed, errors = process.communicate()
+    if process.returncode:
+        sys.exit(f"{name} failed:\n{errors[-2000:]}")
+    shards = read_tokens(mine)
+    same = np.array_equal(np.fromfile(theirs / "ids.bin", np.uint32), shards.ids)
+    if not (same and np.array_equal(np.fromfile(theirs / "lengths.bin", np.int64), np.diff(shards.offsets))):
         sys.exit(f"the ids of {name} are not ours")
-    return float(done.stdout.rsplit("cpu_seconds", 1)[1])
+    return float(printed.rsplit("cpu_seconds", 1)[1])
 
 
 def measure(name: str, shared: Path, documents: Path, size: int, folder: Path, python: Path) -> dict:
     """The rates in MB/s of one tokenizer on all sides, and what our metrics say."""
-    file, eos = TOKENIZERS[name]
-    tokenizer = folder / name
+    file, eos, _ = TOKENIZERS[name]
+    tokenizer, run = folder / name, folder / "run"
     tokenizer.mkdir()
     adopt(shared / "data/tokenizers" / file, tokenizer)
+    outs = {one: folder / f"{name}-{one}" for one in ("datatrove", "datasets")}
+    working = {one: start_peer(one, python, documents, tokenizer, eos, out) for one, out in outs.items()}
     engines, unread = [], {}
-    for engine in ("tokenizers", *encoders.ENGINES):
+    for engine in encoders.ENGINES:
         try:
             open_bare(engine, tokenizer)
             engines.append(engine)
@@ -159,29 +166,29 @@ def measure(name: str, shared: Path, documents: Path, size: int, folder: Path, p
             unread[engine] = str(error)
     rounds: dict[str, list] = {engine: [] for engine in ("ours", *engines)}
     for _ in range(ROUNDS):
-        rounds["ours"].append(ours(documents, tokenizer, folder / "run"))
-        for engine in engines[1:]:  # the reference once, below: it takes longest and is not the fastest
-            rounds[engine].append(bare(engine, documents, tokenizer))
-    rounds["tokenizers"].append(bare("tokenizers", documents, tokenizer))
+        rounds["ours"].append(ours(documents, tokenizer, run))
+        for engine in engines:
+            rounds[engine].append((bare(engine, texts(documents), tokenizer),))
+    rounds["tokenizers"] = [(bare("tokenizers", texts(documents), tokenizer),)]  # once: it takes longest
     best = {engine: min(found[0] for found in values) for engine, values in rounds.items()}
     metrics = rounds["ours"][-1][2]
-    peers = {p: peer(p, python, documents, tokenizer, eos, folder / "run") for p in ("datatrove", "datasets")}
+    fastest = min(engines, key=best.get)
+    in_memory = list(texts(documents))
     row = {
         "engine": metrics["engine"],
         "ours": best.pop("ours"),
         "bare": best,
-        "in_memory": {engine: min(found[1] for found in rounds[engine]) for engine in engines},
-        "peers": peers,
+        "in_memory": {fastest: min(bare(fastest, in_memory, tokenizer) for _ in range(ROUNDS))},
+        "peers": {one: end_peer(one, process, outs[one], run / "out") for one, process in working.items()},
     }
     table = _rates(row, size / 1e6)
-    fastest = max(table["bare"].values())
     return {
         **table,
         "tokens_per_second": round(metrics["tokens"] / row["ours"]),
         "setup_seconds": round(min(found[1] for found in rounds["ours"]), 2),
         "does_not_read": unread,
-        "to_fastest_bare": round(table["ours"] / fastest, 2),
-        "to_fastest_in_memory": round(table["ours"] / max(table["in_memory"].values()), 2),
+        "to_fastest_bare": round(table["ours"] / table["bare"][fastest], 2),
+        "to_fastest_in_memory": round(table["ours"] / table["in_memory"][fastest], 2),
         **{f"to_{p}": round(table["ours"] / rate, 1) for p, rate in table["peers"].items()},
     }
 
@@ -207,7 +214,7 @@ def forced(engine: str, name: str, documents: Path, size: int, folder: Path) -> 
     ):
         for _ in range(ROUNDS - 1):
             mine.append(ours(documents, folder / name, folder / "run"))
-            alone.append(bare(engine, documents, folder / name)[0])
+            alone.append(bare(engine, texts(documents), folder / name))
     if mine[-1][2]["engine"] != engine:
         sys.exit(f"{engine} was not taken: {mine[-1][2]}")
     rates = [round(size / 1e6 / min(seconds), 2) for seconds in ([m[0] for m in mine], alone)]
@@ -218,7 +225,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path(os.environ.get("SAMPAN_SHARED", "../shared")))
     parser.add_argument("--peers-python", type=Path, default=Path(".venv-peers/bin/python"))
-    parser.add_argument("--tokenizers", nargs="+", default=list(TOKENIZERS), choices=list(TOKENIZERS))
+    parser.add_argument("--tokenizers", nargs="+", default=["llama3", "llama2"], choices=list(TOKENIZERS))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if not options.peers_python.exists():
@@ -230,7 +237,7 @@ def main() -> int:
         for one in options.tokenizers:
             table[one] = measure(one, options.shared, folder / "documents", size, folder, options.peers_python)
             print(one, json.dumps(table[one]), flush=True)
-            engine = "sentencepiece" if one == "llama2" else "tiktoken"
+            engine = TOKENIZERS[one][2]
             alone[f"{one}, {engine} alone"] = forced(engine, one, folder / "documents", size, folder)
             print(json.dumps(alone), flush=True)
     lowest = min([row["to_fastest_bare"] for row in table.values()] + [row["ratio"] for row in alone.values()])

@@ -1,7 +1,9 @@
 """Packing by shards: any number of workers, killed or not, gives the same bytes; no engine changes an id."""
 
+import gzip
 import json
 import random
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,12 @@ from sampan.core.params import parse_params
 from sampan.core.shards import one_by_one
 from sampan.core.stage import Artifact, Inputs, Runtime
 from sampan.corpus import encoder_choice, encoders, packing
+from sampan.corpus.bpe_dropout import DropoutEncoder
 from sampan.corpus.encoder_choice import sample_texts
 from sampan.corpus.pack_shards import with_ends
 from sampan.model.chat import write_template
 from sampan.recipe.stages import STAGES
+from sampan.vocab.adopt import adopt
 
 WORDS = {
     "eng_Latn": ["the", "ferry", "leaves", "pier", "at", "six", "and", "dog", "waits", "for", "rain"],
@@ -279,6 +283,17 @@ def test_special_tokens_survive_in_every_engine(texts, marked, name):
     assert [part.tolist() for part in encode(texts)] == wanted
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["the", " ", "  ferry", "<s>", "</s>", "กา", "x", "▁", "\n", "😀"]), max_size=9))
+def test_a_dropout_of_nothing_gives_the_librarys_ids(parts):
+    """Also after special tokens, where SentencePiece's blank is not put again."""
+    text = "".join(parts)
+    for spec in SPECS.values():
+        tokenizer = Tokenizer.from_str(spec)
+        wanted = tokenizer.encode(text, add_special_tokens=False).ids
+        assert DropoutEncoder(tokenizer, 0.0).encode(text, "seed") == wanted
+
+
 def test_an_engine_that_gives_up_on_a_text_is_replaced_for_it():
     reference = encoders.Reference(TOKENIZERS["byte_level"].to_str())
 
@@ -351,3 +366,42 @@ def test_ends_go_around_every_document(lengths, heads, tails):
         at += length
     assert out.tolist() == wanted
     assert sizes.tolist() == [length + heads + tails for length in lengths]
+
+
+# ---------------------------------------------------------------- real text
+
+
+@pytest.fixture(scope="module")
+def real_texts(shared):
+    """The first documents of every file of all languages, cut; and one with special tokens between words."""
+    texts = []
+    for file in sorted((shared / "data" / "text").glob("*/*.jsonl.gz")):
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            texts += [json.loads(line)["text"][:1500] for line in islice(lines, 3)]
+    return [*texts, " a</s> b<s>c <|begin_of_text|>d<|endoftext|> e", "", " ", "\n\n", "▁", "a\u0000b"]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("file", ["llama2/tokenizer.model", "llama3/tokenizer.model", "qwen/qwen.tiktoken"])
+def test_real_tokenizers_give_the_same_ids_by_every_engine_and_without_dropout(shared, real_texts, tmp_path, file):
+    adopt(shared / "data" / "tokenizers" / file, tmp_path)
+    spec = (tmp_path / "tokenizer.json").read_text()
+    wanted, lengths = encoders.Reference(spec)(real_texts)
+    read = []
+    for engine in filter(encoders.installed, encoders.ENGINES):
+        try:
+            encode = encoders.open_encoder(engine, tmp_path / "tokenizer.json", tmp_path)
+        except InputError:
+            continue
+        read.append(engine)
+        ids, sizes = encode(real_texts)
+        assert np.array_equal(ids, wanted), engine
+        assert np.array_equal(sizes, lengths), engine
+    if encoders.installed("fastokens"):
+        assert "fastokens" in read
+    assert ("sentencepiece" if "llama2" in file else "tiktoken") in read
+    plain = DropoutEncoder(Tokenizer.from_str(spec), 0.0)
+    some = real_texts[::9] + real_texts[-6:]
+    assert [plain.encode(text, "seed") for text in some] == [
+        ids.ids for ids in Tokenizer.from_str(spec).encode_batch_fast(some, add_special_tokens=False)
+    ]
