@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sampan.artifacts.tokens import read_tokens
 from sampan.core.errors import RecipeError
 from sampan.train.batches import ListBatches, ShardBatches, Stream
+from sampan.train.causal_lm import make_batches, open_streams
 from sampan.train.mixture import Mixture, make_mixture
 from sampan.train.packing import IGNORE, Piece
 
@@ -53,6 +55,42 @@ def test_one_epoch_holds_every_token_and_predicts_all_but_the_first_of_each_docu
     assert seen == Counter(np.asarray(view.ids).tolist())
     firsts = Counter(int(view.ids[start]) for start in view.offsets[:-1])
     assert predicted == seen - firsts
+
+
+@pytest.mark.parametrize("size", [7, 97, 128])
+@pytest.mark.parametrize("phases", [[], [(0.5, {"tha_Thai": 2, "eng_Latn": 1}), (1.0, {"eng_Latn": 1})]])
+def test_the_tail_is_carried_dropped_or_a_shorter_step(shards, size, phases):
+    streams, wanted = open_streams([read_tokens(shards)], seed=0), 7 * 97 * 3 + 5
+    settings_ = SimpleNamespace(num_tokens=wanted, global_batch_tokens=size, context_len=16)
+    whole, rest = divmod(wanted, size)
+    assert rest
+    for tail, sizes in {
+        "carry": [size] * (whole + 1),
+        "drop": [size] * whole,
+        "pad": [size] * whole + [rest],
+    }.items():
+        batches = make_batches(streams, phases, settings_, tail=tail)
+        steps = [batches.at(t) for t in range(batches.steps)]
+        assert [sum(len(piece.ids) for piece in step) for step in steps] == sizes
+        assert batches.tokens == sum(sizes)
+
+
+def test_padded_every_token_is_trained_on_once(shards):
+    view = read_tokens(shards)
+    settings_ = SimpleNamespace(num_tokens=0, global_batch_tokens=97, context_len=16)
+    assert view.index["tokens"] % 97
+    batches = make_batches(open_streams([view], seed=0), [], settings_, tail="pad")
+    pieces = [piece for t in range(batches.steps) for piece in batches.at(t)]
+    seen = Counter(token for piece in pieces for token in piece.ids.tolist())
+    predicted = Counter(token for piece in pieces for token in piece.labels[piece.labels != IGNORE].tolist())
+    assert seen == Counter(np.asarray(view.ids).tolist())
+    assert predicted == seen - Counter(int(view.ids[start]) for start in view.offsets[:-1])
+
+
+def test_dropping_a_tail_that_is_all_there_is_is_refused(shards):
+    settings_ = SimpleNamespace(num_tokens=10, global_batch_tokens=97, context_len=16)
+    with pytest.raises(RecipeError, match="do not fill one step"):
+        make_batches(open_streams([read_tokens(shards)], seed=0), [], settings_, tail="drop")
 
 
 def test_labels_are_the_following_tokens_of_the_same_document(shards):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from ..core.errors import InputError
 from ..core.stage import Artifact
 
 FORMAT = "token-shards/1"
+COUNTS = ("documents", "tokens", "trained_tokens", "text_bytes")
+"""What the index counts, over all and by stream."""
 
 
 class TokenWriter:
@@ -24,16 +27,18 @@ class TokenWriter:
     """
 
     def __init__(self, folder: Path, *, vocab_size: int, tokenizer_digest: str) -> None:
-        self._folder, self._dtype = folder, np.uint16 if vocab_size <= 1 << 16 else np.uint32
+        self._folder, self._dtype = folder, id_dtype(vocab_size)
         self._meta = {
             "format": FORMAT,
             "vocab_size": vocab_size,
             "tokenizer_digest": tokenizer_digest,
-            "dtype": np.dtype(self._dtype).name,
+            "dtype": self._dtype.name,
         }
-        self._ids = open(folder / "ids.bin", "wb")
-        self._mask = open(folder / "mask.bin", "wb")
-        self._offsets, self._streams, self._names = [0], [], {}
+        self._ids, self._mask = open(folder / "ids.bin", "wb"), None
+        self._tokens = 0
+        self._lengths: list[np.ndarray] = []
+        self._streams: list[np.ndarray] = []
+        self._names: dict[str, int] = {}
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
 
     def write(
@@ -46,33 +51,95 @@ class TokenWriter:
     ) -> None:
         """Add one document. `mask` (same length, 0/1) None means every token is trained."""
         array = np.asarray(ids, dtype=self._dtype)
-        flags = np.ones(len(array), np.uint8) if mask is None else np.asarray(mask, np.uint8)
-        if len(flags) != len(array):
+        flags = None if mask is None else np.asarray(mask, np.uint8)
+        if flags is not None and len(flags) != len(array):
             raise ValueError(f"{len(array)} ids but {len(flags)} mask flags")
-        self._ids.write(array.tobytes())
-        self._mask.write(flags.tobytes())
-        self._offsets.append(self._offsets[-1] + len(array))
-        self._streams.append(self._names.setdefault(stream, len(self._names)))
-        count = self._counts[stream]
-        count.update(documents=1, tokens=len(array), trained_tokens=int(flags.sum()), text_bytes=text_bytes)
+        one = np.zeros(1, np.int64)
+        self._add(array, one + len(array), flags, [stream], one, one + text_bytes)
+
+    def write_batch(
+        self,
+        ids_N: np.ndarray,
+        lengths_D: np.ndarray,
+        *,
+        streams: Sequence[str],
+        stream_D: np.ndarray,
+        bytes_D: np.ndarray,
+    ) -> None:
+        """Add D documents of which every token is trained: their ids end to end, each one's length, stream (a place in
+        `streams`) and UTF-8 bytes. The same as `write` on each, in a few calls."""
+        if len(ids_N) != lengths_D.sum():
+            raise ValueError(f"{len(ids_N)} ids for documents of {lengths_D.sum()}")
+        self._add(np.asarray(ids_N, self._dtype), lengths_D, None, streams, stream_D, bytes_D)
+
+    def _add(
+        self,
+        ids_N: np.ndarray,
+        lengths_D: np.ndarray,
+        mask_N: np.ndarray | None,
+        streams: Sequence[str],
+        stream_D: np.ndarray,
+        bytes_D: np.ndarray,
+    ) -> None:
+        if mask_N is not None and not mask_N.all() and self._mask is None:
+            self._mask = open(self._folder / "mask.bin", "wb")
+            write_ones(self._mask, self._tokens)
+        self._ids.write(np.ascontiguousarray(ids_N).data)
+        if self._mask is not None:
+            self._mask.write((np.ones(len(ids_N), np.uint8) if mask_N is None else np.ascontiguousarray(mask_N)).data)
+        untrained = 0 if mask_N is None else int((mask_N == 0).sum())  # `write` alone gives a mask, of one document
+        self._tokens += len(ids_N)
+        self._lengths.append(np.asarray(lengths_D, np.int64))
+        found_U, first_U = np.unique(stream_D, return_index=True)
+        place = np.zeros(len(streams), np.uint16)
+        for local in found_U[np.argsort(first_U)].tolist():
+            name, here_D = streams[local], stream_D == local
+            place[local] = self._names.setdefault(name, len(self._names))
+            tokens = int(lengths_D[here_D].sum())
+            self._counts[name].update(
+                documents=int(here_D.sum()),
+                tokens=tokens,
+                trained_tokens=tokens - untrained,
+                text_bytes=int(bytes_D[here_D].sum()),
+            )
+        self._streams.append(place[stream_D])
 
     def close(self) -> dict[str, Any]:
         """Write the index; returns it."""
         self._ids.close()
-        self._mask.close()
-        total = sum(self._counts.values(), Counter())
-        if total["trained_tokens"] == total["tokens"]:
-            (self._folder / "mask.bin").unlink()
-        np.asarray(self._offsets, np.int64).tofile(self._folder / "offsets.bin")
-        np.asarray(self._streams, np.uint16).tofile(self._folder / "streams.bin")
-        index = {
-            **self._meta,
-            **{k: total[k] for k in ("documents", "tokens", "trained_tokens", "text_bytes")},
-            "streams": list(self._names),
-            "by_stream": {k: dict(v) for k, v in sorted(self._counts.items())},
-        }
-        (self._folder / "index.json").write_text(json.dumps(index, indent=1, sort_keys=True), encoding="utf-8")
-        return index
+        if self._mask is not None:
+            self._mask.close()
+        ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *self._lengths]))
+        ends.tofile(self._folder / "offsets.bin")
+        np.concatenate([np.zeros(0, np.uint16), *self._streams]).tofile(self._folder / "streams.bin")
+        return write_index(self._folder, self._meta, list(self._names), self._counts)
+
+
+def id_dtype(vocab_size: int) -> np.dtype:
+    """The integers that ids below `vocab_size` are kept in."""
+    return np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)
+
+
+def write_ones(file: BinaryIO, count: int) -> None:
+    """`count` bytes of 1: the mask of tokens that are all trained."""
+    block = b"\1" * min(count, 1 << 20)
+    for start in range(0, count, 1 << 20):
+        file.write(block[: count - start])
+
+
+def write_index(
+    folder: Path, meta: Mapping[str, Any], streams: Sequence[str], by_stream: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any]:
+    """Write `index.json` of the streams in order of their numbers and the counts of each; returns it."""
+    total = sum(map(Counter, by_stream.values()), Counter())
+    index = {
+        **meta,
+        **{name: total[name] for name in COUNTS},
+        "streams": list(streams),
+        "by_stream": {name: dict(counts) for name, counts in sorted(by_stream.items())},
+    }
+    (folder / "index.json").write_text(json.dumps(index, indent=1, sort_keys=True), encoding="utf-8")
+    return index
 
 
 @dataclass(frozen=True)

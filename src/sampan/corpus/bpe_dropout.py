@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import json
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import regex
 
@@ -20,6 +20,7 @@ from ..core.errors import RecipeError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from tokenizers.pre_tokenizers import PreTokenizer
 
 
 class DropoutEncoder:
@@ -45,6 +46,8 @@ class DropoutEncoder:
                 "bpe_dropout does not know this tokenizer's word-part prefixes", how="Set `bpe_dropout: 0`."
             )
         self._merges = self._ranks(model["merges"])
+        # By whether the piece is the first of the text: SentencePiece's blank goes before the text only.
+        self._cut = {True: tokenizer.pre_tokenizer, False: _without_first_blank(spec)}
         self._added = {token["content"]: token["id"] for token in spec.get("added_tokens") or []}
         words = sorted(map(regex.escape, self._added), key=lambda word: (-len(word), word))
         self._special = regex.compile(f"({'|'.join(words)})") if words else None
@@ -61,19 +64,19 @@ class DropoutEncoder:
         """Token ids of `text`, no BOS or EOS added; equal for equal seeds. Special tokens in the text stay whole."""
         chance = random.Random(seed)
         ids: list[int] = []
-        for part in self._special.split(text) if self._special else [text]:
+        for number, part in enumerate(self._special.split(text) if self._special else [text]):
             if self._special and part in self._added:
                 ids.append(self._added[part])
             elif part:
-                for piece in self._pieces(part):
+                for piece in self._pieces(part, first=number == 0):
                     ids += self._merge(self._symbols(piece), chance)
         return ids
 
-    def _pieces(self, text: str) -> list[str]:
+    def _pieces(self, text: str, *, first: bool) -> list[str]:
         normal = self._tokenizer.normalizer.normalize_str(text) if self._tokenizer.normalizer else text
-        if self._tokenizer.pre_tokenizer is None:
+        if self._cut[first] is None:
             return [normal]
-        return [piece for piece, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+        return [piece for piece, _ in self._cut[first].pre_tokenize_str(normal)]
 
     def _symbols(self, piece: str) -> list[int]:
         """Ids of the characters; unknown ones as bytes if the model falls back to them, else as the unknown token."""
@@ -119,3 +122,19 @@ class DropoutEncoder:
             if before[left] >= 0:
                 consider(before[left], left)
         return [id_ for id_ in ids if id_ >= 0]
+
+
+def _without_first_blank(spec: dict[str, Any]) -> PreTokenizer | None:
+    """The tokenizer's pre-tokenizer for text that follows an added token."""
+    from tokenizers import Tokenizer
+
+    def later(step: Any) -> Any:
+        if isinstance(step, list):
+            return [later(item) for item in step]
+        if isinstance(step, dict) and step.get("prepend_scheme") == "first":
+            return {**step, "prepend_scheme": "never"}
+        return {name: later(value) for name, value in step.items()} if isinstance(step, dict) else step
+
+    empty = {"type": "BPE", "vocab": {}, "merges": []}
+    cutter = {"version": "1.0", "added_tokens": [], "pre_tokenizer": later(spec.get("pre_tokenizer")), "model": empty}
+    return Tokenizer.from_str(json.dumps(cutter)).pre_tokenizer

@@ -39,7 +39,7 @@ def estimate(params: Params, inputs) -> dict:
     chats = sum(fact.get("text_bytes", 1000 * fact.get("documents", 0)) for fact in inputs.get("conversations", []))
     # About three and a half bytes a token over the region's languages; two bytes an id and one of mask.
     tokens = (size + chats) / 3.5
-    seconds = size / (1.5e6 if not params.bpe_dropout else 1.5e5) + chats / 5e5
+    seconds = size / (4e6 if not params.bpe_dropout else 1.5e5) + chats / 5e5
     return {"tokens": tokens, "text_bytes": size + chats, "disk_bytes": 3 * tokens, "seconds": seconds}
 
 

@@ -1,127 +1,66 @@
-"""The work of corpus.pack."""
+"""The work of corpus.pack: cut the input into jobs, choose the encoder, and put the jobs' token shards end to end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from ..artifacts.conversations import read_conversations
-from ..artifacts.documents import Document, read_documents, read_summary
-from ..artifacts.licenses import noting_licenses
-from ..artifacts.tokens import TokenWriter
+from ..artifacts.document_shards import document_jobs
+from ..artifacts.token_gather import gather_tokens
 from ..core.errors import InputError, RecipeError
-from ..core.identity import digest_text
+from ..core.params import all_values
 from ..core.stage import Inputs, Runtime
-
-BATCH = 64
-UNKNOWN_STREAM = "und"
-"""Stream of texts without a language."""
+from .encoder_choice import Choice, choose_engine
 
 
 def pack(params: Any, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     """Write token shards and return metrics; RecipeError without any text, InputError names what cannot be rendered."""
-    from ..model.tokenizer import load_tokenizer, tokenizer_digest
-
-    if not inputs.many("documents") and not inputs.many("conversations"):
+    documents, conversations = inputs.many("documents"), inputs.many("conversations")
+    if not documents and not conversations:
         raise RecipeError("corpus.pack needs documents, conversations or both", how="Add them under `from:`.")
     if params.repeat < 1:
         raise RecipeError(f"repeat is at least 1, not {params.repeat}")
-    folder = inputs.one("tokenizer").path
-    tokenizer = load_tokenizer(folder)
-    ids_end = max(tokenizer.get_vocab().values()) + 1  # not len(tokenizer): ids may have gaps
-    licenses: set[str] = set()
-    writer = TokenWriter(runtime.out, vocab_size=ids_end, tokenizer_digest=tokenizer_digest(folder))
-    total = params.repeat * _count(inputs, "documents") + _count(inputs, "conversations")
-    for done, (ids, mask, stream, size) in enumerate(_texts(params, inputs, tokenizer, licenses), 1):
-        writer.write(ids, stream=params.stream_name or stream or UNKNOWN_STREAM, text_bytes=size, mask=mask)
-        if done % BATCH == 0:
-            runtime.progress(done, total or None, "documents")
-    index = writer.close()
+    common = _common(params, inputs.one("tokenizer").path, runtime)
+    jobs, choice = document_jobs(documents), Choice()
+    if params.bpe_dropout:
+        _check_dropout(params, common)
+    elif jobs:
+        choice = choose_engine(Path(common["spec"]), Path(common["tokenizer"]), jobs)
+        for engine, reason in choice.refused.items():
+            runtime.log(f"not encoding with {engine}: {reason}")
+    # Without chance every pass is the same, so its shards are made once and written as often as they are wanted.
+    turns = range(params.repeat if params.bpe_dropout else 1)
+    todo = [{**common, **job, "engine": choice.engine, "turn": turn} for turn in turns for job in jobs]
+    made = _run(runtime, "documents", "pack_documents", todo)
+    chats = [{**common, **job, "names": [a.name for a in conversations]} for job in document_jobs(conversations)]
+    chatted = _run(runtime, "conversations", "pack_conversations", chats)
+    shards = made * (1 if params.bpe_dropout else params.repeat) + chatted
+    index = gather_tokens([shard.folder for shard in shards], runtime.out)
     if not index["tokens"]:
         raise InputError("there is no text to pack", where=", ".join(a.name for role in inputs for a in inputs[role]))
-    names = ("documents", "tokens", "trained_tokens", "text_bytes")
+    return {**_metrics(index, shards), "engine": choice.engine, "engine_checked_on": choice.checked} | (
+        {"engines_refused": choice.refused} if choice.refused else {}
+    )
+
+
+def _common(params: Any, folder: Path, runtime: Runtime) -> dict[str, Any]:
+    """What every job is told of the tokenizer. Its tokenizer.json as transformers has loaded it is written beside."""
+    from ..model.tokenizer import load_tokenizer, tokenizer_digest
+
+    tokenizer = load_tokenizer(folder)
+    head, tail = _ends(params, tokenizer)
+    runtime.state.mkdir(parents=True, exist_ok=True)
+    spec = runtime.state / "tokenizer.json"
+    spec.write_text(tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
     return {
-        **{name: index[name] for name in names},
-        "bytes_per_token": round(index["text_bytes"] / index["tokens"], 4),
-        "licenses": sorted(licenses),
-        "by_stream": {
-            stream: {**counts, "bytes_per_token": round(counts["text_bytes"] / counts["tokens"], 4)}
-            for stream, counts in index["by_stream"].items()
-        },
+        "params": all_values(params),
+        "spec": str(spec),
+        "tokenizer": str(folder),
+        "tokenizer_digest": tokenizer_digest(folder),
+        "vocab_size": max(tokenizer.get_vocab().values()) + 1,  # not len(tokenizer): ids may have gaps
+        "head": head,
+        "tail": tail,
     }
-
-
-def _count(inputs: Inputs, role: str) -> int:
-    summaries = [read_summary(source) for source in inputs.many(role)]
-    return sum(summary.get("documents", summary.get("rows", 0)) for summary in summaries)
-
-
-def _texts(
-    params: Any, inputs: Inputs, tokenizer: Any, licenses: set[str]
-) -> Iterator[tuple[list[int], list[int] | None, str, int]]:
-    """(ids, loss mask or None for all, stream, UTF-8 bytes) of every document and conversation, in order.
-
-    Their licences are added to `licenses`.
-    """
-    encode, head, tail = _encoder(params, tokenizer), *_ends(params, tokenizer)
-    for turn in range(params.repeat):
-        for source in inputs.many("documents"):
-            for batch in _batches(noting_licenses(read_documents(source), licenses)):
-                for document, ids in zip(batch, encode(batch, turn), strict=True):
-                    yield head + ids + tail, None, _stream(params, document), len(document.text.encode())
-    if inputs.many("conversations"):
-        from ..model.chat import render
-
-        for source in inputs.many("conversations"):
-            for conversation in noting_licenses(read_conversations(source), licenses):
-                try:
-                    ids, mask = render(tokenizer, conversation.messages)
-                except InputError as error:
-                    raise InputError(
-                        error.what, where=f"{source.name}, conversation {conversation.id}", how=error.how
-                    ) from None
-                size = sum(len(message["content"].encode()) for message in conversation.messages)
-                yield ids, mask, conversation.language, size
-
-
-def _stream(params: Any, document: Document) -> str:
-    """Name of the document's stream, '' for the one of texts without a language."""
-    if params.stream_by == "language" or not document.quality:
-        return document.language
-    return f"{document.language or UNKNOWN_STREAM}/{document.quality}"
-
-
-def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
-    batch = []
-    for document in documents:
-        batch.append(document)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _encoder(params: Any, tokenizer: Any) -> Callable[[list[Document], int], list[list[int]]]:
-    """A function from documents and the number of the repeat to ids without BOS and EOS."""
-    fast = tokenizer.backend_tokenizer
-    if not params.bpe_dropout:
-        fast.no_truncation()
-        fast.no_padding()
-
-        def plain(batch: list[Document], turn: int) -> list[list[int]]:
-            encoded = fast.encode_batch_fast([document.text for document in batch], add_special_tokens=False)
-            return [item.ids for item in encoded]
-
-        return plain
-    from .bpe_dropout import DropoutEncoder
-
-    encoder = DropoutEncoder(fast, params.bpe_dropout)
-
-    def dropped(batch: list[Document], turn: int) -> list[list[int]]:
-        return [encoder.encode(d.text, digest_text(f"{params.seed}\0{turn}\0{d.id}\0{d.text}")) for d in batch]
-
-    return dropped
 
 
 def _ends(params: Any, tokenizer: Any) -> tuple[list[int], list[int]]:
@@ -133,3 +72,33 @@ def _ends(params: Any, tokenizer: Any) -> tuple[list[int], list[int]]:
         )
     head = [tokenizer.bos_token_id] if params.add_bos and tokenizer.bos_token_id is not None else []
     return head, [tokenizer.eos_token_id] if params.add_eos else []
+
+
+def _check_dropout(params: Any, common: dict[str, Any]) -> None:
+    """RecipeError if this tokenizer or rate cannot be used, before any work is spread."""
+    from tokenizers import Tokenizer
+
+    from .bpe_dropout import DropoutEncoder
+
+    DropoutEncoder(Tokenizer.from_file(common["spec"]), params.bpe_dropout)
+
+
+def _run(runtime: Runtime, phase: str, function: str, jobs: list[dict[str, Any]]) -> list[Any]:
+    if not jobs:
+        return []
+    weights = [job["bytes"] for job in jobs]
+    return runtime.shards(phase, f"{__package__}.pack_shards:{function}", jobs, weights=weights, unit="bytes")
+
+
+def _metrics(index: dict[str, Any], shards: list[Any]) -> dict[str, Any]:
+    names = ("documents", "tokens", "trained_tokens", "text_bytes")
+    return {
+        **{name: index[name] for name in names},
+        "bytes_per_token": round(index["text_bytes"] / index["tokens"], 4),
+        "licenses": sorted({name for shard in shards for name in shard.facts["licenses"]}),
+        "by_stream": {
+            stream: {**counts, "bytes_per_token": round(counts["text_bytes"] / counts["tokens"], 4)}
+            for stream, counts in index["by_stream"].items()
+            if counts["tokens"]
+        },
+    }

@@ -75,18 +75,21 @@ def _piece(ids: np.ndarray, mask: np.ndarray, start: int, end: int, source: int)
 
 
 class ShardBatches:
-    """Steps of pre-training, each of exactly the mixture's tokens_per_step tokens."""
+    """Steps of pre-training, each of exactly the mixture's tokens_per_step tokens; the last of them of `short` less."""
 
     unit = "tokens"
 
-    def __init__(self, streams: Sequence[Stream], mixture: Mixture, *, steps: int, context_len: int) -> None:
-        self._streams, self._mixture, self._context = streams, mixture, context_len
+    def __init__(
+        self, streams: Sequence[Stream], mixture: Mixture, *, steps: int, context_len: int, short: int = 0
+    ) -> None:
+        self._streams, self._mixture, self._context, self._short = streams, mixture, context_len, short
         self.steps, self.names = steps, [stream.name for stream in streams]
-        self.tokens = steps * mixture.tokens_per_step
+        self.tokens = steps * mixture.tokens_per_step - short
 
     def at(self, step: int) -> list[Piece]:
         """The pieces of one step."""
-        before, after = self._mixture.before(step), self._mixture.before(step + 1)
+        before = self._mixture.before(step)
+        after = self._mixture.before(step + 1, short=self._short if step + 1 == self.steps else 0)
         return [
             piece
             for number, stream in enumerate(self._streams)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ..core.errors import RecipeError, StageError
 from ..core.params import params
@@ -29,9 +29,13 @@ class Phase:
 @params
 class Params(Optimisation):
     num_tokens: float = 0
-    """Tokens to train on, rounded up to whole steps; 0 = every token once."""
+    """Tokens to train on, in whole steps (see `tail`); 0 = every token once."""
     global_batch_tokens: int = 4_194_304
     """Tokens per step. SEA-LION v3's 512 sequences of 8192 (arXiv:2504.05747)."""
+    tail: Literal["carry", "drop", "pad"] = "carry"
+    """What becomes of the tokens at the end that do not fill a step (ours): `carry` fills it up with the beginning of
+    the streams' next pass, `drop` leaves them out, `pad` makes the last step a shorter one. Inside the run no document
+    loses a token: what is cut at the end of a step or of the context goes on in the next piece."""
     mixture: tuple[Phase, ...] = ()
     """Weights of the streams, phase by phase; empty = as the input `mixture` says, or in proportion to their tokens."""
 
@@ -52,7 +56,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         check_vocabulary(model, source, artifact, view)
     objective = OBJECTIVES.load("causal_lm")
     streams = open_streams(shards, seed=params.seed)
-    batches = make_batches(streams, _phases(params, inputs), params)
+    batches = make_batches(streams, _phases(params, inputs), params, tail=params.tail)
     task = Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
     return train(model, source, task, params, runtime)
 
@@ -95,15 +99,26 @@ def open_streams(shards: list[Any], *, seed: int) -> list[Any]:
     return [stream for stream in streams if stream.tokens]
 
 
-def make_batches(streams: list[Any], phases: Sequence[tuple[float, Mapping[str, float]]], params: Any) -> Any:
-    """The steps of a run over `streams`, as num_tokens, global_batch_tokens and context_len of `params` say."""
+def make_batches(
+    streams: list[Any], phases: Sequence[tuple[float, Mapping[str, float]]], params: Any, *, tail: str = "carry"
+) -> Any:
+    """The steps of a run over `streams`, as num_tokens, global_batch_tokens and context_len of `params` say.
+
+    RecipeError if nothing is left where the `tail` is dropped.
+    """
     from .batches import ShardBatches
     from .mixture import make_mixture
 
     sizes = {stream.name: stream.tokens for stream in streams}
-    steps = math.ceil((params.num_tokens or sum(sizes.values())) / params.global_batch_tokens)
-    mixture = make_mixture(phases, sizes, steps=steps, tokens_per_step=params.global_batch_tokens)
-    return ShardBatches(streams, mixture, steps=steps, context_len=params.context_len)
+    wanted, size = math.ceil(params.num_tokens or sum(sizes.values())), params.global_batch_tokens
+    steps = wanted // size if tail == "drop" else math.ceil(wanted / size)
+    if not steps:
+        raise RecipeError(
+            f"{wanted} tokens do not fill one step of {size}", where="tail", how="Lower global_batch_tokens."
+        )
+    mixture = make_mixture(phases, sizes, steps=steps, tokens_per_step=size)
+    short = steps * size - wanted if tail == "pad" else 0
+    return ShardBatches(streams, mixture, steps=steps, context_len=params.context_len, short=short)
 
 
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:

@@ -36,10 +36,11 @@ class Mixture:
             edges = [Fraction(0), *accumulate(weight / sum(exact) for weight in exact)]
             self._phases.append(_Phase(first, base, tuple(edges)))
 
-    def before(self, step: int) -> tuple[int, ...]:
-        """Tokens of each stream in steps 0 … step - 1; they sum to step × tokens_per_step."""
-        phase = [p for p in self._phases if p.first <= step][-1]
-        used = (step - phase.first) * self.tokens_per_step
+    def before(self, step: int, *, short: int = 0) -> tuple[int, ...]:
+        """Tokens of each stream in steps 0 … step - 1; they sum to step × tokens_per_step, less `short`, the tokens
+        that the last of these steps does without."""
+        phase = [p for p in self._phases if p.first <= (step - 1 if short else step)][-1]
+        used = (step - phase.first) * self.tokens_per_step - short
         cuts = [(edge.numerator * used) // edge.denominator for edge in phase.edges]
         return tuple(base + high - low for base, (low, high) in zip(phase.base, pairwise(cuts), strict=True))
 

@@ -1,0 +1,134 @@
+"""From WARC to clean, language-identified, filtered, deduplicated Parquet: ours against datatrove, on the same files.
+
+    make bench-env          # the peer's environment, in .venv-peers
+    python benchmarks/corpus_vs_datatrove.py --shared ../shared --out benchmarks/results/corpus_vs_datatrove.json
+
+The input is real pages, several rounds of them, each round with two words in a hundred replaced. Both sides run as one
+process on one core, alternating, and are measured in CPU seconds, start-up and imports included. Their work is the
+same kind of work and not the same verdicts, so what each did is checked and printed: how many HTML pages it read, how
+many documents it delivered, and how much of the text delivered by the peer ours delivers too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from corpus_at_scale import edited
+from web_pages import write_warc
+
+BAR = 10.0
+MAX_MEMORY = 1e9
+HERE = Path(__file__).parent
+MIN_COMMON = 0.9
+"""Share of the peer's pages (by address) whose text must be found by ours too, before filters: less would mean that we
+are fast by leaving work out."""
+
+
+def measured(command: list[str], log: Path) -> dict[str, float]:
+    """CPU seconds and peak bytes of a command and its children."""
+    with open(log, "w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **ONE_THREAD})
+        _, status, used = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{command[1]} failed:\n{log.read_text()[-2000:]}")
+    return {"cpu_seconds": used.ru_utime + used.ru_stime, "peak_bytes": used.ru_maxrss * 1024, **steps(log)}
+
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"), "1")
+
+
+def steps(log: Path) -> dict:
+    rows = [line.split("\t") for line in log.read_text().splitlines() if line.count("\t") == 1]
+    return {"steps": {name: float(seconds) for name, seconds in rows}}
+
+
+def urls(folder: Path, column: str) -> list[str]:
+    import pyarrow.parquet as pq
+
+    found = []
+    for file in sorted(folder.rglob("*.parquet")):
+        table = pq.read_table(file)
+        if column == "url":
+            found += table.column("url").to_pylist()
+        else:
+            found += [row["url"] for row in table.column("metadata").to_pylist()]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, required=True, help="the shared data folder")
+    parser.add_argument("--peer", type=Path, default=Path(".venv-peers/bin/python"), help="the peers' Python")
+    parser.add_argument("--scratch", type=Path, default=Path("corpus-scratch"))
+    parser.add_argument("--size", type=float, default=1e8, help="bytes of HTML (default 1e8)")
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each side")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    shutil.rmtree(options.scratch, ignore_errors=True)
+    warc = options.scratch / "warc"
+    warc.mkdir(parents=True)
+    pages, html_bytes = write_warc(warc / "pages.warc.gz", edited(options.shared, int(options.size)))
+    sides = {"ours": (sys.executable, "sampan_corpus.py"), "peer": (options.peer, "datatrove_corpus.py")}
+    runs: dict[str, list[dict]] = {name: [] for name in sides}
+    for turn in range(options.rounds):
+        for name, (python, script) in sides.items():
+            out = options.scratch / f"{name}-{turn}"
+            command = [str(python), str(HERE / "peers" / script), str(warc), str(out)]
+            runs[name].append(measured(command, options.scratch / f"{name}-{turn}.log"))
+    ours, peer = options.scratch / "ours-0", options.scratch / "peer-0"
+    extracted, delivered = urls(ours / "crawl.warc", "url"), urls(ours / "corpus.dedup", "url")
+    theirs = urls(peer / "filtered", "metadata")
+    common = len(set(theirs) & set(extracted)) / max(1, len(theirs))
+    rate = {name: pages / median(run["cpu_seconds"] for run in each) for name, each in runs.items()}
+    ratio = round(rate["ours"] / rate["peer"], 2)
+    memory = max(run["peak_bytes"] for run in runs["ours"])
+    lost = pages - len(extracted)
+    line = {
+        "claim": "WARC to clean, identified, filtered, deduplicated Parquet: pages read per CPU-second",
+        "ours": round(rate["ours"], 1),
+        "peer": round(rate["peer"], 1),
+        "peer_is": "datatrove 0.10.1 with Trafilatura 1.11.0, its defaults",
+        "ratio": ratio,
+        "bar": BAR,
+        "ok": ratio >= BAR and lost == 0 and memory <= MAX_MEMORY and common >= MIN_COMMON,
+        "html_pages": pages,
+        "html_bytes": html_bytes,
+        "pages_without_a_document": {"ours": lost, "peer": pages - _read_by_peer(peer)},
+        "documents_delivered": {"ours": len(delivered), "peer": len(urls(peer / "unique", "metadata"))},
+        "delivered_per_cpu_second": {
+            "ours": round(len(delivered) / median(run["cpu_seconds"] for run in runs["ours"]), 1),
+            "peer": round(
+                len(urls(peer / "unique", "metadata")) / median(run["cpu_seconds"] for run in runs["peer"]), 1
+            ),
+        },
+        "peers_pages_that_ours_extracts": round(common, 4),
+        "peak_megabytes": {name: round(max(run["peak_bytes"] for run in each) / 1e6) for name, each in runs.items()},
+        "steps_cpu_seconds": {name: each[-1]["steps"] for name, each in runs.items()},
+        "machine": f"{platform.machine()}, one core",
+        "versions": {"python": platform.python_version(), "sampan": version("sampan"), "datatrove": "0.10.1"},
+        "date": datetime.date.today().isoformat(),
+    }
+    if options.out:
+        options.out.write_text(json.dumps(line, indent=1) + "\n")
+    print(json.dumps(line))
+    return 0 if line["ok"] else 1
+
+
+def _read_by_peer(folder: Path) -> int:
+    """Pages that the peer's extractor gave any text for, from its statistics."""
+    stats = json.loads(next((folder / "logs" / "extract, identify, filter").glob("stats.json")).read_text())
+    return next(step["stats"]["forwarded"] for step in stats if "Trafilatura" in step["name"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
