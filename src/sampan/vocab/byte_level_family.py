@@ -7,7 +7,6 @@ marks of the scripts being added, so that other text is cut as before.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,31 +40,33 @@ class ByteLevelGrowth(Growth):
         except KeyError:
             return b""
 
-    def fragments(self, text: str) -> list[str]:
-        if self.base_tokenizer.normalizer is not None:
-            text = self.base_tokenizer.normalizer.normalize_str(text)
-        parts = self.base_tokenizer.pre_tokenizer.pre_tokenize_str(text)
-        return [text[start:end] for _, (start, end) in parts]
+    def normalised(self, text: str) -> str:
+        normalizer = self.base_tokenizer.normalizer
+        return text if normalizer is None else normalizer.normalize_str(text)
 
-    def admit(self, counts: Counter[str], budget: int, guard: Guard, language: str) -> int:
-        """Merge the bytes of a character left to right, unless its first bytes also begin other scripts' characters."""
-        added, made = 0, set(self.merges)
-        for char, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-            tokens = self.tokens(self.base_tokenizer, char)
-            merges, left = [], tokens[0]
-            for token in tokens[1:]:
-                merges.append((left, token))
-                left += token
-            fresh = [a + b for a, b in merges if not self.known(a + b)]
-            if added + len(fresh) > budget or any(p != left and not guard.allows(self.raw(p)) for p in fresh):
-                continue
-            for a, b in merges:
-                if (a, b) not in made:
-                    made.add((a, b))
-                    self.merges.append((a, b))
-                self.add(a + b, language)
-            added += len(fresh)
-        return added
+    def fragments(self, run: str) -> list[str]:
+        parts = self.base_tokenizer.pre_tokenizer.pre_tokenize_str(run)
+        return [run[start:end] for _, (start, end) in parts] if len(parts) > 1 else [run]
+
+    def bare_spelling(self, run: str) -> str:
+        return run
+
+    def bare_pre_tokenizer(self) -> Any:
+        return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+
+    def admit(self, char: str, budget: int, guard: Guard, language: str) -> int:
+        """Merge the bytes of the character left to right, unless its first bytes also begin other scripts' ones."""
+        tokens = self.tokens(self.base_tokenizer, char)
+        merges, left = [], tokens[0]
+        for token in tokens[1:]:
+            merges.append((left, token))
+            left += token
+        fresh = [a + b for a, b in merges if not self.known(a + b)]
+        if len(fresh) > budget or any(p != left and not guard.allows(self.raw(p)) for p in fresh):
+            return 0
+        for a, b in merges:
+            self.join(a, b, language)
+        return len(fresh)
 
     def reachable(self, tokenizer: Tokenizer, piece: str) -> bool:
         """As for every family, and the word expression must not cut the piece (where it is whole characters)."""

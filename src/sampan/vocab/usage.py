@@ -1,0 +1,90 @@
+"""How much each new piece is used, by language: for whose it is, and for which pieces are not worth their row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import runs as cutting
+from .growth import Growth
+from .joint import Tokens
+from .runs import Runs
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_MAX_PRUNINGS = 20
+
+
+@dataclass
+class Usage:
+    """Occurrences of the new pieces P in the texts: as they are, and each language's as a share of its tokens (LP)."""
+
+    counts_P: np.ndarray
+    shares_LP: np.ndarray
+
+
+def usage(growth: Growth, tables: Sequence[Runs], weights: Mapping[str, float]) -> Usage:
+    """Count the new pieces in the texts as they are cut now."""
+    import numpy as np
+
+    tokens, tokenizer = Tokens.of(growth), growth.bare()
+    size, first, number = len(tokens.raw_V), growth.first_id, len(growth.pieces)
+    counts_P, shares = np.zeros(number, np.int64), []
+    for runs in tables:
+        pieces = cutting.cut(growth, tokenizer, runs, tokens.widths_V)
+        for by_run, out in ((runs.counts_R, counts_P), (runs.weights_R, None)):
+            tally_V = np.bincount(pieces.ids_T, weights=by_run[pieces.run_T], minlength=size)
+            here_P = tally_V[first : first + number]
+            if out is not None:
+                out += here_P.astype(np.int64)
+            else:
+                shares.append(here_P / max(tally_V.sum(), 1.0) * weights.get(runs.language, 1.0))
+    return Usage(counts_P, np.stack(shares))
+
+
+def savings(growth: Growth, used: Usage) -> dict[str, float]:
+    """What each piece saves: its shares of the languages' tokens times the tokens it replaces, less one."""
+    total_P = used.shares_LP.sum(axis=0).tolist()
+    return {
+        piece: share * (len(growth.base_tokenizer.model.tokenize(piece)) - 1)
+        for piece, share in zip(growth.pieces, total_P, strict=True)
+    }
+
+
+def rare(growth: Growth, used: Usage, min_frequency: int) -> list[str]:
+    """Pieces used less than `min_frequency` times that no other piece is made from: what merging left behind."""
+    count_of = dict(zip(growth.pieces, used.counts_P.tolist(), strict=True))
+    out: list[str] = []
+    gone: set[str] = set()
+    for _ in range(_MAX_PRUNINGS):
+        parts = {side for a, b in growth.merges if a + b not in gone for side in (a, b)}
+        more = [p for p, n in count_of.items() if n < min_frequency and p not in parts and p not in gone]
+        if not more:
+            break
+        out += more
+        gone.update(more)
+    return out
+
+
+def attribute(growth: Growth, used: Usage, languages: Sequence[str]) -> dict[str, int]:
+    """Give each piece to the language that uses it, and what is made from it, for the largest share of its tokens.
+
+    Returns the number of pieces of each language.
+    """
+    index = {piece: number for number, piece in enumerate(growth.pieces)}
+    shares_LP = used.shares_LP.copy()
+    for left, right in reversed(growth.merges):
+        if (whole := index.get(left + right)) is not None:
+            for side in (left, right):
+                if (part := index.get(side)) is not None and part != whole:
+                    shares_LP[:, part] += shares_LP[:, whole]
+    owners = shares_LP.argmax(axis=0).tolist()
+    totals = shares_LP.sum(axis=0).tolist()
+    counts: dict[str, int] = {}
+    for piece, owner, total in zip(growth.pieces, owners, totals, strict=True):
+        if total > 0:
+            growth.language_of[piece] = languages[owner]
+        counts[growth.language_of[piece]] = counts.get(growth.language_of[piece], 0) + 1
+    return counts
