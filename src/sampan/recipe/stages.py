@@ -21,6 +21,7 @@ STAGES = Registry(
         "corpus.pack": "sampan.corpus.pack:STAGE",
         "vocab.train": "sampan.vocab.train:STAGE",
         "vocab.import": "sampan.vocab.adopt:STAGE",
+        "vocab.propose": "sampan.vocab.propose:STAGE",
         "vocab.expand": "sampan.vocab.expand:STAGE",
         "model.init": "sampan.model.init:STAGE",
         "model.import": "sampan.model.adopt:STAGE",
