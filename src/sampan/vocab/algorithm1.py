@@ -1,9 +1,9 @@
 """SeaLLMs' Algorithm 1 (arXiv:2312.00738, appendix A): join the tokens of text as long as a target vocabulary allows.
 
 Read as published, the algorithm stops at the first pair it meets a second time, and it counts a piece once in the whole
-corpus, because the grown vocabulary reads later text; a minimum frequency then means nothing. `corrected` counting reads
-all text with the base vocabulary and counts every join: the result depends neither on the order of the text nor on how
-it is divided. `literal` counting does what the paper's pseudo-code says.
+corpus, because the grown vocabulary reads later text; a minimum frequency then means nothing. `corrected` counting
+reads all text with the base vocabulary and counts every join: the result depends neither on the order of the text nor
+on how it is divided. `literal` counting does what the paper's pseudo-code says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BARRIER = "\x00"
 
 
 def joins(tokens: Iterable[str], target: Collection[str]) -> Iterator[str]:
-    """What is made of `tokens` by joining, again and again, the first neighbouring pair that spells a piece of `target`.
+    """What is made of `tokens` by joining, again and again, the first neighbouring pair that spells a target piece.
 
     Every join is given, in order, repeated ones too. (After a join only the pair before it can be newly possible, so a
     stack does the same as scanning from the start again.)

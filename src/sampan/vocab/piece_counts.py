@@ -51,7 +51,7 @@ def count_pieces(growth: Growth, text: LanguageText, target: Collection[str]) ->
         tokens = dict(zip(runs, read_runs(growth, runs), strict=True))
         documents = ([token for run in some for token in (*tokens[run], BARRIER)] for some in text.documents)
         counts = count_literally(documents, target)
-        once = Counter({char: 1 for char in _new_characters(growth, runs, target)})
+        once = Counter(dict.fromkeys(_new_characters(growth, runs, target), 1))
         return once | counts
     counts = count_corrected(zip(read_runs(growth, runs), text.runs.values(), strict=True), target)
     return counts + _count_characters(text.runs, _new_characters(growth, runs, target))
@@ -81,7 +81,7 @@ def read_runs(growth: Growth, runs: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _collapsed(raws: Sequence[bytes]) -> Iterator[str]:
-    """Tokens as text; those that end inside a character are put together up to where one ends, and cut into characters."""
+    """Tokens as text; those that end inside a character are put together to whole characters, one token each."""
     open_ = b""
     for raw in raws:
         text = _whole(open_ + raw)

@@ -1,4 +1,4 @@
-"""A list of pieces for a vocabulary, as `vocab.propose` writes it and `vocab.expand` reads it: one JSON object a line."""
+"""A list of pieces for a vocabulary, as `vocab.propose` writes and `vocab.expand` reads it: one JSON object a line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.stage import Artifact
+from ..lang.codes import normalise_code
 
 FILE = "pieces.jsonl"
 
@@ -31,22 +32,23 @@ def write_proposals(folder: Path, proposals: Iterable[Proposal]) -> None:
 
 
 def read_proposals(sources: Sequence[Artifact]) -> Iterator[Proposal]:
-    """The proposals of folders with `pieces.jsonl` (or such files), in order; InputError names the line that is none."""
+    """The proposals of folders with `pieces.jsonl` (or of such files), in order; InputError names a line that is none."""
     for source in sources:
         path = source.path / FILE if source.path.is_dir() else source.path
         if not path.is_file():
             raise InputError(f"there is no {FILE} here", where=str(source.path), how="Make one with vocab.propose.")
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            try:
-                row = json.loads(line)
-                proposal = Proposal(row["piece"], row["language"], row.get("count", 1))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                proposal = Proposal("", "", 0)
-            texts = isinstance(proposal.piece, str) and isinstance(proposal.language, str)
-            if not texts or not proposal.piece.strip() or not isinstance(proposal.count, int):
-                raise InputError(
-                    "not a piece",
-                    where=f"{path}:{number}",
-                    how='A line is like {"piece": " nasi", "language": "ind_Latn", "count": 12}.',
-                )
-            yield proposal
+            yield _proposal(line, where=f"{path}:{number}")
+
+
+def _proposal(line: str, *, where: str) -> Proposal:
+    try:
+        row = json.loads(line)
+        piece, language, count = row["piece"], row["language"], row.get("count", 1)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        piece = language = count = None
+    if not isinstance(piece, str) or not piece.strip() or not isinstance(language, str) or not isinstance(count, int):
+        raise InputError(
+            "not a piece", where=where, how='A line is like {"piece": " nasi", "language": "ind_Latn", "count": 12}.'
+        )
+    return Proposal(piece, normalise_code(language), count)

@@ -1,4 +1,4 @@
-"""`vocab.propose`: a list of pieces worth adding, from a target vocabulary (SeaLLMs' Algorithm 1) or from a word list."""
+"""`vocab.propose`: pieces worth adding, from a target vocabulary (SeaLLMs' Algorithm 1) or from a word list."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..core.stage import Inputs, Role, Runtime, Stage
 @params
 class Params:
     counting: Literal["corrected", "literal"] = "corrected"
-    """How often a piece was seen: every join of it in text that the base vocabulary reads, or as the paper's pseudo-code
-    has it, where each document stops at the first repeated join and a piece counts once in the whole corpus."""
+    """How often a piece was seen: every join of it in text that the base vocabulary reads, or as the paper's
+    pseudo-code has it, where a document ends at its first repeated join and a piece counts once in the whole corpus."""
     min_frequency: int = 5
     """Pieces made less often are left out. Ours, not the paper's (its m is unpublished); with `literal` use 1."""
     num_new_tokens: int = 16_384
@@ -61,7 +61,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 STAGE = Stage(
     name="vocab.propose",
     revision=1,
-    summary="Pieces worth adding to a vocabulary: from a target vocabulary by SeaLLMs' Algorithm 1, or a word list.",
+    summary="Pieces to add to a vocabulary: from a target vocabulary by SeaLLMs' Algorithm 1, or a word list.",
     params=Params,
     inputs={
         "base": Role(kinds=("tokenizer", "checkpoint"), help="the model or tokenizer that is to be expanded"),

@@ -1,19 +1,20 @@
 """Add given pieces to a vocabulary so that each is reached: merges that build it from what text is cut into so far.
 
 A piece is added last in order of merging. At that moment the vocabulary cuts its text into some tokens; if these are
-two, one more merge of them makes the piece, and no later merge can come in between, because merges run in order of rank.
-So pieces are added as soon as their text is two tokens: parts before the wholes they make. What is left has no such
-path among the given pieces, and gets intermediate pieces, or is left out.
+two, one more merge of them makes the piece, and no later merge can come in between, because merges run in order of
+rank. So pieces are added as soon as their text is two tokens: parts before the wholes they make. What is left has no
+such path among the given pieces, and gets intermediate pieces, or is left out.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from .from_sentencepiece import NORMAL
 from .growth import Growth
 from .guard import Guard
 from .plan import script_of
@@ -42,7 +43,7 @@ def add_pieces(
 
     `intermediates`: whether a piece that cannot be merged from two others gets the pieces in between; without it such a
     piece is left out. `guarded`: whether intermediate pieces must have a letter of the language's own script. Reasons
-    to be left out: already_held, twice, over_budget, no_path, unreachable (the word expression cuts the piece).
+    to be left out: already_held, twice, not_one_word (the word expression cuts it), over_budget, no_path, unreachable.
     """
     return _Adding(growth, budget, guarded).run(proposals, intermediates)
 
@@ -56,9 +57,8 @@ class _Cutter:
         self._texts: dict[str, float] = {}
         self._pairs: dict[tuple[str, str], float] = {}
         if self._by_text and growth.proto is not None:
-            fresh = set(growth.vocab)
-            self._texts = {item.piece: -item.score for item in growth.proto.pieces if item.type == 1}
-            self._texts |= {piece: _AFTER_BASE + n for n, piece in enumerate(growth.pieces) if piece not in fresh}
+            self._texts = {item.piece: -item.score for item in growth.proto.pieces if item.type == NORMAL}
+            self._texts |= {piece: _AFTER_BASE + n for n, piece in enumerate(growth.pieces)}
         else:
             self._pairs = {merge: rank for rank, merge in enumerate(growth.all_merges())}
         self._next = _AFTER_BASE + len(growth.pieces)
@@ -104,7 +104,10 @@ class _Adding:
         if intermediates and self._room > 0:
             waiting = self._add_chains(waiting)
         self._left_out["over_budget" if self._room < 1 else "no_path"] += len(waiting)
-        self._left_out += settle(self._growth, [], [])
+        joined = [piece for piece in asked if self._growth.known(piece)]
+        settle(self._growth, [], [])
+        self._left_out["unreachable"] += sum(not self._growth.known(piece) for piece in joined)
+        self._drop_unused(before)
         made = [piece for piece in self._growth.pieces if piece not in before]
         besides = [self._growth.raw(piece) for piece in made if piece not in asked]
         characters = sum(len(raw.decode("utf-8", "replace")) == 1 for raw in besides)
@@ -115,6 +118,12 @@ class _Adding:
             left_out=+self._left_out,
         )
 
+    def _drop_unused(self, before: Collection[str]) -> None:
+        """Take out characters and intermediate pieces whose piece did not make it."""
+        made = "\n".join(piece for piece in self._asked if self._growth.known(piece))
+        fresh = [piece for piece in self._growth.pieces if piece not in before]
+        self._growth.drop([piece for piece in fresh if piece not in made])
+
     def _new(self, proposals: Iterable[Proposal]) -> dict[str, str]:
         """Language by spelled piece, of proposals that the vocabulary has not got."""
         asked: dict[str, str] = {}
@@ -122,6 +131,8 @@ class _Adding:
             piece = self._growth.spell(item.piece)
             if self._growth.known(piece):
                 self._left_out["already_held"] += 1
+            elif len(self._growth.fragments(item.piece)) > 1:
+                self._left_out["not_one_word"] += 1
             elif piece in asked:
                 self._left_out["twice"] += 1
             else:

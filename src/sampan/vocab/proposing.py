@@ -1,4 +1,4 @@
-"""The work of `vocab.propose`: pieces of a target vocabulary that text uses, chosen within budgets, and listed words."""
+"""The work of `vocab.propose`: pieces of a target vocabulary that text uses, within budgets, and listed words."""
 
 from __future__ import annotations
 
