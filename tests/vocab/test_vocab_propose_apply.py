@@ -12,16 +12,20 @@ from vocab_corpora import PHRASES, everything
 from sampan.core.errors import InputError, RecipeError
 from sampan.core.stage import Artifact
 from sampan.vocab.growth import open_growth
-from sampan.vocab.propose_apply import _Cutter, add_pieces
 from sampan.vocab.proposals import FILE, Proposal, read_proposals, write_proposals
+from sampan.vocab.propose_apply import _Cutter, add_pieces
 from sampan.vocab.verify import check_reachable, check_round_trip
 
 FAMILIES = ["sentencepiece", "byte_level"]
-WORDS = sorted({(" " + word, language) for language, some in PHRASES.items() for word in some.replace("|", " ").split()})
+WORDS = sorted(
+    {(" " + word, language) for language, some in PHRASES.items() for word in some.replace("|", " ").split()}
+)
 PIECES = st.lists(
     st.builds(
         Proposal,
-        st.text(sorted(set("".join(PHRASES["khm_Khmr"] + PHRASES["tha_Thai"]) + "abe ") - {"|"}), min_size=1, max_size=9),
+        st.text(
+            sorted(set("".join(PHRASES["khm_Khmr"] + PHRASES["tha_Thai"]) + "abe ") - {"|"}), min_size=1, max_size=9
+        ),
         st.sampled_from(["khm_Khmr", "tha_Thai"]),
     ),
     max_size=25,
@@ -100,7 +104,11 @@ def test_without_intermediates_a_piece_without_a_path_is_left_out(bases, family)
 def test_pieces_that_are_there_already_are_no_work(bases, family):
     growth = grown(bases, family)
     before = growth.build().to_str()
-    held = [Proposal(growth.raw(piece).decode(), "eng_Latn") for piece in growth.vocab if piece.isascii() and piece.isalpha()]
+    held = [
+        Proposal(growth.raw(piece).decode(), "eng_Latn")
+        for piece in growth.vocab
+        if piece.isascii() and piece.isalpha()
+    ]
     out = add_pieces(growth, held, budget=100)
     assert out.left_out == {"already_held": len(held)}
     assert growth.build().to_str() == before

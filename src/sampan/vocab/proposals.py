@@ -32,7 +32,7 @@ def write_proposals(folder: Path, proposals: Iterable[Proposal]) -> None:
 
 
 def read_proposals(sources: Sequence[Artifact]) -> Iterator[Proposal]:
-    """The proposals of folders with `pieces.jsonl` (or of such files), in order; InputError names a line that is none."""
+    """The proposals of folders with `pieces.jsonl`, or of such files, in order; InputError names the bad line."""
     for source in sources:
         path = source.path / FILE if source.path.is_dir() else source.path
         if not path.is_file():

@@ -52,7 +52,7 @@ def propose(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, An
     return {
         "pieces": len(chosen),
         "pieces_by_language": dict(sorted(Counter(item.language for item in chosen).items())),
-        "left_out": dict(sorted(left_out.items())),
+        "left_out": dict(sorted((+left_out).items())),
         "licenses": sorted(licenses),
     }
 
