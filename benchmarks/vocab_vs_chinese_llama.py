@@ -1,10 +1,10 @@
 """Chinese-LLaMA's published pieces in Llama 2's vocabulary: added so that each is reached, against its own merge.
 
-    python benchmarks/vocab_vs_chinese_llama.py [--shared ../shared] [--out benchmarks/results/vocab_vs_chinese_llama.json]
+    python benchmarks/vocab_vs_chinese_llama.py [--shared FOLDER] [--out benchmarks/results/vocab_vs_chinese_llama.json]
 
-The peer is what the published script does: every piece that Llama 2 has not got is appended with score 0. Ours gives the
-same pieces falling scores in an order in which each is reached. Both sides are written as tokenizer.model and read by
-sentencepiece itself. A piece is dead if its own text, by itself, is not cut into it. Three forms of ours: with the
+The peer is what the published script does: every piece that Llama 2 has not got is appended with score 0. Ours gives
+the same pieces falling scores in an order in which each is reached. Both sides are written as tokenizer.model and read
+by sentencepiece itself. A piece is dead if its own text, by itself, is not cut into it. Three forms of ours: with the
 intermediate pieces that some need (counted in its size), cut to the peer's size, and with given pieces alone.
 """
 
@@ -26,8 +26,8 @@ from sentencepiece import sentencepiece_model_pb2 as protobuf
 from sampan.lang.codes import normalise_code
 from sampan.vocab.adopt import adopt
 from sampan.vocab.growth import open_growth
-from sampan.vocab.propose_apply import add_pieces
 from sampan.vocab.proposals import Proposal
+from sampan.vocab.propose_apply import add_pieces
 
 NORMAL = 1
 SPACE = "▁"
