@@ -1,4 +1,4 @@
-"""Grow a vocabulary for several languages at once: characters, merges inside clusters, then merges of whole clusters.
+"""Grow a vocabulary for several languages at once: characters, then merges inside clusters and of whole clusters.
 
 Counts of a language are divided by the tokens it costs now, measured again in every round: a merge is worth the share
 of its language's tokens that it saves, so the sum of the logarithms of all languages' lengths falls fastest, and no
@@ -22,19 +22,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHARACTER_SHARE = 0.15
-CLUSTER_SHARE = 0.25
+CLUSTER_SHARE = 0.4
 _TOKENS = 2e6
 _BYTES_PER_CHAR = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What may be added. `max_chars`: longest piece; `cut`: whether pieces may cut a cluster."""
+    """What may be added. `max_chars`: longest piece; `cut`: whether pieces may cut a cluster; `rounds`: how often the
+    text is cut anew while merges are learned; `weights` of languages."""
 
     min_frequency: int
     max_chars: int
     cut: bool
-    rounds: int = 3
+    rounds: int
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -91,9 +92,9 @@ def grow_together(growth: Growth, tables: Sequence[Runs], budget: int, limits: L
 
     _admit(growth, tables, budget, limits, refused)
     if not limits.cut:
-        _round(growth, tables, int(left() * CLUSTER_SHARE), limits, refused, inside=True)
+        _round(growth, tables, int(left() * CLUSTER_SHARE), limits, refused, only_inside=True)
     for number in range(limits.rounds, 0, -1):
-        _round(growth, tables, left() // number, limits, refused, inside=False)
+        _round(growth, tables, left() // number, limits, refused)
     return len(growth.pieces) - before
 
 
@@ -123,7 +124,7 @@ def _admit(growth: Growth, tables: Sequence[Runs], budget: int, limits: Limits, 
 
 
 def _round(
-    growth: Growth, tables: Sequence[Runs], budget: int, limits: Limits, refused: set[str], *, inside: bool
+    growth: Growth, tables: Sequence[Runs], budget: int, limits: Limits, refused: set[str], *, only_inside: bool = False
 ) -> None:
     """Continue merging on all texts as they are cut now."""
     if budget < 1:
@@ -135,7 +136,7 @@ def _round(
         pieces = cutting.cut(growth, tokenizer, runs, tokens.widths_V)
         total = float(runs.weights_R[pieces.run_T].sum()) or 1.0
         scale = target / total * limits.weights.get(runs.language, 1.0)
-        for word, count in _words(tokens, runs, pieces, inside=inside, whole=limits.cut).items():
+        for word, count in _words(tokens, runs, pieces, whole=limits.cut, only_inside=only_inside).items():
             weighted[word] = weighted.get(word, 0.0) + count * scale
     words = {word: count for word, share in weighted.items() if (count := round(share))}
     del weighted
@@ -156,11 +157,11 @@ def _length(growth: Growth, piece: str) -> int:
     return len(growth.raw(piece).decode("utf-8", "replace").lstrip(" "))
 
 
-def _words(tokens: Tokens, runs: Runs, pieces: Cut, *, inside: bool, whole: bool) -> dict[str, float]:
+def _words(tokens: Tokens, runs: Runs, pieces: Cut, *, whole: bool, only_inside: bool) -> dict[str, float]:
     """The words (letters of tokens) in which merges are learned now, with their weights.
 
-    An atom is the shortest stretch that ends where both a token and a cluster end. `inside`: each atom by itself;
-    otherwise stretches of atoms that are one token each. With `whole`: the runs.
+    An atom is the shortest stretch that ends where both a token and a cluster end. Words are atoms of several tokens,
+    each by itself, and, unless `only_inside`, stretches of atoms that are one token each; with `whole`, the runs.
     """
     import numpy as np
 
@@ -170,12 +171,10 @@ def _words(tokens: Tokens, runs: Runs, pieces: Cut, *, inside: bool, whole: bool
     join_T[:-1] = pieces.run_T[1:] == pieces.run_T[:-1]
     if not whole:
         end_T = runs.ends[pieces.end_T - 1]
-        if inside:
-            join_T &= ~end_T
-        else:
-            begin_T = np.concatenate([[True], end_T[:-1]])
-            single_T = begin_T & end_T
-            join_T[:-1] &= single_T[:-1] & single_T[1:]
+        single_T = end_T & np.concatenate([[True], end_T[:-1]])
+        join_T[:-1] &= (~end_T & _mendable(runs, pieces, end_T))[:-1] | (
+            single_T[:-1] & single_T[1:] & (not only_inside)
+        )
     at = np.flatnonzero(join_T)
     join_T[at] = tokens.may_join(runs.guard, pieces.ids_T[at], pieces.ids_T[at + 1])
     in_word = join_T.copy()
@@ -189,3 +188,15 @@ def _words(tokens: Tokens, runs: Runs, pieces: Cut, *, inside: bool, whole: bool
         word = text[start:stop]
         found[word] = found.get(word, 0.0) + weight
     return found
+
+
+def _mendable(runs: Runs, pieces: Cut, end_T: np.ndarray) -> np.ndarray:
+    """For each token whether its atom is one cluster, or two tokens that make several: where an old token reaches over
+    the end of a cluster, a merge of anything less than the atom would cut one too."""
+    import numpy as np
+
+    last = np.flatnonzero(end_T)
+    ended = np.cumsum(runs.ends, dtype=np.int64)[pieces.end_T[last] - 1]
+    tokens_A, clusters_A = np.diff(last, prepend=-1), np.diff(ended, prepend=0)
+    good = np.repeat((clusters_A == 1) | (tokens_A == 2), tokens_A)
+    return np.concatenate([good, np.zeros(len(end_T) - len(good), bool)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,12 +45,14 @@ def usage(growth: Growth, tables: Sequence[Runs], weights: Mapping[str, float]) 
 
 
 def savings(growth: Growth, used: Usage) -> dict[str, float]:
-    """What each piece saves: its shares of the languages' tokens times the tokens it replaces, less one."""
-    total_P = used.shares_LP.sum(axis=0).tolist()
-    return {
-        piece: share * (len(growth.base_tokenizer.model.tokenize(piece)) - 1)
-        for piece, share in zip(growth.pieces, total_P, strict=True)
-    }
+    """What each piece and those made from it save: their shares of the languages' tokens times the tokens replaced."""
+    model = growth.base_tokenizer.model
+    own = [len(model.tokenize(piece)) - 1 for piece in growth.pieces]
+    value = dict(zip(growth.pieces, (used.shares_LP.sum(axis=0) * own).tolist(), strict=True))
+    for left, right in reversed(growth.merges):
+        for side in {left, right} & value.keys():
+            value[side] += value.get(left + right, 0.0)
+    return value
 
 
 def rare(growth: Growth, used: Usage, min_frequency: int) -> list[str]:
@@ -68,11 +70,9 @@ def rare(growth: Growth, used: Usage, min_frequency: int) -> list[str]:
     return out
 
 
-def attribute(growth: Growth, used: Usage, languages: Sequence[str]) -> dict[str, int]:
-    """Give each piece to the language that uses it, and what is made from it, for the largest share of its tokens.
-
-    Returns the number of pieces of each language.
-    """
+def attribute(growth: Growth, used: Usage, languages: Sequence[str], settled: Collection[str]) -> None:
+    """Give each piece, but those `settled`, to the language that uses it, and what is made from it, for the largest
+    share of its tokens."""
     index = {piece: number for number, piece in enumerate(growth.pieces)}
     shares_LP = used.shares_LP.copy()
     for left, right in reversed(growth.merges):
@@ -82,9 +82,6 @@ def attribute(growth: Growth, used: Usage, languages: Sequence[str]) -> dict[str
                     shares_LP[:, part] += shares_LP[:, whole]
     owners = shares_LP.argmax(axis=0).tolist()
     totals = shares_LP.sum(axis=0).tolist()
-    counts: dict[str, int] = {}
     for piece, owner, total in zip(growth.pieces, owners, totals, strict=True):
-        if total > 0:
+        if total > 0 and piece not in settled:
             growth.language_of[piece] = languages[owner]
-        counts[growth.language_of[piece]] = counts.get(growth.language_of[piece], 0) + 1
-    return counts
