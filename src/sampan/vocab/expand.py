@@ -47,6 +47,9 @@ class Params:
     less often and no part of another is taken out again. Ours, not the paper's (its m is unpublished)."""
     max_piece_chars: int = 16
     """Longest new piece in characters, its leading blank not counted. Ours, not the paper's."""
+    learn_pieces: bool = True
+    """Whether pieces are learned from the documents in what given `pieces` leave of the budget; if not, the documents
+    only show what has changed."""
     pad_to_multiple: int = 128
     """The vocabulary ends at a multiple of this: the budget is rounded up to it, and if the text yields fewer pieces,
     reserved tokens <|reserved_N|> fill up. All SeaLLMs sizes are multiples of 128."""
@@ -80,6 +83,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .growth import open_growth
     from .kept import read_kept, report
     from .plan import plan_languages, protected_texts
+    from .proposals import read_proposals
     from .runtimes import write_report
     from .selection import licenses_of, samples
 
@@ -100,7 +104,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         repair=params.pretokenizer == "repair",
     )
     kept = read_kept(growth, protected_texts(params, found))
-    facts = _grow_all(params, growth, plans, found, kept, runtime)
+    given = list(read_proposals(inputs.many("pieces")))
+    facts = _grow_all(params, growth, plans, found, kept, given, runtime)
     size = growth.pad(params.pad_to_multiple)
     after = growth.build()
     kept_rows = report(kept, after)
@@ -151,14 +156,22 @@ def _base_folder(path: Path, state: Path) -> Path:
 
 
 def _grow_all(
-    params: Params, growth: Any, plans: Sequence[Any], found: Mapping[str, Any], kept: Sequence[Any], runtime: Runtime
+    params: Params,
+    growth: Any,
+    plans: Sequence[Any],
+    found: Mapping[str, Any],
+    kept: Sequence[Any],
+    given: Sequence[Any],
+    runtime: Runtime,
 ) -> dict[str, Any]:
-    """Grow group by group, each cut as the vocabulary stands by then; returns facts about the pieces."""
+    """Add given pieces, then grow group by group, each cut as the vocabulary stands by then; returns facts about the
+    pieces."""
     from collections import Counter
 
     from .expansion import Grower
     from .joint import Limits
     from .plan import by_code, groups
+    from .propose_apply import add_held
 
     limits = Limits(
         min_frequency=params.min_frequency,
@@ -170,15 +183,17 @@ def _grow_all(
     total = -(-(growth.first_id + params.num_new_tokens) // params.pad_to_multiple) * params.pad_to_multiple
     grower = Grower(growth, kept, limits, max_kept_change=params.max_kept_change, balance=params.source_balance)
     grower.settle()
-    by_language: Counter[str] = Counter()
-    waiting = groups(params, plans, total - growth.first_id)
+    room = total - growth.first_id
+    applied = add_held(growth, given, kept, budget=room, max_kept_change=params.max_kept_change)
+    by_language = Counter(growth.language_of.values())
+    waiting = groups(params, plans, room - len(growth.pieces)) if params.learn_pieces else []
     for number, (some, budget) in enumerate(waiting, 1):
         by_language.update(grower.grow(some, found, budget))
         runtime.progress(number, len(waiting), "groups of languages")
         runtime.log(f"{', '.join(plan.language for plan in some)}: {len(growth.pieces)} new pieces so far")
     for language in grower.silent:
         runtime.log(f"{language}: no text in its script")
-    if not growth.pieces:
+    if not growth.pieces and not given:
         silent = f"no text in the script of {', '.join(grower.silent)}" if grower.silent else ""
         raise StageError(
             f"no new piece was found{': ' * bool(silent)}{silent}",
@@ -186,6 +201,7 @@ def _grow_all(
         )
     return {
         "new_tokens_by_language": dict(sorted(by_language.items())),
+        "given_pieces": applied.facts(),
         "dropped": dict(sorted(grower.dropped.items())),
         "languages_without_text_in_their_script": grower.silent,
     }
@@ -252,6 +268,12 @@ STAGE = Stage(
         "conversations": Role(
             kinds=("conversations",),
             help="chats in the new languages, whose words need pieces too",
+            many=True,
+            required=False,
+        ),
+        "pieces": Role(
+            kinds=("pieces",),
+            help="pieces to add first, as vocab.propose lists them",
             many=True,
             required=False,
         ),

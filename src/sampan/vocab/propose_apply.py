@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from .from_sentencepiece import NORMAL
 from .growth import Growth
 from .guard import Guard
+from .kept import Kept, hold
 from .plan import script_of
 from .proposals import Proposal
 from .sentencepiece_family import SentencePieceGrowth
-from .verify import settle
 
 _AFTER_BASE = 1 << 24
 """Rank of the first added piece: below every real score (see SentencePieceGrowth), above the pieces parked at −1e9."""
+
+
+_ATTEMPTS = 3
 
 
 @dataclass
@@ -35,31 +39,78 @@ class Applied:
     intermediates: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
 
+    def facts(self) -> dict[str, Any]:
+        """As JSON, reasons in order of name."""
+        counts = {"added": self.added, "characters": self.characters, "intermediates": self.intermediates}
+        return counts | {"left_out": dict(sorted(self.left_out.items()))}
+
 
 def add_pieces(
-    growth: Growth, proposals: Iterable[Proposal], *, budget: int, intermediates: bool = True, guarded: bool = False
+    growth: Growth,
+    proposals: Iterable[Proposal],
+    *,
+    budget: int,
+    intermediates: bool = True,
+    refused: Collection[str] = (),
 ) -> Applied:
     """Add proposals to `growth`, first ones first, at most `budget` pieces with all that they need.
 
-    `intermediates`: whether a piece that cannot be merged from two others gets the pieces in between; without it such a
-    piece is left out. `guarded`: whether intermediate pieces must have a letter of the language's own script. Reasons
-    to be left out: already_held, twice, not_one_word (the word expression cuts it), over_budget, no_path, unreachable.
+    `intermediates`: whether a piece that cannot be merged from two others gets the pieces in between, none of them
+    among `refused`; without it such a piece is left out. Reasons to be left out: already_held, twice, not_one_word (the
+    word expression cuts it), over_budget, no_path, unreachable.
     """
-    return _Adding(growth, budget, guarded).run(proposals, intermediates)
+    return _Adding(growth, budget, refused).run(proposals, intermediates)
+
+
+def add_held(
+    growth: Growth, proposals: Sequence[Proposal], kept: Sequence[Kept], *, budget: int, max_kept_change: float
+) -> Applied:
+    """`add_pieces`, then out again with those that change kept text too much (reason changes_kept_text), the most
+    frequent ones last. A piece that loses only what it was merged from is tried again another way."""
+    before, worth = set(growth.pieces), {growth.spell(item.piece): float(item.count) for item in proposals}
+    out = Applied()
+    refused: set[str] = set()
+    waiting = list(proposals)
+    for _ in range(_ATTEMPTS):
+        room = budget - (len(growth.pieces) - len(before))
+        out.left_out += add_pieces(growth, waiting, budget=room, refused=refused).left_out
+        gone = hold(growth, kept, max_kept_change, lambda: worth)
+        refused.update(gone.get("changes_kept_text", ()))
+        lost = set(gone.get("unreachable", ()))
+        waiting = [item for item in waiting if growth.spell(item.piece) in lost]
+        if not waiting:
+            break
+    out.left_out["changes_kept_text"] += sum(piece in worth for piece in refused)
+    out.left_out["unreachable"] += len(waiting)
+    out.left_out = +out.left_out
+    _drop_unused(growth, worth, before)
+    _count_made(out, growth, worth, before)
+    return out
+
+
+def _drop_unused(growth: Growth, asked: Collection[str], before: Collection[str]) -> None:
+    """Take out characters and intermediate pieces whose piece did not make it."""
+    made = "\n".join(piece for piece in asked if growth.known(piece))
+    growth.drop([piece for piece in growth.pieces if piece not in before and piece not in made])
+
+
+def _count_made(out: Applied, growth: Growth, asked: Collection[str], before: Collection[str]) -> None:
+    made = [piece for piece in growth.pieces if piece not in before]
+    besides = [growth.raw(piece) for piece in made if piece not in asked]
+    out.added = len(made) - len(besides)
+    out.characters = sum(len(raw.decode("utf-8", "replace")) == 1 for raw in besides)
+    out.intermediates = len(besides) - out.characters
 
 
 class _Cutter:
     """Cuts single pieces as the growing vocabulary would, without building a tokenizer for each."""
 
     def __init__(self, growth: Growth) -> None:
-        # SentencePiece ranks a pair by the text it makes, byte-level BPE by the pair itself.
-        self._by_text = isinstance(growth, SentencePieceGrowth)
-        self._texts: dict[str, float] = {}
+        # SentencePiece and tiktoken rank a pair by the text it makes, other byte-level BPE by the pair itself.
+        self._texts = _ranks_of_texts(growth)
+        self._by_text = bool(self._texts) or isinstance(growth, SentencePieceGrowth)
         self._pairs: dict[tuple[str, str], float] = {}
-        if self._by_text and growth.proto is not None:
-            self._texts = {item.piece: -item.score for item in growth.proto.pieces if item.type == NORMAL}
-            self._texts |= {piece: _AFTER_BASE + n for n, piece in enumerate(growth.pieces)}
-        else:
+        if not self._texts:
             self._pairs = {merge: rank for rank, merge in enumerate(growth.all_merges())}
         self._next = _AFTER_BASE + len(growth.pieces)
 
@@ -89,9 +140,21 @@ class _Cutter:
         return self._texts.get(left + right, float("inf"))
 
 
+def _ranks_of_texts(growth: Growth) -> dict[str, float]:
+    """Rank by token where the text alone decides, new pieces after the base's; {} where pairs do."""
+    old: dict[str, float] = {}
+    if isinstance(growth, SentencePieceGrowth):
+        if growth.proto is not None:
+            old = {item.piece: -item.score for item in growth.proto.pieces if item.type == NORMAL}
+    elif growth.by_rank:
+        special = {token["content"] for token in growth.base.get("added_tokens", [])}
+        old = {token: float(number) for token, number in growth.vocab.items() if token not in special}
+    return old and old | {piece: float(_AFTER_BASE + n) for n, piece in enumerate(growth.pieces)}
+
+
 class _Adding:
-    def __init__(self, growth: Growth, budget: int, guarded: bool) -> None:
-        self._growth, self._room, self._guarded = growth, budget, guarded
+    def __init__(self, growth: Growth, budget: int, refused: Collection[str]) -> None:
+        self._growth, self._room, self._refused = growth, budget, refused
         self._cutter = _Cutter(growth)
         self._left_out: Counter[str] = Counter()
         self._asked: dict[str, str] = {}
@@ -105,24 +168,12 @@ class _Adding:
             waiting = self._add_chains(waiting)
         self._left_out["over_budget" if self._room < 1 else "no_path"] += len(waiting)
         joined = [piece for piece in asked if self._growth.known(piece)]
-        settle(self._growth, [], [])
+        hold(self._growth, [], 0.0, dict)
         self._left_out["unreachable"] += sum(not self._growth.known(piece) for piece in joined)
-        self._drop_unused(before)
-        made = [piece for piece in self._growth.pieces if piece not in before]
-        besides = [self._growth.raw(piece) for piece in made if piece not in asked]
-        characters = sum(len(raw.decode("utf-8", "replace")) == 1 for raw in besides)
-        return Applied(
-            added=len(made) - len(besides),
-            characters=characters,
-            intermediates=len(besides) - characters,
-            left_out=+self._left_out,
-        )
-
-    def _drop_unused(self, before: Collection[str]) -> None:
-        """Take out characters and intermediate pieces whose piece did not make it."""
-        made = "\n".join(piece for piece in self._asked if self._growth.known(piece))
-        fresh = [piece for piece in self._growth.pieces if piece not in before]
-        self._growth.drop([piece for piece in fresh if piece not in made])
+        _drop_unused(self._growth, asked, before)
+        out = Applied(left_out=+self._left_out)
+        _count_made(out, self._growth, asked, before)
+        return out
 
     def _new(self, proposals: Iterable[Proposal]) -> dict[str, str]:
         """Language by spelled piece, of proposals that the vocabulary has not got."""
@@ -198,15 +249,15 @@ class _Adding:
         self._room -= len(self._growth.pieces) - before
 
     def _fits(self, piece: str, language: str) -> bool:
-        """Whether `piece` may be added on the way to another: whole characters, or the beginning of one that no other
-        script shares; with `guarded`, one of the language's own letters in it."""
+        """Whether `piece` may be added on the way to another: whole characters, or one of the script with the
+        beginning of another, or such a beginning that no other script shares."""
+        if piece in self._refused:
+            return False
         raw, guard = self._growth.raw(piece), _guard(language)
-        if not self._guarded:
-            try:
-                return bool(raw.decode("utf-8"))
-            except UnicodeDecodeError:
-                pass
-        return guard is not None and guard.allows(raw)
+        try:
+            return bool(raw.decode("utf-8"))
+        except UnicodeDecodeError:
+            return guard is not None and guard.allows(raw)
 
 
 @functools.cache
