@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,51 @@ def test_shards_come_in_the_order_of_the_jobs_and_resume(tmp_path):
     assert [shard.facts["square"] for shard in shards] == [0, 1, 4, 9]
     assert (tmp_path / "log").read_text().split() == ["0", "1", "2", "2", "3"]
     assert seen[-1] == (10, 10, "bytes")
+
+
+@pytest.mark.parametrize("facts", ["", '{"job": ', "[]", "7", '{"job": "another"}'])
+def test_broken_facts_mean_not_finished(tmp_path, facts):
+    run_job(_job(tmp_path, n=3))
+    (tmp_path / "state/000000/facts.json").write_text(facts)
+    assert run_job(_job(tmp_path, n=3)).facts == {"square": 9}
+    assert (tmp_path / "log").read_text() == "3\n3\n"
+
+
+def test_an_attempt_given_up_that_goes_on_harms_nothing(tmp_path, monkeypatch):
+    """A cluster may start a job again while the first attempt, cut off from it, is still writing."""
+    job = _job(tmp_path, n=3)
+    (tmp_path / "slow.py").write_text(
+        "from sampan.core import shards\n"
+        "def work(job, out):\n"
+        "    (out / 'half').write_text('of the first')\n"
+        "    if job['first']:\n"
+        "        job['first'].clear()\n"
+        "        job['again']()\n"
+        "    (out / 'rest').write_text('x')\n"
+        "    return {}\n"
+    )
+    first, made = {"yes": True}, []
+
+    def again():
+        with monkeypatch.context() as other:
+            other.setattr("platform.node", lambda: "another-machine")
+            made.append(run_job(second))
+            (made[0].folder / "mark").write_text("of the second")
+
+    job = Job("slow:work", {"first": first, "again": again}, tmp_path / "state" / "000000")
+    second = Job("slow:work", {"first": {}, "again": again}, job.folder)
+    monkeypatch.setattr("sampan.core.shards._digest", lambda job: "one")
+    assert run_job(job).facts == made[0].facts
+    assert sorted(path.name for path in job.folder.iterdir()) == ["facts.json", "half", "mark", "rest"]
+    assert [path.name for path in job.folder.parent.iterdir()] == ["000000"]
+
+
+def test_what_a_killed_attempt_left_is_cleared(tmp_path):
+    job = _job(tmp_path, n=3)
+    dead = job.folder.with_name(f"000000.{platform.node()}.{2**22 + 1}.part")  # beyond the largest process id
+    elsewhere = job.folder.with_name("000000.another-machine.7.part")
+    for path in (dead, elsewhere):
+        path.mkdir(parents=True)
+    run_job(job)
+    assert not dead.exists()
+    assert elsewhere.exists(), "it may be at work"

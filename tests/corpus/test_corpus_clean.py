@@ -22,7 +22,7 @@ DROPPED = {
     "unknown_language": ("xx", STORY),
     "mislabelled": ("tha_Thai", "Die Fähre geht um sechs Uhr, aber seit dem Sturm hat niemand den Kapitän gesehen."),
     "other_language": ("", "Die Fähre geht um sechs Uhr, aber seit dem Sturm hat niemand den Kapitän gesehen."),
-    "unsure_language": ("", "Budi Santoso Maria Clara Juan Cruz Nguyen Ali"),
+    "unsure_language": ("", "Menu Home Contact Blog Indonesia"),
     "unwanted_language": ("eng_Latn", STORY),
     "wrong_encoding": ("tha_Thai", "เรือ\ufffdข้าม\ufffdฟาก\ufffdออก\ufffdตอน\ufffdหกโมงเช้าทุกวันจากท่าเรือ"),
     "too_short": ("tha_Thai", "สวัสดีครับ"),

@@ -148,10 +148,13 @@ def copyrights(w):
 
 
 def keyword(w):
-    """Every other word is the same, with ever other ones between."""
-    key = max(w.all, key=len) if w.profile.spaced else "".join(w.all[-3:])
+    """Two words of five are the same, with ever other ones between; in Chinese, of four."""
+    stop = {word.lower() for word in w.profile.stop_words}
+    own = [word for word in w.all if word.lower() not in stop]
+    key = own[len(own) // 2] if w.profile.spaced else "".join(w.all[-3:])
     others = [word for word in w.all if word not in key]
-    return w.glue.join(w.glue.join([key, w.run(1, n, others)]) for n in range(90))
+    pieces = [[key, w.run(1, n, others), key, w.run(1 + (w.code != "zho_Hans"), -n - 1, others)] for n in range(60)]
+    return w.glue.join(w.glue.join(piece) for piece in pieces)
 
 
 def in_another_script(w):
@@ -172,7 +175,7 @@ PLANTED = {
     "unwanted_language": lambda w: w.sentence(60, 1),
     "wrong_encoding": lambda w: w.sentence(60, 1) + "\ufffd" * 20,
     "zawgyi": None,
-    "too_short": lambda w: w.sentence(2, 1)[:15],
+    "too_short": lambda w: KEPT[w.code][2][: 14 if w.code == "zho_Hans" else 28],
     "too_long": lambda w: " ".join(w.lines(60, 9, 1)),
     "too_few_words": hyphenated,
     "too_many_words": lambda w: " ".join(w.lines(60, 9, 1)),

@@ -203,3 +203,17 @@ def test_errors(folder, documents, run_stage, tmp_path):
     (tmp_path / "no_eos" / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     with pytest.raises(RecipeError, match="no EOS"):
         run_stage("corpus.pack", {}, {"documents": [documents], "tokenizer": [tmp_path / "no_eos"]})
+
+
+def test_streams_by_language_and_quality(folder, run_stage, tmp_path):
+    (tmp_path / "documents").mkdir()
+    rows = [("tha_Thai", "high"), ("tha_Thai", "low"), ("tha_Thai", ""), ("", "high")]
+    write_documents(
+        tmp_path / "documents",
+        (Document(id=f"d{n}", text="the ferry", language=code, quality=q) for n, (code, q) in enumerate(rows)),
+    )
+    inputs = {"documents": [tmp_path / "documents"], "tokenizer": [folder]}
+    _, made = run_stage("corpus.pack", {"stream_by": "language_and_quality"}, inputs)
+    assert read_tokens(made).stream_names == ["tha_Thai/high", "tha_Thai/low", "tha_Thai", "und/high"]
+    _, plain = run_stage("corpus.pack", {}, inputs)
+    assert read_tokens(plain).stream_names == ["tha_Thai", "und"]

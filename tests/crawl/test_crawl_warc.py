@@ -86,16 +86,16 @@ def test_a_stream_that_breaks_off_keeps_what_came_before(tmp_path, run_stage):
 
 @pytest.mark.parametrize("error", [ValueError, LookupError, TypeError, UnicodeError])
 def test_a_record_that_cannot_be_parsed_does_not_end_the_file(tmp_path, run_stage, monkeypatch, error):
-    from sampan.crawl import archive
+    from sampan.crawl import archive_shard
 
-    decode = archive.decode
+    decode = archive_shard.decode
 
     def breaks_once(payload, charset):
         if b"BAD" in payload:
             raise error("nonsense")
         return decode(payload, charset)
 
-    monkeypatch.setattr(archive, "decode", breaks_once)
+    monkeypatch.setattr(archive_shard, "decode", breaks_once)
     pages = [(PAGE, "1"), (PAGE + "BAD", "2"), (PAGE, "3")]
     records = [response(page.encode(), f"http://x.org/{name}") for page, name in pages]
     _, documents, dropped = crawl(run_stage, write(tmp_path / "a.warc.gz", records))
@@ -124,7 +124,7 @@ def test_a_wrong_content_encoding_spoils_no_page(tmp_path, run_stage):
 def test_an_unreadable_file_is_named(tmp_path, run_stage, content):
     path = tmp_path / "bad.warc.gz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"bad\.warc\.gz.*no WARC record"):
+    with pytest.raises(InputError, match=r"bad\.warc\.gz.*no record"):
         crawl(run_stage, path)
 
 

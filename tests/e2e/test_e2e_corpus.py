@@ -23,7 +23,7 @@ stages:
 """
 FILES = 6
 FINISHED = "scratch/*/state/*/??????/facts.json"
-"""Of shards whose folder has its name; one still being written is called 000000.part."""
+"""Of shards whose folder has its name; one still being written has a longer one."""
 
 
 def sampan(*words) -> list[str]:

@@ -53,8 +53,9 @@ def test_every_stage_kind_is_in_the_lineages_under_test():
     """What is neither here nor in the village's own recipe is a door for outside files, tested in its room."""
     from sampan.recipe.stages import STAGES
 
-    text = RECIPE.read_text()
-    doors = {"crawl.table", "crawl.chat", "corpus.split", "vocab.import", "model.import"}
+    text = RECIPE.read_text() + RECIPE.with_name("quality.yaml").read_text()
+    doors = {"crawl.table", "crawl.html", "crawl.mediawiki", "crawl.common_crawl", "crawl.chat"}
+    doors |= {"corpus.split", "lang.train_identifier", "vocab.import", "model.import"}
     assert {name for name in STAGES if name not in text} == doors
 
 

@@ -92,6 +92,8 @@ def test_card_lists_licences_lineage_and_scores(spm_folder, make_model, run_stag
     card = (out / "README.md").read_text(encoding="utf-8")
     for licence in (*MANIFEST["licenses"], "CC BY-NC 4.0"):
         assert f"- {licence}\n" in card
+    assert "Read as non-commercial: CC BY-NC 4.0.\n" in card
+    assert "Read as restricted: Llama 2" in card
     assert "license: other" in card
     assert 'language: ["tha"]' in card
     assert "c" * 64 in card

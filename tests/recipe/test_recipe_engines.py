@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from sampan.core.errors import InputError, RecipeError, StageError
+from sampan.core.errors import InputError, RecipeError, StageError, StoreError
 from sampan.core.identity import digest_tree
 from sampan.core.stage import Runtime
 from sampan.recipe.engines import Place
+from sampan.store.files import disk_errors
 
 WORK = """
 import os, signal, time
@@ -29,6 +30,11 @@ def write(job, out):
         raise InputError("bad shard", where="file:3", how="Mend it.")
     if job.get("crash"):
         raise ZeroDivisionError("a fault")
+    if job.get("full"):
+        raise OSError(28, "No space left on device")
+    if job.get("kill"):
+        import threading
+        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
     if job.get("die"):
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(job.get("sleep", 0))
@@ -181,3 +187,41 @@ def test_submitit_runs_the_same_jobs(tmp_path):
     assert [shard.facts["n"] for shard in shards] == [0, 1, 2]
     with pytest.raises(InputError, match="bad shard"):
         _shards(tmp_path / "refused", [{"n": 1, "refuse": True}, {"n": 2}], engine="slurm", workers=2, options=options)
+
+
+@pytest.mark.parametrize(
+    ("engine", "options"),
+    [
+        ("local", {"x": 1}),
+        ("ray", {"adress": "auto"}),
+        ("ray", {"memory": "much"}),
+    ],
+)
+def test_settings_that_an_engine_does_not_know(engine, options):
+    if engine == "ray":
+        _needs("ray")
+    with pytest.raises(RecipeError, match=f"--engine-option: .*{next(iter(options))}"):
+        Place(engine=engine, options=options).runner()
+
+
+@pytest.mark.parametrize("options", [{}, {"cluster": "local", "slurm_partitio": "x"}, {"cluster": "foo"}])
+def test_what_submitit_refuses(tmp_path, options, monkeypatch):
+    _needs("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm here, wherever this runs
+    with pytest.raises(RecipeError, match="--engine slurm: submitit refuses"):
+        _shards(tmp_path, [{"n": 1}], engine="slurm", options=options)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_is_told_as_one(tmp_path, workers):
+    """Wherever the shard runs: a worker's own error, not a fault of the stage's code."""
+    with pytest.raises(StoreError, match="the disk is full"), disk_errors(tmp_path):
+        _shards(tmp_path, [{"n": 1}, {"n": 2, "full": True}], workers=workers)
+    assert [path.name for path in (tmp_path / "state/phase").iterdir()] == ["000000"]
+
+
+def test_a_worker_killed_while_idle_is_told(tmp_path):
+    """Its pipe is broken when it is given a job."""
+    jobs = [{"n": 1, "kill": True}, *({"n": n, "sleep": 0.3} for n in range(2, 5))]
+    with pytest.raises(StageError, match="without a word"):
+        _shards(tmp_path, jobs, workers=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +59,8 @@ def write_preferences(folder: Path, rows: Iterable[Preference], *, extra: dict[s
 
 def _write(folder: Path, rows: Iterable[Any], columns: tuple[str, ...], extra: dict[str, Any] | None) -> dict:
     shards = ParquetShards(folder, string_schema((*_ORIGIN, *columns, "meta")))
-    languages, licenses = Counter(), set()
+    languages: Counter[str] = Counter()
+    licenses: dict[str, Counter[str]] = defaultdict(Counter)
     for item in rows:
         row = {name: getattr(item, name) for name in (*_ORIGIN, *columns)}
         for name, value in row.items():
@@ -67,12 +68,13 @@ def _write(folder: Path, rows: Iterable[Any], columns: tuple[str, ...], extra: d
         row["meta"] = meta_text(item.meta)
         shards.write(row, sum(map(len, row.values())))
         languages[item.language] += 1
-        licenses |= {item.license} - {""}
+        licenses[item.license][item.source] += 1
     shards.close()
     summary = {
         "rows": languages.total(),
         "by_language": dict(sorted(languages.items())),
-        "licenses": sorted(licenses),
+        "licenses": sorted(filter(None, licenses)),
+        "by_license": {name: dict(sorted(counts.items())) for name, counts in sorted(licenses.items())},
         **(extra or {}),
     }
     (folder / "summary.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1, sort_keys=True), "utf-8")

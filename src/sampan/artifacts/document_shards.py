@@ -78,7 +78,7 @@ def merge_summaries(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {"licenses": [], "dropped_examples": {}}
     for name in ("documents", "characters", "text_bytes", "dropped_documents"):
         merged[name] = sum(summary[name] for summary in summaries)
-    for name in ("by_language", "dropped", "dropped_by_source"):
+    for name in ("by_language", "by_license", "dropped", "dropped_by_source"):
         merged[name] = _add_tables([summary[name] for summary in summaries])
     merged["by_source"] = dict(sorted(sum((Counter(s["by_source"]) for s in summaries), Counter()).items()))
     merged["licenses"] = sorted({name for summary in summaries for name in summary["licenses"]})

@@ -50,7 +50,7 @@ class DocumentWriter:
         self._folder = folder
         self._kept: dict[str, Counter[str]] = defaultdict(Counter)
         self._sources: Counter[str] = Counter()
-        self._licenses: set[str] = set()
+        self._licenses: dict[str, Counter[str]] = defaultdict(Counter)
         self._dropped: dict[str, Counter[str]] = defaultdict(Counter)
         self._dropped_sources: dict[str, Counter[str]] = defaultdict(Counter)
         self._samples: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
@@ -62,8 +62,7 @@ class DocumentWriter:
         kept["characters"] += len(document.text)
         kept["text_bytes"] += size
         self._sources[document.source] += 1
-        if document.license:
-            self._licenses.add(document.license)
+        self._licenses[document.license][document.source] += 1
         self._shards.write(document.row(), size)
 
     def drop(self, reason: str, language: str = "", example: str = "", *, source: str = "") -> None:
@@ -83,7 +82,8 @@ class DocumentWriter:
             "text_bytes": total["text_bytes"],
             "by_language": {k: dict(v) for k, v in sorted(self._kept.items())},
             "by_source": dict(sorted(self._sources.items())),
-            "licenses": sorted(self._licenses),
+            "licenses": sorted(filter(None, self._licenses)),
+            "by_license": {name: dict(sorted(c.items())) for name, c in sorted(self._licenses.items())},
             "dropped": {r: dict(sorted(c.items())) for r, c in sorted(self._dropped.items())},
             "dropped_documents": sum(sum(c.values()) for c in self._dropped.values()),
             "dropped_by_source": {r: dict(sorted(c.items())) for r, c in sorted(self._dropped_sources.items())},

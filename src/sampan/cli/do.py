@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import RecipeError
+from ..core.errors import RecipeError, StoreError
 from ..core.params import describe, parse_params
 from ..core.stage import Stage
 from ..recipe import yaml
 from ..recipe.alone import run_alone
 from ..recipe.engines import Place
 from ..recipe.stages import STAGES
+from ..store.locks import locked
 from ..store.store import MANIFEST
 from .engine import add_engine, engine_options
 from .main import at_least
@@ -110,32 +111,23 @@ def _check_out(out: Path, force: bool, inputs: Sequence[Path]) -> None:
 
 
 def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options: argparse.Namespace) -> None:
-    """Run aside, then rename into place, so that a failure leaves no half result and never harms an old one.
-
-    What a killed attempt at the same work had finished is kept beside `--out`, and removed with success.
-    """
+    """Run aside, then rename into place, so that a failure leaves no half result and never harms an old one."""
     out: Path = options.out.absolute()
-    kept: list[Path] = []
-
-    def unfinished(key: str) -> Path:
-        kept.append(out.with_name(f".{out.name}.{key[:16]}.unfinished"))
-        return kept[-1]
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    try:
+    place = Place(
+        engine=options.engine,
+        workers=options.workers or os.cpu_count() or 1,
+        options=engine_options(options.engine_options),
+    )
+    place.runner()  # an engine that cannot be had is said before anything is read
+    with _aside(out) as aside:
         bar = Bar(stage.name)
         manifest = run_alone(
             stage,
             params,
             sources,
             aside / "out",
-            state=unfinished,
-            place=Place(
-                engine=options.engine,
-                workers=options.workers or os.cpu_count() or 1,
-                options=engine_options(options.engine_options),
-            ),
+            state=lambda key: aside / key[:16],
+            place=place,
             threads=options.threads,
             device=options.device,
             on_progress=bar.progress,
@@ -145,12 +137,33 @@ def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options:
         if out.exists():
             os.rename(out, aside / "old")
         os.rename(aside / "out", out)
-        for folder in kept:
-            shutil.rmtree(folder, ignore_errors=True)
-    finally:
         shutil.rmtree(aside, ignore_errors=True)
     print(f"{manifest['kind']} in {options.out}")
     print(json.dumps(manifest["metrics"], ensure_ascii=False, indent=1))
+
+
+@contextlib.contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """The folder beside `out` where it is made, alone. What a failed or killed attempt had finished stays there under
+    its stage key; the rest of it is cleared away by the next attempt, and all of it with success."""
+    aside = out.with_name(f".{out.name}.unfinished")
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(aside / "lock", what=str(out), wait=False))
+        except StoreError:
+            raise RecipeError(
+                "another process is making this folder", where=f"--out {out}", how="Wait for it, or give another --out."
+            ) from None
+        if (aside / "old").is_dir() and not out.exists():  # killed between the two renames
+            os.rename(aside / "old", out)
+        for name in ("old", "out"):
+            shutil.rmtree(aside / name, ignore_errors=True)
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside / "out", ignore_errors=True)
+            if aside.is_dir() and not any(path.is_file() for path in aside.rglob("*") if path != aside / "lock"):
+                shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sources(given: Sequence[str]) -> dict[str, list[Path]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from ..recipe import licence_gate
 from ..recipe.plan import HIT, PENDING, RUN, Plan, Step
 from .main import add_recipe
 from .opening import open_plan
@@ -25,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def call(options: argparse.Namespace) -> int:
     plan, _ = open_plan(options)
     print(json.dumps(_as_json(plan), ensure_ascii=False, indent=1) if options.json else render(plan))
-    return 0
+    return 1 if any(finding.refused for finding in plan.licence_findings()) else 0
 
 
 def render(plan: Plan) -> str:
@@ -56,6 +57,8 @@ def render(plan: Plan) -> str:
             f" {size(total['disk_bytes'])} disk, {duration(total['seconds'])} on one core like this one"
         )
     lines += [f"warning: {name}: {step.warning}" for name, step in plan.steps.items() if step.warning]
+    lines.append(licence_gate.summary_line(plan.recipe, plan.manifests))
+    lines += [f"licence: {finding}" for finding in plan.licence_findings()]
     return "\n".join(lines)
 
 
@@ -75,6 +78,11 @@ def _show(step: Step, key: str, form) -> str:
 def _as_json(plan: Plan) -> dict:
     return {
         "recipe": plan.recipe.name,
+        "use": plan.recipe.use or "research",
+        "licences": [
+            {"stage": f.stage, "source": f.source, "license": f.license, "class": f.license_class, "refused": f.refused}
+            for f in plan.licence_findings()
+        ],
         "stages": [
             {
                 "name": name,

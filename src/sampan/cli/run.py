@@ -62,6 +62,7 @@ def call(options: argparse.Namespace) -> int:
         keep_going=options.keep_going,
         wait=options.wait,
     )
+    engine.place(store).runner()  # an engine that cannot be had is said before anything runs
     progress = Progress(len(plan.steps))
     try:
         outcome = run_plan(plan, store, engine, progress)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -61,7 +62,9 @@ def digest_value(value: Any) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in chunks."""
+    """SHA-256 of a file's bytes, read in chunks. InputError for a pipe or device, which has no end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise InputError("this is not a plain file", where=str(path))
     sha = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK):
@@ -72,7 +75,8 @@ def digest_file(path: Path) -> str:
 def tree_files(folder: Path) -> list[str]:
     """Relative POSIX paths of the files below `folder`, sorted.
 
-    InputError for a linked folder or one that cannot be read: what lies behind it would be used without being counted.
+    InputError for a linked folder or one that cannot be read: what lies behind it would be used without being counted;
+    and for a name that is not UTF-8, which no row could bear.
     """
 
     def refuse(error: OSError) -> None:
@@ -88,6 +92,13 @@ def tree_files(folder: Path) -> list[str]:
                     how="Put the folder itself there, or give it as an input of its own.",
                 )
         found += [Path(root, name).relative_to(folder).as_posix() for name in names]
+    for name in found:
+        if not name.isascii() and name.encode("utf-8", "replace").decode("utf-8") != name:
+            raise InputError(
+                "a file's name is not UTF-8",
+                where=os.path.join(folder, name).encode("utf-8", "backslashreplace").decode("utf-8"),
+                how="Rename it, for instance with `convmv -f iso-8859-1 -t utf-8 -r --notest DIR`.",
+            )
     return sorted(found)
 
 

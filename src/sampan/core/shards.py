@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,9 @@ from typing import Any
 
 FACTS = "facts.json"
 """Beside a finished shard's files: what its function returned, and the digest of the job it was for."""
+
+_PART = ".part"
+"""Ends the name of a folder that an attempt is writing into."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +52,61 @@ ends. The first error is raised once what has started is over."""
 
 
 def run_job(job: Job) -> Shard:
-    """The finished shard of a job: made now, or found as an earlier attempt left it. A broken-off one starts anew."""
+    """The finished shard of a job: made now, or found as an earlier attempt left it. A broken-off one starts anew.
+
+    Each attempt writes into a folder of its own, so that one which a cluster has given up, and which goes on all the
+    same, cannot harm the next.
+    """
     if (done := finished(job)) is not None:
         return done
     module, _, attribute = job.function.partition(":")
-    aside = job.folder.with_name(f"{job.folder.name}.part")
-    for stale in (aside, job.folder):
-        shutil.rmtree(stale, ignore_errors=True)
+    _clear_dead_attempts(job.folder)
+    aside = job.folder.with_name(f"{job.folder.name}.{platform.node()}.{os.getpid()}{_PART}")
     aside.mkdir(parents=True)
-    function = getattr(importlib.import_module(module), attribute)
-    clock = time.process_time()
-    facts = dict(function(job.job, aside) or {})
-    record = {"facts": facts, "cpu_seconds": time.process_time() - clock, "process": os.getpid()}
-    with open(aside / FACTS, "w", encoding="utf-8") as file:
-        json.dump({"job": _digest(job), **record}, file, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(aside, job.folder)
-    return Shard(job.folder, **record)
+    try:
+        function = getattr(importlib.import_module(module), attribute)
+        clock = time.process_time()
+        facts = dict(function(job.job, aside) or {})
+        record = {"facts": facts, "cpu_seconds": time.process_time() - clock, "process": os.getpid()}
+        with open(aside / FACTS, "w", encoding="utf-8") as file:
+            json.dump({"job": _digest(job), **record}, file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        return _publish(aside, job) or Shard(job.folder, **record)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _publish(aside: Path, job: Job) -> Shard | None:
+    """Give the folder its name; what another attempt has finished meanwhile stays, and is returned."""
+    if (done := finished(job)) is not None:
+        return done
+    shutil.rmtree(job.folder, ignore_errors=True)
+    try:
+        os.rename(aside, job.folder)
+    except OSError:
+        if (done := finished(job)) is None:
+            raise
+        return done
+    return None
+
+
+def _clear_dead_attempts(folder: Path) -> None:
+    """Remove what killed processes of this machine left of this job; other machines' may be at work."""
+    for path in folder.parent.glob(f"{folder.name}.*{_PART}"):
+        node, _, process = path.name.removeprefix(f"{folder.name}.").removesuffix(_PART).rpartition(".")
+        if node == platform.node() and (
+            process == str(os.getpid()) or not (process.isdigit() and _alive(int(process)))
+        ):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
+    return True
 
 
 def finished(job: Job) -> Shard | None:
@@ -74,7 +115,9 @@ def finished(job: Job) -> Shard | None:
         kept = json.loads((job.folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return Shard(job.folder, **kept) if kept.pop("job", None) == _digest(job) else None
+    if not isinstance(kept, dict) or kept.pop("job", None) != _digest(job):
+        return None
+    return Shard(job.folder, **kept)
 
 
 def one_by_one(jobs: Sequence[Job], on_done: Callable[[Job], None]) -> None:

@@ -68,8 +68,8 @@ def estimate(params: Params, inputs) -> dict:
 
 
 def reads(params: Params) -> dict:
-    """The language profiles, whose thresholds and words decide what is kept, and the filters."""
-    profiles = {"language profiles": digest_resources("sampan.lang", "profiles")}
+    """The language profiles, whose thresholds and words decide what is kept, the identifier, and the filters."""
+    profiles = {f"language {name}": digest_resources("sampan.lang", name) for name in ("profiles", "models/latin")}
     return profiles | {f"filter {name}": FILTERS.revision(name) for name in FILTERS}
 
 

@@ -49,7 +49,11 @@ def _label_stands(text: str, profile: Profile, guess: Guess, floor: float) -> bo
     shares = weighted_script_shares(text)
     if shares and shares.get(WRITTEN_IN.get(profile.script, profile.script), 0.0) < MIN_DECLARED_SCRIPT_SHARE:
         return False
-    if guess.language == profile.code or guess.language in profile.sisters or guess.label in profile.sister_labels:
+    if (
+        guess.language == profile.code
+        or guess.language in profile.sisters
+        or guess.label in (*profile.lid_labels, *profile.sister_labels)
+    ):
         return True
     if guess.confidence < floor or (profile.script != "Latn" and guess.language == "eng_Latn"):
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -19,6 +21,9 @@ class Params:
     """Seed of the dropout; each document and repeat has its own stream of chance."""
     repeat: int = 1
     """Times that the documents are written, one whole pass after the other."""
+    stream_by: Literal["language", "language_and_quality"] = "language"
+    """What parts the documents into streams. `language_and_quality` makes streams such as `tha_Thai/high` of documents
+    that bear a quality (see `corpus.quality`), which the phases of a mixture can weight apart."""
     stream_name: str = ""
     """Stream of everything packed here; empty makes one stream per language."""
 
@@ -41,7 +46,7 @@ def estimate(params: Params, inputs) -> dict:
 STAGE = Stage(
     name="corpus.pack",
     revision=1,
-    summary="Documents and conversations into token shards, one stream per language.",
+    summary="Documents and conversations into token shards, one stream per language, or per language and quality.",
     params=Params,
     inputs={
         "documents": Role(kinds=("documents",), help="documents to tokenise", many=True, required=False),

@@ -59,7 +59,7 @@ def _count(inputs: Inputs, role: str) -> int:
 def _texts(
     params: Any, inputs: Inputs, tokenizer: Any, licenses: set[str]
 ) -> Iterator[tuple[list[int], list[int] | None, str, int]]:
-    """(ids, loss mask or None for all, language, UTF-8 bytes) of every document and conversation, in order.
+    """(ids, loss mask or None for all, stream, UTF-8 bytes) of every document and conversation, in order.
 
     Their licences are added to `licenses`.
     """
@@ -68,7 +68,7 @@ def _texts(
         for source in inputs.many("documents"):
             for batch in _batches(noting_licenses(read_documents(source), licenses)):
                 for document, ids in zip(batch, encode(batch, turn), strict=True):
-                    yield head + ids + tail, None, document.language, len(document.text.encode())
+                    yield head + ids + tail, None, _stream(params, document), len(document.text.encode())
     if inputs.many("conversations"):
         from ..model.chat import render
 
@@ -82,6 +82,13 @@ def _texts(
                     ) from None
                 size = sum(len(message["content"].encode()) for message in conversation.messages)
                 yield ids, mask, conversation.language, size
+
+
+def _stream(params: Any, document: Document) -> str:
+    """Name of the document's stream, '' for the one of texts without a language."""
+    if params.stream_by == "language" or not document.quality:
+        return document.language
+    return f"{document.language or UNKNOWN_STREAM}/{document.quality}"
 
 
 def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:

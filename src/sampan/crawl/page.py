@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import regex
 
@@ -16,15 +17,27 @@ _WIDER = {"iso8859-11": "cp874", "tis-620": "cp874", "shift_jis": "cp932", "gbk"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
+MAX_CHARACTERS = 8_000_000
+"""Characters of a page that are parsed."""
+
+
 @dataclass(frozen=True)
 class Page:
-    """The text of a page, '' if it has none."""
+    """The text of a page, '' if it has none, with a paragraph a line."""
 
     text: str
     title: str = ""
-    charset: str = ""
     whole: bool = False
     """Whether all visible text was taken because the main content was too short."""
+    cut: bool = False
+    """Whether the page was larger than the limits, so that only its beginning was read."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """`date`, `declared_language` and `canonical`, as far as the page states them."""
+
+    def meta(self) -> dict[str, str]:
+        """What goes into a document's meta: title, facts, and `cut` for a page of which only the beginning was read."""
+        values = {"title": self.title, **self.facts, "cut": "yes" if self.cut else ""}
+        return {key: value for key, value in values.items() if value}
 
 
 def is_html(content_type: str, payload: bytes) -> bool:
@@ -65,23 +78,42 @@ def decode(payload: bytes, declared: str = "") -> tuple[str, str]:
     return bytes_to_str(payload, name, errors="replace", fallback_encodings=("utf-8",)), name
 
 
-def extract(html: str, *, extractor: str, min_characters: int, url: str = "") -> Page:
-    """Main text and title; all visible text where the main text is shorter than `min_characters` and not all."""
-    from resiliparse.extract.html2text import extract_plain_text
+def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, url: str = "") -> Page:
+    """Main text, title and facts; all visible text where the main text is shorter than `min_characters` and not all.
+
+    `extractor` is `sampan` (our own), `resiliparse` or `trafilatura`.
+    """
     from resiliparse.parse.html import HTMLTree
 
-    html = html.replace("\x00", "")
+    from .blocks import scan
+    from .metadata import facts
+
+    cut = len(html) > MAX_CHARACTERS
+    html = html[:MAX_CHARACTERS].replace("\x00", "")
     tree = HTMLTree.parse(html)
-    title = " ".join((tree.title or "").split())
-    text = ""
+    body = tree.body
+    known = facts(html)
+    og_title = known.pop("og_title", "")
+    title = " ".join((tree.title or "").split()) or og_title
+    layout = scan(body.html if body is not None else "")
+    cut = cut or layout.cut
+    text = _main_text(html, tree, layout, title, extractor, url).strip()
+    if len(text) < min_characters:
+        everything = "\n".join(layout.texts)
+        if len(everything) > len(text):
+            return Page(everything, title, whole=True, cut=cut, facts=known)
+    return Page(text, title, cut=cut, facts=known)
+
+
+def _main_text(html: str, tree: Any, layout: Any, title: str, extractor: str, url: str) -> str:
     if extractor == "trafilatura":
         from trafilatura import extract as trafilatura_extract
 
-        text = trafilatura_extract(html, url=url or None, include_comments=False, include_tables=True) or ""
-    else:
-        text = extract_plain_text(tree, main_content=True, alt_texts=False, preserve_formatting=True)
-    text = text.strip()
-    if len(text) >= min_characters:
-        return Page(text, title)
-    everything = extract_plain_text(HTMLTree.parse(html), main_content=False, alt_texts=False).strip()
-    return Page(everything, title, whole=True) if len(everything) > len(text) else Page(text, title)
+        return trafilatura_extract(html, url=url or None, include_comments=False, include_tables=True) or ""
+    if extractor == "resiliparse":
+        from resiliparse.extract.html2text import extract_plain_text
+
+        return extract_plain_text(tree, main_content=True, alt_texts=False, preserve_formatting=True)
+    from .extractor import main_text
+
+    return main_text(layout, title)

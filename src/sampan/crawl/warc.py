@@ -1,4 +1,4 @@
-"""crawl.warc: documents from web archives (WARC and WET)."""
+"""crawl.warc: documents from web archives (WARC, WET and ARC)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from ..core.stage import Inputs, Role, Runtime, Stage
 @params
 class Params:
     paths: list[str] = field(default_factory=list)
-    """Glob patterns relative to the input folder; empty reads every WARC and WET file."""
-    extractor: Literal["resiliparse", "trafilatura"] = "resiliparse"
-    """How the main text is found: resiliparse is about twelve times faster, trafilatura more exact (F1 0.86 and 0.93 on
-    trafilatura's own test set). trafilatura is an extra: `pip install 'sampan[trafilatura]'`."""
+    """Glob patterns relative to the input folder; empty reads every WARC, WET and ARC file."""
+    extractor: Literal["sampan", "resiliparse", "trafilatura"] = "sampan"
+    """How the main text is found: by our own block model, by resiliparse's rules (faster, less exact) or by trafilatura
+    (the slowest). docs/why/extraction.md has the measured F1 and speed of each. trafilatura is an extra:
+    `pip install 'sampan[trafilatura]'`."""
     min_text_characters: int = 80
     """A main text shorter than this is replaced by all visible text of the page, if that is longer. Ours, not the
     papers'."""
@@ -44,18 +45,18 @@ def estimate(params: Params, inputs) -> dict:
     return {
         "documents": pages,
         "text_bytes": size / 2,
-        "seconds": pages / (230 if params.extractor == "resiliparse" else 28),
+        "seconds": pages / {"sampan": 300, "resiliparse": 700}.get(params.extractor, 70),
     }
 
 
 STAGE = Stage(
     name="crawl.warc",
-    revision=1,
-    summary="Documents from WARC and WET files: decode, extract the main text, count what is left out.",
+    revision=3,
+    summary="Documents from WARC, WET and ARC files: decode, extract the main text, count what is left out.",
     params=Params,
-    inputs={"files": Role(kinds=("pages",), help="a WARC file, or a folder of them", many=True)},
+    inputs={"files": Role(kinds=("pages",), help="a WARC, WET or ARC file, or a folder of them", many=True)},
     output="documents",
     run=run,
     estimate=estimate,
-    paper="SEA-LION v3 (SEA-PILE v2: Common Crawl WARC to text); extraction by resiliparse or trafilatura.",
+    paper="SEA-LION v3 (SEA-PILE v2: Common Crawl WARC to text); extraction by our model, resiliparse or trafilatura.",
 )

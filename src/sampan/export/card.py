@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..artifacts.licenses import NON_COMMERCIAL, RESTRICTED, UNKNOWN, license_class
 from ..artifacts.scores import Score
 from ..core.stage import Artifact
 
@@ -92,7 +93,11 @@ def _licenses(licenses: Sequence[str]) -> str:
     if not licenses:
         return "## Licences\n\nNo licence is recorded for the model's inputs. Find out before you publish it.\n"
     text = "## Licences\n\nEverything this model was made from, together, is under:\n\n"
-    return text + "".join(f"- {_plain(name)}\n" for name in licenses)
+    text += "".join(f"- {_plain(name)}\n" for name in licenses)
+    for kind in (NON_COMMERCIAL, RESTRICTED, UNKNOWN):
+        named = [_plain(name) for name in licenses if license_class(name) == kind]
+        text += f"\nRead as {kind}: {'; '.join(named)}.\n" if named else ""
+    return text
 
 
 def _scores(scores: Sequence[Score]) -> str:

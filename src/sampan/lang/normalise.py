@@ -44,6 +44,21 @@ _INDENT = regex.compile(r"(?<=\S) {2,}")
 _LINE_TAIL = regex.compile(r" +$", regex.M)
 _EMPTY_LINES = regex.compile(r"\n{3,}")
 
+
+def _drawn(pattern: str) -> frozenset[str]:
+    """The characters of the plane of all living scripts that a pattern of one character matches."""
+    return frozenset(regex.findall(pattern, "".join(map(chr, range(0x10000)))))
+
+
+# Which characters a step can have work with: most text has none of them, and a set is asked faster than a pattern.
+_LINE_ENDS = _drawn(r"[\r\v\f\x1C-\x1E\x85\u2028\u2029]")
+_INVISIBLES = _drawn(_INVISIBLE.pattern)
+_BLANKS = _drawn(_BLANK.pattern)
+_JOINERS = frozenset("\u200c\u200d")
+_BURMESE = _drawn(r"[\u1000-\u109F]")
+_ORDERED = _drawn(r"[\u0E30-\u0ECE\u102B-\u1049\u17A3-\u17DD]")
+_MISREAD = _drawn(r"[\x80-\xFB]")
+
 _ROUNDS = 16
 """Repairs uncover work for each other (a joiner between two marks, then their order). Real text needs one round and a
 second that finds nothing left; random strings were seen to need five."""
@@ -71,9 +86,12 @@ def normalise(text: str, language: str = "", *, tone_placement: str = "") -> str
     """
     steps = _steps(language, tone_placement)
     for _ in range(_ROUNDS):
-        before = text
-        for _, step in steps:
-            text = step(text)
+        before, present = text, frozenset(text)
+        for _, wanted, step in steps:
+            if wanted is None or not wanted.isdisjoint(present):
+                after = step(text)
+                if after != text:
+                    text, present = after, frozenset(after)
         if text == before:
             break
     return text
@@ -85,7 +103,7 @@ def changes(text: str, language: str = "", *, tone_placement: str = "") -> list[
     steps = _steps(language, tone_placement)
     for _ in range(_ROUNDS):
         start = text
-        for reason, step in steps:
+        for reason, _, step in steps:
             before, text = text, step(text)
             if text != before:
                 found.update((reason, *pair) for pair in _pairs(before, text))
@@ -94,28 +112,32 @@ def changes(text: str, language: str = "", *, tone_placement: str = "") -> list[
     return [Change(*key, count) for key, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _steps(language: str, tone_placement: str) -> tuple[tuple[str, Callable[[str], str]], ...]:
-    steps: list[tuple[str, Callable[[str], str]]] = [
-        ("mojibake", lambda text: repair_mojibake(text, language)),
-        ("line_end", lambda text: _LINE_END.sub("\n", text)),
-        ("invisible", lambda text: _INVISIBLE.sub("", text)),
-        ("blank", lambda text: _BLANK.sub(" ", text.replace("\t", "    "))),
-        ("mark_pile", lambda text: text if text.isascii() else _PILE.sub("\\1", text)),
-        ("nfc", lambda text: unicodedata.normalize("NFC", text)),
-        ("joiner", _joiners),
-        ("zawgyi", repair_zawgyi),
-        ("mark_order", order_marks),
-        ("blank", _blanks),
+def _steps(language: str, tone_placement: str) -> tuple[tuple[str, frozenset[str] | None, Callable[[str], str]], ...]:
+    """(reason, characters without which there is nothing to do or None, step), in order."""
+    steps: list[tuple[str, frozenset[str] | None, Callable[[str], str]]] = [
+        ("mojibake", _MISREAD, lambda text: repair_mojibake(text, language)),
+        ("line_end", _LINE_ENDS, lambda text: _LINE_END.sub("\n", text)),
+        ("invisible", _INVISIBLES, lambda text: _INVISIBLE.sub("", text)),
+        ("blank", _BLANKS, lambda text: _BLANK.sub(" ", text.replace("\t", "    "))),
+        ("mark_pile", None, lambda text: text if text.isascii() else _PILE.sub("\\1", text)),
+        ("nfc", None, lambda text: unicodedata.normalize("NFC", text)),
+        ("joiner", _JOINERS, _joiners),
+        ("zawgyi", _BURMESE, repair_zawgyi),
+        ("mark_order", _ORDERED, order_marks),
+        ("blank", None, _blanks),
     ]
     style = tone_placement or (load_profile(language).tone_placement if language == "vie_Latn" else "keep")
     if style != "keep":
-        steps.insert(-1, ("tone_placement", lambda text: place_tones(text, style)))
+        steps.insert(-1, ("tone_placement", None, lambda text: place_tones(text, style)))
     return tuple(steps)
 
 
 def _blanks(text: str) -> str:
-    text = _LINE_TAIL.sub("", _INDENT.sub(" ", text))
-    return _EMPTY_LINES.sub("\n\n", text).strip()
+    if "  " in text or " \n" in text or text.endswith(" "):
+        text = _LINE_TAIL.sub("", _INDENT.sub(" ", text))
+    if "\n\n\n" in text:
+        text = _EMPTY_LINES.sub("\n\n", text)
+    return text.strip()
 
 
 def _joiners(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from ..core.errors import RecipeError, did_you_mean
 from . import yaml
 
-TOP = ("recipe", "about", "extends", "languages", "inputs", "stages", "targets")
+TOP = ("recipe", "about", "extends", "languages", "use", "inputs", "stages", "targets")
 PER_STAGE = ("stage", "from", "with", "about")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -40,6 +40,9 @@ class Recipe:
     stages: dict[str, StageDecl]
     path: Path
     input_where: dict[str, str] = field(default_factory=dict)
+    use: Any = None
+    """What the model is for, as written (see `licence_gate.Use`)."""
+    use_where: str = ""
 
 
 def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
@@ -127,15 +130,16 @@ def _merge(below: Any, above: Any) -> Any:
 
 
 def _apply(data: dict[str, Any], places: Places, settings: Sequence[str]) -> None:
-    """`stage.param=value`, `inputs.name=path` and `languages=[…]` settings, in order."""
+    """`stage.param=value`, `inputs.name=path`, `languages=[…]` and `use=…` settings, in order."""
     for setting in settings:
         where = f"--set {setting}"
         name, equals, text = setting.partition("=")
         parts = name.split(".")
-        if not equals or len(parts) > 3 or (len(parts) == 1 and name != "languages"):
+        if not equals or len(parts) > 3 or (len(parts) == 1 and name not in ("languages", "use")):
             raise RecipeError("not a setting", where=where, how="Write STAGE.PARAM=VALUE or inputs.NAME=PATH.")
-        if name == "languages":
-            data["languages"] = yaml.parse_value(text, where=where)
+        if len(parts) == 1:
+            data[name] = yaml.parse_value(text, where=where)
+            places[(name,)] = where
         elif parts[0] == "inputs" and len(parts) == 2:
             inputs = data.setdefault("inputs", {})
             if parts[1] not in inputs:
@@ -155,10 +159,12 @@ def _apply(data: dict[str, Any], places: Places, settings: Sequence[str]) -> Non
 
 
 def _input_spec(text: str) -> str:
-    """An input given on the command line: as it is, or a path relative to the current folder."""
-    if text.startswith(("file:", "dir:", "hf:")):
+    """An input given on the command line: as it is, or an address, or a path relative to the current folder."""
+    if "://" in text and not text.startswith("url:"):
+        return f"url:{text}"
+    if text.startswith(("file:", "dir:", "hf:", "url:")):
         kind, _, path = text.partition(":")
-        return text if kind == "hf" else f"{kind}:{Path(path).expanduser().absolute()}"
+        return text if kind in ("hf", "url") else f"{kind}:{Path(path).expanduser().absolute()}"
     path = Path(text).expanduser().absolute()
     return f"{'dir' if path.is_dir() else 'file'}:{path}"
 
@@ -187,6 +193,8 @@ def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
         stages={key: _stage(key, value, places) for key, value in stages.items()},
         path=path,
         input_where={key: places.get(("inputs", key), str(path)) for key in inputs},
+        use=data.get("use"),
+        use_where=f"{places.get(('use',), path)}, `use`",
     )
 
 

@@ -16,6 +16,7 @@ from ..core.params import all_values
 from ..core.stage import Artifact
 from ..store.outside import DigestCache, input_bytes, open_input
 from ..store.store import Store
+from . import licence_gate
 from .explain import difference
 from .load import Recipe
 from .resolve import Node, identity_params
@@ -48,6 +49,15 @@ class Plan:
 
     def count(self, status: str) -> int:
         return sum(step.status == status for step in self.steps.values())
+
+    @property
+    def manifests(self) -> dict[str, dict[str, Any]]:
+        """Of the stages that are built."""
+        return {name: step.manifest for name, step in self.steps.items() if step.status == HIT and step.manifest}
+
+    def licence_findings(self) -> list[licence_gate.Finding]:
+        """What the licence gate knows so far."""
+        return licence_gate.findings(self.recipe, {n: step.node for n, step in self.steps.items()}, self.manifests)
 
 
 def make_plan(recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> Plan:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..core.errors import SampanError, StageError
 from ..core.shards import Job, run_job
+from ..store.files import disk_errors
 
 
 def die_with(lifeline: Connection) -> None:
@@ -46,7 +47,8 @@ def plain_error(error: BaseException, *, where: str, folder: Path) -> StageError
 def attempt(job: Job) -> SampanError | None:
     """Do one shard, wherever this process is; returns what went wrong, so that it can be sent."""
     try:
-        run_job(job)
+        with disk_errors(job.folder):
+            run_job(job)
     except SampanError as error:
         return error
     except Exception as error:

@@ -75,6 +75,7 @@ def lock(recipe: Recipe, nodes: Mapping[str, Node], pins: Mapping[str, str]) -> 
         "recipe": recipe.name,
         "sampan": __version__,
         "languages": recipe.languages,
+        "use": recipe.use or "research",
         "inputs": {name: {"spec": spec, "digest": pins.get(name, "")} for name, spec in recipe.inputs.items()},
         "stages": {
             name: {

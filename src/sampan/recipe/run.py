@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from ..core.errors import SampanError
+from ..core.errors import RecipeError, SampanError
 from ..store.files import disk_errors, write_atomic
 from ..store.store import Store
-from . import worker
+from . import licence_gate, worker
 from .engines import Place
 from .plan import HIT, RUN, Plan, Step, manifest_of, plan_step
 from .processes import died
@@ -76,7 +76,8 @@ manifest, failed error."""
 def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda what, step, detail: None) -> Outcome:
     """Build every step that is not a hit, in the order of the graph; returns when nothing more can be done.
 
-    One run per recipe and store: StoreError if another is at it. A stage's failure is in the outcome, not raised.
+    One run per recipe and store: StoreError if another is at it; RecipeError if the licence gate refuses a source that
+    is known already. A stage's failure is in the outcome, not raised.
     """
     clock = time.monotonic()
     recipe = plan.recipe
@@ -93,6 +94,7 @@ def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda 
                 store.set_ref(recipe.name, name, step.manifest or {})
                 outcome.hits.append(name)
                 on_event("hit", step, step.manifest)
+        licence_gate.check(plan.licence_findings())
         if len(outcome.hits) < len(plan.steps):
             _Scheduler(plan, store, engine, on_event, outcome).loop()
         outcome.seconds = time.monotonic() - clock
@@ -151,6 +153,8 @@ class _Scheduler:
                 step = self._refresh(name)
                 if step.status == HIT:
                     left.remove(name)
+                    if self._refused(name, step):
+                        continue
                     self.store.set_ref(self.plan.recipe.name, name, step.manifest or {})
                     self.outcome.hits.append(name)
                     self.on_event("hit", step, step.manifest)
@@ -201,9 +205,22 @@ class _Scheduler:
     def _finish(self, name: str, each: _Running, manifest: dict[str, Any]) -> None:
         self._end(name, each)
         each.step.status, each.step.manifest = HIT, manifest
+        if self._refused(name, each.step):
+            return
         self.store.set_ref(self.plan.recipe.name, name, manifest)
         self.outcome.built.append(name)
         self.on_event("built", each.step, manifest)
+
+    def _refused(self, name: str, step: Step) -> bool:
+        """Whether the licence gate refuses what a finished step brings in; then it counts as failed."""
+        try:
+            licence_gate.check([each for each in self.plan.licence_findings() if each.stage == name])
+        except RecipeError as error:
+            step.status = RUN
+            self.outcome.failed[name] = error
+            self.on_event("failed", step, error)
+            return True
+        return False
 
     def _fail(self, name: str, each: _Running, error: SampanError) -> None:
         self._end(name, each)

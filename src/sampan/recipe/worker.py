@@ -26,6 +26,8 @@ from .stages import STAGES
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "sentencepiece")
 _PROGRESS_SECONDS = 0.2
+_SOURCES_NAMED = 20
+"""Sources that a manifest names for each licence."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
         runtime.run_shards = job.place.runner()
         if pipe is not None:
             runtime.on_progress, runtime.on_log = _throttled(pipe), lambda text: pipe.send(("log", text))
-        inputs = Inputs({role: [fetch(item) for item in items] for role, items in job.inputs.items()})
+        inputs = Inputs({role: [fetch(item, store) for item in items] for role, items in job.inputs.items()})
         started, clock, cpu = time.time(), time.perf_counter(), time.process_time()
         with disk_errors(store.root):
             metrics = dict(stage.run(params, inputs, runtime) or {})
@@ -101,6 +103,7 @@ def _record(job: Job, metrics: Mapping[str, Any], out: Path) -> dict[str, Any]:
     return {
         "metrics": metrics,
         "licenses": all_licenses(job.inputs, metrics, out),
+        "license_sources": license_sources(out),
         "libraries": library_versions(),
         "runtime": {"threads": job.threads, "device": job.device},
     }
@@ -111,6 +114,12 @@ def all_licenses(inputs: Mapping[str, Sequence[Artifact]], metrics: Mapping[str,
     found = {name for items in inputs.values() for item in items for name in item.licenses}
     summary = read_json(out / "summary.json") or {}
     return sorted(found | set(metrics.get("licenses", [])) | set(summary.get("licenses", [])))
+
+
+def license_sources(out: Path) -> dict[str, list[str]]:
+    """The first sources of the written rows by licence, '' for rows that state none; {} if none were written."""
+    summary = read_json(out / "summary.json") or {}
+    return {name: list(sources)[:_SOURCES_NAMED] for name, sources in summary.get("by_license", {}).items()}
 
 
 def library_versions() -> dict[str, str]:

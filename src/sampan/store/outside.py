@@ -1,9 +1,10 @@
-"""Inputs from outside the store, pinned by the digest of their bytes: `file:`, `dir:` and `hf:`."""
+"""Inputs from outside the store, pinned by the digest of their bytes: `file:`, `dir:`, `url:` and `hf:`."""
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,16 +12,20 @@ from ..core.errors import InputError, RecipeError
 from ..core.identity import digest_file, digest_tree, digest_value, tree_files
 from ..core.stage import EXTERNAL, Artifact
 from .files import read_json, tree_bytes, write_atomic
+from .remote import fetch_remote, open_remote, parse_url
 from .store import MANIFEST, Store
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_HUB = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(@(?P<commit>.+))?")
+_HUB = re.compile(r"hf:(?P<datasets>datasets/)?(?P<repo>[\w.-]+/[\w.-]+)(@(?P<commit>[^/]+))?(/(?P<part>.+))?")
+"""`hf:org/name@commit` is a model; `hf:datasets/org/name@commit/data/th/*.parquet` a data set, or the files of it that
+match a pattern."""
 
 
 class DigestCache:
     """Digests of outside files, remembered by path, size and modification time, so that `plan` need not read them."""
 
     def __init__(self, store: Store) -> None:
+        self.store = store
         self._path = store.root / "cache" / "digests.json"
         self._known: dict[str, list] = read_json(self._path) or {}
         self._changed = False
@@ -46,16 +51,23 @@ def check_spec(spec: str, *, where: str) -> str:
     """The spec if it is pinned and well-formed; RecipeError otherwise. Reads nothing."""
     if spec.startswith(("file:", "dir:")):
         return spec
+    if spec.startswith("url:"):
+        parse_url(spec, where=where)
+        return spec
     match = _HUB.fullmatch(spec)
     if not match:
         raise RecipeError(
-            f"'{spec}' is not an input", where=where, how="Write file:PATH, dir:PATH or hf:org/name@<40-digit commit>."
+            f"'{spec}' is not an input",
+            where=where,
+            how="Write file:PATH, dir:PATH, url:ADDRESS, hf:org/name@<40-digit commit> (a model) or "
+            "hf:datasets/org/name@<40-digit commit>.",
         )
     if not match["commit"] or not _COMMIT.fullmatch(match["commit"]):
         raise RecipeError(
             f"'{spec}' is not pinned: a branch or tag can move",
             where=where,
-            how=f"Write hf:{match['repo']}@ and the 40 hex digits of a commit (on the hub: Files, History).",
+            how=f"Write hf:{match['datasets'] or ''}{match['repo']}@ and the 40 hex digits of a commit (on the hub: "
+            "Files, History).",
         )
     return spec
 
@@ -64,11 +76,15 @@ def open_input(spec: str, name: str, cache: DigestCache, *, where: str) -> Artif
     """The artifact of an input spec.
 
     Local files and folders are digested (through the cache). A hub repository is identified by its name and commit and
-    downloaded when it is run. InputError if a path is missing.
+    downloaded when it is run. The file at a URL is known by its digest: the one in the spec, and then it is downloaded
+    when it is run, or the one found when it was first read, which is now. InputError if a path is missing.
     """
     check_spec(spec, where=where)
     if spec.startswith("hf:"):
         return Artifact(path=Path(spec), kind=EXTERNAL, digest=digest_value(["hub", spec]), name=name)
+    if spec.startswith("url:"):
+        path, digest = open_remote(spec, cache.store, where=where)
+        return Artifact(path=path, kind=EXTERNAL, digest=digest, name=name)
     kind, _, text = spec.partition(":")
     path = Path(text)
     if kind == "file" and not path.is_file():
@@ -91,23 +107,31 @@ def _digest(path: Path, cache: DigestCache) -> str:
     return cache.file(path) if path.is_file() else digest_tree(path, file_digest=cache.file, skip=[MANIFEST])
 
 
-def fetch(artifact: Artifact) -> Artifact:
-    """The artifact with a local path: a hub repository is downloaded at its commit, anything else is as it is."""
-    spec = str(artifact.path)
-    match = _HUB.fullmatch(spec)
+def fetch(artifact: Artifact, store: Store) -> Artifact:
+    """The artifact with a local path: a hub repository is downloaded at its commit and a URL's file once; anything else
+    is as it is."""
+    if artifact.kind != EXTERNAL:
+        return artifact
+    match = _HUB.fullmatch(str(artifact.path))
     if not match:
+        fetch_remote(artifact.path, artifact.digest, store)
         return artifact
     from huggingface_hub import snapshot_download
 
+    options = {"revision": match["commit"], "allow_patterns": [match["part"]] if match["part"] else None}
+    if match["datasets"]:  # plain files, without the links of the hub's own cache that lead out of the folder
+        options |= {"repo_type": "dataset", "local_dir": store.root / "cache" / "hub" / artifact.digest}
     try:
-        folder = snapshot_download(match["repo"], revision=match["commit"])
+        folder = Path(snapshot_download(match["repo"], **options))
     except Exception as error:  # the hub client raises many kinds for network, name and permission
         raise InputError(
             f"cannot download ({type(error).__name__}: {str(error)[:200]})",
-            where=spec,
-            how="Check the network and the name; gated models need `hf auth login`.",
+            where=str(artifact.path),
+            how="Check the network and the name; gated repositories need `hf auth login`.",
         ) from error
-    return Artifact(path=Path(folder), kind=artifact.kind, digest=artifact.digest, name=artifact.name)
+    if match["datasets"]:
+        shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's notes, which are no data
+    return Artifact(path=folder, kind=artifact.kind, digest=artifact.digest, name=artifact.name)
 
 
 def check_unchanged(inputs: Sequence[Artifact], store: Store) -> None:

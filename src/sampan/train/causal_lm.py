@@ -21,8 +21,9 @@ class Phase:
     until: float
     """Share of the run at which this phase ends; the last one ends at 1."""
     weights: dict[str, float]
-    """Relative weight by language, or by `N/LANGUAGE` or `N/*`, N counting the `tokens` inputs from 0. What is not
-    named is left out."""
+    """Relative weight by language, or by `LANGUAGE/QUALITY` or `*/QUALITY` where streams are packed by quality; with
+    `N/` before it, N counting the `tokens` inputs from 0, of that input only; `N/*` is all of it. What is not named is
+    left out."""
 
 
 @params

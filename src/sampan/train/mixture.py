@@ -53,9 +53,10 @@ def make_mixture(
 ) -> Mixture:
     """The mixture of a run of `steps`.
 
-    `tokens` gives every stream's size, under its full name `N/LANGUAGE` (N counts the `tokens` inputs from 0).
-    `phases` are (until, weights), `until` a share of the run; a weight's key is a full name, `N/*` or a language,
-    and is shared out among the streams that match by their tokens. No phases means in proportion to tokens.
+    `tokens` gives every stream's size, under its full name `N/LANGUAGE` or `N/LANGUAGE/QUALITY` (N counts the `tokens`
+    inputs from 0). `phases` are (until, weights), `until` a share of the run; a weight's key is a full name, `N/*`, a
+    language, `LANGUAGE/QUALITY` or `*/QUALITY`, the last three with or without `N/`, and is shared out among the
+    streams that match by their tokens. No phases means in proportion to tokens.
     RecipeError for an unknown key, two keys for one stream, or a weight too small to be seen in a step.
     """
     names = list(tokens)
@@ -82,7 +83,8 @@ def _spread(weights: Mapping[str, float], tokens: Mapping[str, int], where: str)
     for key, weight in weights.items():
         found = [name for name in tokens if matches(key, name) and tokens[name]]
         if not found:
-            known = {*tokens, *(name.partition("/")[2] for name in tokens)}
+            streams = {name.partition("/")[2] for name in tokens}
+            known = {*tokens, *streams, *(f"*/{stream.partition('/')[2]}" for stream in streams if "/" in stream)}
             raise RecipeError(f"no stream '{key}' in the tokens", where=where, how=did_you_mean(key, known))
         if weight < 0:
             raise RecipeError(f"the weight of '{key}' is negative", where=where)
@@ -97,9 +99,12 @@ def _spread(weights: Mapping[str, float], tokens: Mapping[str, int], where: str)
 
 
 def matches(key: str, name: str) -> bool:
-    """Whether a weight's key (`N/LANGUAGE`, `N/*` or a language) means the stream of this full name."""
-    number, _, language = name.partition("/")
-    return key in (name, language, f"{number}/*")
+    """Whether a weight's key (see `make_mixture`) means the stream of this full name."""
+    number, _, stream = name.partition("/")
+    language, _, quality = stream.partition("/")
+    if key == f"{number}/*":
+        return True
+    return key.removeprefix(f"{number}/") in (stream, language, f"*/{quality}" if quality else stream)
 
 
 def _check_visible(shares: Sequence[float], names: Sequence[str], tokens_per_step: int, where: str) -> None:

@@ -13,8 +13,9 @@ from ..core.stage import Inputs, Role, Runtime, Stage
 
 @params
 class Params:
-    pretokenizer: Literal["auto", "llama3", "qwen2", "gpt2", "repaired"] = "auto"
-    """For tiktoken ranks: the expression that cuts text into words. `auto` knows Llama 3's and Qwen's files."""
+    pretokenizer: Literal["auto", "llama3", "qwen2", "gpt2", "o200k", "repaired"] = "auto"
+    """For tiktoken ranks: the expression that cuts text into words. `auto` knows Llama 3's and Qwen's files;
+    Llama 4's take `o200k`."""
     chat_template: str = "keep"
     """Name of a chat template to write beside the tokenizer; `keep` leaves what the folder has."""
     license: str = ""

@@ -19,7 +19,13 @@ REPAIRED = (
     rf"| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_BLANKS}"
 )
 QWEN35 = REPAIRED.replace(r"\p{N}{1,3}", r"\p{N}")
-PATTERNS = {"gpt2": GPT2, "llama3": LLAMA3, "qwen2": QWEN2, "repaired": REPAIRED}
+_CAPITALS, _SMALL = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+# o200k, which Llama 4 uses too: words end where capitals begin, and marks belong to words.
+O200K = (
+    rf"[^\r\n\p{{L}}\p{{N}}]?{_CAPITALS}*{_SMALL}+{_CONTRACTIONS}?|[^\r\n\p{{L}}\p{{N}}]?{_CAPITALS}+{_SMALL}*{_CONTRACTIONS}?"
+    rf"|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|{_BLANKS}"
+)
+PATTERNS = {"gpt2": GPT2, "llama3": LLAMA3, "qwen2": QWEN2, "o200k": O200K, "repaired": REPAIRED}
 
 
 @functools.cache

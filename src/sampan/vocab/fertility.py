@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..lang.segment import words
-from .verify import encode
+from .inequality import ratio
+from .token_counts import count_tokens, count_words, unit_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -26,32 +26,20 @@ def fertility_rows(
     rows = []
     for language, given in texts.items():
         sample = list(given)[:_MAX_TEXTS]
-        units = sum(len(words(text, language)) for text in sample)
+        units = sum(count_words(sample, language, "cluster"))
         size = sum(len(text.encode("utf-8")) for text in sample)
-        old = sum(map(len, encode(before, sample)))
-        new = sum(map(len, encode(after, sample)))
+        old = count_tokens(before, sample, used=False).total
+        new = count_tokens(after, sample, used=False).total
         rows.append(
             {
                 "language": language,
-                "tokens_per_word_before": _ratio(old, units),
-                "tokens_per_word_after": _ratio(new, units),
-                "bytes_per_token_before": _ratio(size, old),
-                "bytes_per_token_after": _ratio(size, new),
-                "unit": _unit(language),
+                "tokens_per_word_before": ratio(old, units),
+                "tokens_per_word_after": ratio(new, units),
+                "bytes_per_token_before": ratio(size, old),
+                "bytes_per_token_after": ratio(size, new),
+                "unit": unit_of(language, "cluster")[0],
                 "documents": len(sample),
                 "held_out": held_out[language],
             }
         )
     return rows
-
-
-def _unit(language: str) -> str:
-    from ..lang.profile import load_profile
-
-    if load_profile(language).spaced:
-        return "word"
-    return "character" if language.startswith("zho") else "cluster"
-
-
-def _ratio(part: int, whole: int) -> float:
-    return round(part / whole, 6) if whole else 0.0

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import SampanError, StageError
+from ...core.errors import RecipeError, SampanError, StageError
 from ...core.shards import Job, ShardEngine, one_by_one
 from ..processes import attempt, die_with, died
 
@@ -21,7 +21,13 @@ _POLL_SECONDS = 0.05
 
 
 def local(place: Any) -> ShardEngine:
-    """An engine of `place.workers` processes; a single job runs in the stage's own process."""
+    """An engine of `place.workers` processes; a single job runs in the stage's own process. It has no settings."""
+    if place.options:
+        raise RecipeError(
+            f"the local engine has no setting '{next(iter(place.options))}'",
+            where="--engine-option",
+            how="Choose another with --engine, or leave the setting out.",
+        )
 
     def run(jobs: Sequence[Job], on_done: Callable[[Job], None]) -> None:
         if min(place.workers, len(jobs)) <= 1:
@@ -54,8 +60,7 @@ class _Pool:
         waiting, busy, failure = list(reversed(jobs)), {}, None
         try:
             for pipe in self._processes:
-                busy[pipe] = waiting.pop()
-                pipe.send(busy[pipe])
+                busy[pipe] = self._give(pipe, waiting.pop())
             while busy:
                 for pipe in wait(list(busy)):
                     job = busy.pop(pipe)
@@ -64,12 +69,16 @@ class _Pool:
                         on_done(job)
                     failure = failure or error
                     if waiting and failure is None:
-                        busy[pipe] = waiting.pop()
-                        pipe.send(busy[pipe])
+                        busy[pipe] = self._give(pipe, waiting.pop())
         finally:
             self._stop()
         if failure is not None:
             raise failure
+
+    def _give(self, pipe: Connection, job: Job) -> Job:
+        with contextlib.suppress(ConnectionError):  # a worker that has died says so where its answer is read
+            pipe.send(job)
+        return job
 
     def _answer(self, pipe: Connection, job: Job) -> SampanError | None:
         try:

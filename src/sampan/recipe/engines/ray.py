@@ -25,17 +25,37 @@ def ray_cluster(place: Any) -> ShardEngine:
         ) from None
     options = dict(place.options)
     address = options.pop("address", None) or os.environ.get("RAY_ADDRESS")
+    try:
+        task = ray.remote(num_cpus=place.threads, max_retries=2, **options)(attempt)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(
+            f"Ray does not take these settings ({str(error)[:200]})",
+            where="--engine-option",
+            how="Settings are `address`, and what a Ray task may ask for, such as `memory`.",
+        ) from None
 
     def run(jobs: Sequence[Job], on_done: Callable[[Job], None]) -> None:
         if not jobs:
             return
         if not ray.is_initialized():
-            local = {} if address else {"num_cpus": place.workers * place.threads, "include_dashboard": False}
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
-        task = ray.remote(num_cpus=place.threads, max_retries=2, **options)(attempt)
+            _connect(ray, address, place)
         _drain(ray, task, jobs, max(1, place.workers), on_done)
 
     return run
+
+
+def _connect(ray: Any, address: str | None, place: Any) -> None:
+    local = {} if address else {"num_cpus": place.workers * place.threads, "include_dashboard": False}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **local)
+    except Exception as error:  # of many kinds, by what is wrong with the address or the cluster
+        raise RecipeError(
+            f"no Ray cluster at {address} ({' '.join(str(error).split())[:200]})"
+            if address
+            else f"Ray does not start ({error})",
+            where="--engine ray",
+            how="Check --engine-option address=… and RAY_ADDRESS; `ray status` shows the cluster.",
+        ) from None
 
 
 def _drain(ray: Any, task: Any, jobs: Sequence[Job], at_once: int, on_done: Callable[[Job], None]) -> None:

@@ -7,7 +7,8 @@ Options are submitit's parameters (`slurm_partition`, `timeout_min`, `mem_gb`, `
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ...core.errors import RecipeError, SampanError, StageError
@@ -34,9 +35,7 @@ def slurm_array(place: Any) -> ShardEngine:
         if not jobs:
             return
         folder = jobs[0].folder.parent / "slurm"
-        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
-        limits = {"slurm_array_parallelism": max(1, place.workers)} if cluster == "slurm" else {}
-        executor.update_parameters(name="sampan", cpus_per_task=place.threads, **{**limits, **options})
+        executor = _executor(submitit, folder, cluster, options, place)
         if cluster == "slurm":
             _collect(dict(zip(executor.map_array(attempt, jobs), jobs, strict=True)), on_done)
             return
@@ -46,6 +45,20 @@ def slurm_array(place: Any) -> ShardEngine:
             _collect(dict(zip(executor.map_array(attempt, some), some, strict=True)), on_done)
 
     return run
+
+
+def _executor(submitit: Any, folder: Path, cluster: str, options: Mapping[str, Any], place: Any) -> Any:
+    limits = {"slurm_array_parallelism": max(1, place.workers)} if cluster == "slurm" else {}
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+        executor.update_parameters(name="sampan", cpus_per_task=place.threads, **{**limits, **options})
+    except Exception as error:  # of many kinds: no Slurm here, an unknown cluster, an unknown or wrong parameter
+        raise RecipeError(
+            f"submitit refuses ({' '.join(str(error).split())[:300]})",
+            where="--engine slurm",
+            how="Settings are submitit's parameters, such as slurm_partition and timeout_min, and `cluster`.",
+        ) from None
+    return executor
 
 
 def _collect(running: dict[Any, Job], on_done: Callable[[Job], None]) -> None:

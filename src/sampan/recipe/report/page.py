@@ -9,6 +9,7 @@ import base64
 import hashlib
 from importlib.resources import files
 
+from ...artifacts.licenses import license_class
 from . import charts, funnel, graph, headline, samples, scoreboard
 from .data import INPUT, ReportData, completed
 from .graph import STATUS_MARKS
@@ -121,6 +122,10 @@ def _stages(data: ReportData) -> Raw | None:
     return scroll_table(head, rows, label="Stages", class_="stages") if rows else None
 
 
+def _with_class(license: str) -> str:
+    return f"{license} ({license_class(license)})"
+
+
 def _reproduce(data: ReportData) -> Raw:
     recipe = data.recipe_file or data.recipe
     commands = data.commands or tuple(f"sampan {verb} {recipe}" for verb in ("plan", "run", "report"))
@@ -134,7 +139,9 @@ def _reproduce(data: ReportData) -> Raw:
     blocks = [("Versions", facts), ("Inputs from outside, by digest", inputs)]
     columns = [tag("section", tag("h3", title), pairs(values)) for title, values in blocks if values]
     if licences:
-        columns.append(tag("section", tag("h3", "Licences in this lineage"), tag("p", ", ".join(licences))))
+        columns.append(
+            tag("section", tag("h3", "Licences in this lineage"), tag("p", ", ".join(map(_with_class, licences))))
+        )
     return join(
         tag("p", "One command builds what is missing and reuses the rest; equal inputs and params give the same keys."),
         tag("pre", tag("code", "\n".join(commands)), tabindex="0"),

@@ -1,0 +1,167 @@
+"""The documents of one stretch of web archives: every record read, judged, and counted if it is left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..artifacts.documents import Document, DocumentWriter
+from ..core.identity import digest_text
+from ..core.params import parse_params
+from .arc_records import ARC
+from .guard import overwork
+from .http import MAX_HEAD, BadEncoding, TooLarge, decode_body, is_whole_response, split_response
+from .packed import Archive
+from .page import decode, extract, is_html
+from .record import Format, Record, read_records
+from .warc_records import WARC
+
+_WITHOUT_TEXT = ("warcinfo", "request", "metadata", "continuation", "unknown")
+
+
+class LeftOut(Exception):
+    """A page that becomes no document; the argument is the reason."""
+
+
+def read_shard(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Write the documents of the stretches in `job["parts"]`; facts are the counts, and of each stretch the records in
+    it and the place in the file where it ended."""
+    from .warc import Params
+
+    params = parse_params(Params, job["params"], where="crawl.warc")
+    records: Counter[str] = Counter()
+    parts = []
+    with DocumentWriter(out) as writer:
+        for part in job["parts"]:
+            before = records.total()
+            stopped = _read_part(params, part, writer, records)
+            parts.append({"records": records.total() - before, "stopped": stopped})
+    return {"records": dict(records), "parts": parts}
+
+
+def open_archive(file: Path) -> tuple[Archive, Format]:
+    """The archive and the format of its records; WARC unless the file begins as an ARC does."""
+    archive = Archive(file, mark=WARC.mark, looks=WARC.looks)
+    if archive.begins_as(ARC.looks):
+        archive.close()
+        return Archive(file, mark=ARC.mark, looks=ARC.looks), ARC
+    return archive, WARC
+
+
+def _read_part(params: Any, part: Mapping[str, Any], writer: DocumentWriter, records: Counter[str]) -> int:
+    file = Path(part["file"])
+    archive, form = open_archive(file)
+    good = kept = 0
+    broken: list[tuple[str, str]] = []
+    with archive:
+        for member in archive.members(part["start"], part["end"]):
+            for record in read_records(form, member, params.max_page_bytes + MAX_HEAD, part["end"]):
+                if not record.headers:  # nothing that is known to be a record
+                    broken.append((record.problem, f"{file.name} at byte {member.start}"))
+                    continue
+                good += 1
+                records[record.kind] += 1
+                if record.mended:
+                    records["mended"] += 1
+                try:
+                    document = document_of_record(params, record)
+                except LeftOut as reason:
+                    writer.drop(str(reason), "", record.url, source=params.source)
+                    continue
+                if document is not None:
+                    writer.write(document)
+                    kept += 1
+                if params.max_documents and kept >= params.max_documents:
+                    return part["end"]
+    if not good and part["start"] == 0:
+        writer.drop("unreadable_file", "", file.name, source=params.source)
+    else:
+        for reason, place in broken:
+            writer.drop(reason, "", place, source=params.source)
+    return archive.stopped
+
+
+def document_of_record(params: Any, record: Record) -> Document | None:
+    """The document of a record, None for one that never holds a page; LeftOut with the reason for one that might."""
+    broken = record.problem in ("truncated", "damaged", "bomb")
+    if record.kind in _WITHOUT_TEXT and not broken:
+        return None
+    if record.problem and not is_whole_response(record.body):
+        raise LeftOut(record.problem)
+    if record.kind == "revisit":
+        raise LeftOut("revisit")
+    try:
+        text, title, charset = _text(params, record)
+    except (ValueError, LookupError, TypeError):  # of headers that say nonsense: one page, not the file
+        raise LeftOut("unparsable") from None
+    if not text.strip():
+        raise LeftOut("no_text")
+    meta = {"title": title, "date": record.headers.get("warc-date", ""), "charset": charset}
+    return Document(
+        id=record.headers.get("warc-record-id", "").strip("<>") or f"sha256:{digest_text(record.url + text)[:32]}",
+        text=text,
+        source=params.source,
+        url=record.url,
+        license=params.license,
+        meta={key: value for key, value in meta.items() if value},
+    )
+
+
+def _text(params: Any, record: Record) -> tuple[str, str, str]:
+    """(text, title, charset) of a record that holds a page or, in a WET file, text."""
+    if record.kind == "conversion":
+        return _sized(params, record.body).decode("utf-8", errors="replace"), "", "utf-8"
+    if record.kind == "response":
+        response = split_response(record.body)
+        if response is None:
+            raise LeftOut("not_http")
+        status, headers, payload = response
+        if not 200 <= status < 300:
+            raise LeftOut("http_status")
+    else:
+        headers, payload = record.headers, record.body
+    content_type = headers.get("content-type", "")
+    if payload and not is_html(content_type, b"<html>"):
+        raise LeftOut("not_html")
+    payload = _sized(params, _decoded(params, payload, headers))
+    if not is_html(content_type, payload):
+        raise LeftOut("not_html")
+    return page_text(params, payload, _charset(content_type), record.url)
+
+
+def _decoded(params: Any, payload: bytes, headers: Mapping[str, str]) -> bytes:
+    try:
+        return decode_body(payload, headers, params.max_page_bytes)
+    except TooLarge:
+        raise LeftOut("too_large") from None
+    except BadEncoding:
+        raise LeftOut("broken_encoding") from None
+
+
+def _sized(params: Any, payload: bytes) -> bytes:
+    if not payload:
+        raise LeftOut("empty")
+    if len(payload) > params.max_page_bytes:
+        raise LeftOut("too_large")
+    if len(payload) < params.min_page_bytes:
+        raise LeftOut("too_small")
+    return payload
+
+
+def page_text(params: Any, payload: bytes, charset: str, url: str) -> tuple[str, str, str]:
+    """(text, title, charset) of HTML; LeftOut if it would take too long or cannot be parsed."""
+    html, used = decode(payload, charset)
+    if reason := overwork(html):
+        raise LeftOut(reason)
+    try:
+        page = extract(html, extractor=params.extractor, min_characters=params.min_text_characters, url=url)
+    except (ValueError, RuntimeError, TypeError):
+        raise LeftOut("unparsable_html") from None
+    return page.text, page.title, used
+
+
+def _charset(content_type: str) -> str:
+    _, _, after = content_type.lower().partition("charset=")
+    return after.partition(";")[0].strip(" \"'")

@@ -1,0 +1,257 @@
+"""What is known of each block of a page, as numbers: nothing here reads words of any language.
+
+Lengths are counted in `mass`: letters and digits, a Chinese character as three, a Korean one as two, combining marks
+that take no room as none, so that lines of equal meaning weigh about the same in every script.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+
+import numpy as np
+
+from .blocks import BODY_BIT, HINT_NAMES, TAG_NUMBERS, Layout
+
+CLASSES = ("letters", "upper", "digits", "enders", "commas", "symbols", "copyright", "bars", "mails", "colons", "lines")
+_ENDERS = ".!?…。！？．｡؟۔।॥။៕៚៙។ຯฯ๚๛⸮‼⁇⁈⁉"
+_COMMAS = ",;、，；،؛၊·"
+_COLONS = ":：៖"
+_BARS = "|•›»·→▶"
+_CLOSING = frozenset("\"'”’»）)」』】›")
+_TABLE = 0x10000
+_OWN_TAGS = ("p", "div", "h1", "h2", "h3", "h4", "li", "td", "th", "pre", "blockquote", "dt", "dd", "figcaption")
+_PARA_MASS = 60.0
+"""A block of this mass with few links counts as a paragraph."""
+_OFFSETS = (-3, -2, -1, 1, 2, 3)
+_LEVELS = 3
+"""Elements around the innermost one whose sums are features."""
+_MAX_FEATURES = 256
+_MAX_CHAIN = 64
+"""Levels that are climbed from the heaviest element to meet a block."""
+
+
+@cache
+def _character_table() -> np.ndarray:
+    """For the characters up to U+FFFF: mass, and 0 or 1 for each of `CLASSES`. [65536, 1 + K]"""
+    table = np.zeros((_TABLE, 1 + len(CLASSES)), np.uint8)
+    marked = {"enders": _ENDERS, "commas": _COMMAS, "copyright": "©", "bars": _BARS, "mails": "@", "colons": _COLONS}
+    for code in range(_TABLE):
+        kind = unicodedata.category(chr(code))
+        if kind[0] == "L":
+            wide = 0x2E80 <= code < 0xA000 or 0xF900 <= code < 0xFB00
+            table[code, 0] = 3 if wide else 2 if 0xAC00 <= code < 0xD7B0 else 1
+            table[code, 1] = 1
+            table[code, 2] = kind == "Lu"
+        elif kind[0] == "N":
+            table[code, 0] = table[code, 3] = 1
+        elif kind == "Mc":
+            table[code, 0] = 1
+        elif kind[0] == "S" or chr(code) in "/\\#*_<>[]{}~^=+":
+            table[code, 1 + CLASSES.index("symbols")] = 1
+    table[ord("\n"), 1 + CLASSES.index("lines")] = 1
+    for name, characters in (*marked.items(), ("symbols", "|•·»«@*")):
+        table[[ord(char) for char in characters], 1 + CLASSES.index(name)] = 1
+    return table
+
+
+def count_characters(texts: list[str]) -> np.ndarray:
+    """Mass and the number of characters of each class, per text. [1 + K, B]"""
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    starts = np.zeros(len(texts), np.int64)
+    np.cumsum([len(text) for text in texts[:-1]], out=starts[1:])
+    rows = _character_table()[np.minimum(codes, _TABLE - 1)]
+    return np.add.reduceat(rows, starts, axis=0, dtype=np.float32).T
+
+
+class Columns:
+    """Named rows of one number per block."""
+
+    def __init__(self, blocks: int):
+        self.names: list[str] = []
+        self.room_FB = np.empty((_MAX_FEATURES, blocks), np.float32)
+
+    def add(self, name: str, row: np.ndarray | float) -> None:
+        self.room_FB[len(self.names)] = row
+        self.names.append(name)
+
+    def extend(self, names: list[str], rows: np.ndarray) -> None:
+        """Add several rows [K, B]."""
+        self.room_FB[len(self.names) : len(self.names) + len(names)] = rows
+        self.names += names
+
+    def matrix(self) -> np.ndarray:
+        """All rows. [F, B]"""
+        return self.room_FB[: len(self.names)]
+
+
+class Page:
+    """A layout with the sums that its features are made of. `blocks` B, elements E."""
+
+    def __init__(self, layout: Layout, title: str = ""):
+        self.layout = layout
+        self.title = title.casefold()
+        self.blocks = len(layout.texts)
+        self.place = layout.place
+        counts = count_characters(layout.texts)
+        self.mass, self.counts = counts[0], counts[1:]
+        self.linked = layout.linked
+        self.total = max(1.0, float(self.mass.sum()))
+        self.para = ((self.mass >= _PARA_MASS) & (self.linked < 0.4)) * self.mass
+        self.all_para = max(1.0, float(self.para.sum()))
+        above = [self.place]
+        for _ in range(_LEVELS):
+            above.append(layout.parent[above[-1]])
+        self.above = np.stack(above)
+        self.path = _paths(layout, self.above)
+        self.near_index = np.arange(self.blocks) + np.asarray(_OFFSETS)[:, None] + 3
+
+    def over(self, rows: np.ndarray) -> np.ndarray:
+        """Sums of rows [K, B] over the blocks of each element. [K, E]"""
+        running = np.zeros((len(rows), self.blocks + 1))
+        np.cumsum(rows, axis=1, out=running[:, 1:])
+        return (running[:, self.layout.end] - running[:, self.layout.first]).astype(np.float32)
+
+    def near(self, rows: np.ndarray, outside: float = 0.0) -> np.ndarray:
+        """Rows [K, B] as they are at the blocks before and after. [K * 6, B]"""
+        wide = np.full((len(rows), self.blocks + 6), outside, np.float32)
+        wide[:, 3:-3] = rows
+        return wide[:, self.near_index].reshape(-1, self.blocks)
+
+    def before(self, row: np.ndarray) -> np.ndarray:
+        """Sum over the blocks before each. [B]"""
+        return np.cumsum(row) - row
+
+    def by_path(self, rows: list[np.ndarray]) -> np.ndarray:
+        """Sums over the blocks with the same tags around them. [K, B]"""
+        return np.stack([np.bincount(self.path, row)[self.path] for row in rows])
+
+    def heaviest(self, columns: Columns, name: str, weight: np.ndarray) -> None:
+        """Add where each block stands to the element whose blocks weigh most: those right inside it count fully, those
+        one and two levels further down 0.6 and 0.3 of that."""
+        layout = self.layout
+        elements = len(layout.parent)
+        score = sum(
+            share * np.bincount(self.above[level], weight, elements) for level, share in ((1, 1.0), (2, 0.6), (3, 0.3))
+        )
+        if elements > 1:
+            score[0] = 0
+        best = int(score.argmax())
+        chain = [best]
+        while chain[-1] and len(chain) < _MAX_CHAIN:
+            chain.append(int(layout.parent[chain[-1]]))
+        chain_C = np.asarray(chain)[:, None]
+        index = np.arange(self.blocks)
+        met = ((index >= layout.first[chain_C]) & (index < layout.end[chain_C])).sum(0)
+        first, end = int(layout.first[best]), int(layout.end[best])
+        inside = float(weight[first:end].sum())
+        columns.add(f"{name}_apart", len(chain) - met)
+        columns.add(f"{name}_deeper", layout.depth[self.place] - layout.depth[best])
+        columns.add(f"{name}_share", inside / max(1e-6, float(weight.sum())))
+        columns.add(f"{name}_size", np.log1p(inside))
+        columns.add(f"{name}_side", np.where(index < first, -1, np.where(index >= end, 1, 0)))
+
+
+def _paths(layout: Layout, above: np.ndarray) -> np.ndarray:
+    """A number per block that is the same where the nearest four elements have the same tags and the same depth. [B]"""
+    codes = layout.depth[above[0]]
+    for elements in above:
+        codes = codes * 64 + layout.tag[elements]
+    return np.unique(codes, return_inverse=True)[1]
+
+
+def features(page: Page) -> tuple[list[str], np.ndarray]:
+    """Names, and values [F, B], of all that a block is judged by."""
+    columns = Columns(page.blocks)
+    _add_text(page, columns)
+    _add_place(page, columns)
+    _add_surroundings(page, columns)
+    _add_hints(page, columns)
+    return columns.names, columns.matrix()
+
+
+def _add_text(page: Page, columns: Columns) -> None:
+    texts, counts, size = page.layout.texts, page.counts, np.maximum(1.0, page.mass)
+    columns.add("mass", np.log1p(page.mass))
+    columns.add("linked", page.linked)
+    columns.add("links", np.log1p(page.layout.links))
+    columns.extend([f"{name}_share" for name in CLASSES[:6]], counts[:6] / size)
+    columns.extend([f"{name}" for name in CLASSES[2:]], np.minimum(counts[2:], 12))
+    last = [text[-1] if text[-1] not in _CLOSING else text[-2:-1] for text in texts]
+    columns.add("ends", np.asarray([char in _ENDERS for char in last]))
+    columns.add("leads", np.asarray([char in _COLONS for char in last]))
+    folded = [text.casefold() for text in texts]
+    seen: dict[str, int] = {}
+    for text in folded:
+        seen[text] = seen.get(text, 0) + 1
+    columns.add("again", np.asarray([seen[text] for text in folded]))
+    title = page.title
+    whole = max(1, len(title))
+    columns.add("titled", np.asarray([len(text) / whole if len(text) > 8 and text in title else 0 for text in folded]))
+
+
+def _add_place(page: Page, columns: Columns) -> None:
+    layout, index = page.layout, np.arange(page.blocks)
+    own = layout.tag[page.place]
+    para_before = page.before(page.para)
+    is_h1 = own == TAG_NUMBERS["h1"]
+    is_head = (own >= TAG_NUMBERS["h1"]) & (own <= TAG_NUMBERS["h4"])
+    since_h1, since_head = (
+        np.log1p(np.minimum(200, index - np.maximum.accumulate(np.where(flags, index, -1000))))
+        for flags in (is_h1, is_head)
+    )
+    columns.add("index", np.log1p(index))
+    columns.add("from_end", np.log1p(page.blocks - index))
+    columns.add("before", page.before(page.mass) / page.total)
+    columns.add("para_before", para_before / page.all_para)
+    columns.add("para_after", (page.all_para - para_before - page.para) / page.all_para)
+    columns.add("since_h1", since_h1)
+    columns.add("since_head", since_head)
+    columns.add("depth", layout.depth[page.place])
+    numbers = np.asarray([TAG_NUMBERS[name] for name in _OWN_TAGS])
+    columns.extend([f"is_{name}" for name in _OWN_TAGS], own == numbers[:, None])
+
+
+def _add_surroundings(page: Page, columns: Columns) -> None:
+    """The blocks before and after, the elements around, and the blocks with the same tags around them."""
+    own = page.layout.tag[page.place]
+    rows = np.stack([np.log1p(page.mass), page.linked, np.minimum(5, page.counts[CLASSES.index("enders")])])
+    names = [f"{name}{offset:+}" for name in ("mass", "linked", "enders") for offset in _OFFSETS]
+    columns.extend(names, page.near(rows))
+    middle = np.stack([page.place, own, page.path])
+    same = page.near(middle, -1).reshape(3, len(_OFFSETS), -1)[:, 2:4] == middle[:, None]
+    columns.extend([f"same_{what}{o:+}" for what in ("place", "tag", "path") for o in (-1, 1)], same.reshape(6, -1))
+    sums = page.over(np.stack([page.mass, page.mass * page.linked, page.para]))
+    all_mass, link_mass, para_mass = sums[:, page.above[1:]]
+    blocks = (page.layout.end - page.layout.first)[page.above[1:]]
+    ups = [f"up{level}" for level in range(1, _LEVELS + 1)]
+    size = np.maximum(1, all_mass)
+    columns.extend([f"{up}_mass" for up in ups], np.log1p(all_mass))
+    columns.extend([f"{up}_linked" for up in ups], link_mass / size)
+    columns.extend([f"{up}_para" for up in ups], para_mass / size)
+    columns.extend([f"{up}_of_all" for up in ups], para_mass / page.all_para)
+    columns.extend([f"{up}_mean" for up in ups], np.log1p(all_mass / blocks))
+    mass, links, count = page.by_path([page.mass, page.mass * page.linked, np.ones(page.blocks)])
+    columns.add("path_mass", np.log1p(mass))
+    columns.add("path_linked", links / np.maximum(1, mass))
+    columns.add("path_count", np.log1p(count))
+    columns.add("path_mean", np.log1p(mass / count))
+    page.heaviest(columns, "heavy", page.para * (1 - page.linked))
+
+
+def _add_hints(page: Page, columns: Columns) -> None:
+    """Hints of the nearest three elements, of all around that hold no more than most of the page, and of all."""
+    layout = page.layout
+    own = np.asarray(layout.hints, np.int64)
+    share = page.over(page.mass[None])[0] / page.total
+    narrow = np.where(share < 0.75, own, 0).tolist()
+    around, wide = [0] * len(narrow), [0] * len(narrow)
+    for element, parent in enumerate(layout.parent.tolist()):
+        around[element] = around[parent] | narrow[element]
+        wide[element] = wide[parent] | layout.hints[element]
+    near = own[page.above[0]] | own[page.above[1]] | own[page.above[2]]
+    words = np.stack([np.asarray(around)[page.place], near, np.asarray(wide)[page.place]])
+    bits = (words[:, None] >> np.arange(len(HINT_NAMES))[:, None]) & 1
+    columns.extend([f"around_{name}" for name in HINT_NAMES], bits[0])
+    columns.extend([f"near_{name}" for name in HINT_NAMES[:BODY_BIT]], bits[1, :BODY_BIT])
+    columns.extend([f"in_{name}" for name in HINT_NAMES[BODY_BIT:]], bits[2, BODY_BIT:])

@@ -1,0 +1,63 @@
+"""Gradient-boosted oblivious trees: every node of a level asks the same question, so that a tree is a row of questions
+and a table of answers (as in CatBoost, arXiv:1706.09516), and a whole forest is a handful of array operations."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Forest:
+    """T trees of depth D (at most 8) over the features named in `names`."""
+
+    names: tuple[str, ...]
+    features_TD: np.ndarray
+    thresholds_TD: np.ndarray
+    leaves_TL: np.ndarray
+    bias: float
+
+    def __post_init__(self) -> None:
+        trees, depth = self.features_TD.shape
+        object.__setattr__(self, "_features", self.features_TD.T.ravel())
+        object.__setattr__(self, "_thresholds", self.thresholds_TD.T.reshape(-1, 1))
+        object.__setattr__(self, "_offsets", (np.arange(trees) << depth)[:, None])
+
+    def scores(self, values_FB: np.ndarray) -> np.ndarray:
+        """Log odds of each column. [B]"""
+        trees, depth = self.features_TD.shape
+        above_DTB = (values_FB[self._features] > self._thresholds).reshape(depth, trees, -1)
+        leaf_TB = above_DTB[-1].view(np.uint8).copy()
+        for level in range(depth - 2, -1, -1):
+            leaf_TB <<= 1
+            leaf_TB |= above_DTB[level]
+        return self.leaves_TL.ravel()[self._offsets + leaf_TB].sum(0) + self.bias
+
+    def chances(self, values_FB: np.ndarray) -> np.ndarray:
+        """Probabilities of each column. [B]"""
+        return (1 / (1 + np.exp(-self.scores(values_FB)))).astype(np.float32)
+
+
+def save_forest(path: Path, forest: Forest, facts: dict) -> None:
+    """Write a forest as arrays (.npz) and what is known of it as JSON beside it."""
+    with open(path.with_suffix(".npz"), "wb") as file:
+        np.savez_compressed(
+            file,
+            features=forest.features_TD.astype(np.uint16),
+            thresholds=forest.thresholds_TD.astype(np.float32),
+            leaves=forest.leaves_TL.astype(np.float32),
+        )
+    said = {**facts, "bias": forest.bias, "features": list(forest.names)}
+    path.with_suffix(".json").write_text(json.dumps(said, indent=1) + "\n", "utf-8")
+
+
+def load_forest(path: Path) -> tuple[Forest, dict]:
+    """What `save_forest` wrote."""
+    facts = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+        features = arrays["features"].astype(np.int64)
+        forest = Forest(tuple(facts["features"]), features, arrays["thresholds"], arrays["leaves"], facts["bias"])
+    return forest, facts

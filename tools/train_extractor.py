@@ -1,0 +1,198 @@
+"""Train the forest of `sampan.crawl.extractor` on the training half of the shared pages.
+
+    python tools/train_extractor.py SHARED_DATA/web
+
+A page is in the training half by a hash of its host (`sampan.crawl.gold.GoldPage`), so that no site is on both sides;
+pages of the region's gold set are never trained on. The target of a block is the share of its letters that stand in
+the gold text. Where a page has only strings that must and must not be there, blocks with such a string are labelled by
+it, and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight. The
+model is written to `src/sampan/crawl/models`; the same pages give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from boosting import Settings, train
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import HTMLTree
+from transplant import transplant
+
+from sampan.crawl.blocks import Layout, scan
+from sampan.crawl.extractor import MODEL, write
+from sampan.crawl.features import Page, features
+from sampan.crawl.gold import GoldPage, host_share, read_gold, shingle_score, string_score
+from sampan.crawl.page import decode
+from sampan.crawl.trees import Forest, save_forest
+
+SETS = ("trafilatura_eval", "article_extraction_benchmark", "readability")
+STORIES, STORY_WEIGHT = "storybooks", 0.2
+"""Stories in the region's languages, all in one design: half of the stories, with little weight each."""
+FOLDS = 4
+COPIES, COPY_WEIGHT = 4, 0.25
+SETTINGS = Settings(trees=140, depth=5, rate=0.08)
+THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6)
+_GRAM = 10
+
+
+@dataclass
+class Row:
+    """A page ready for training: its blocks, targets [B] and how sure they are [B]."""
+
+    gold: GoldPage
+    layout: Layout
+    title: str
+    target: np.ndarray
+    known: np.ndarray
+    """1 where a string of the gold decides, 0 where Trafilatura's output stands in for one."""
+    taught: bool
+    """Whether the blocks that `known` leaves out were labelled by Trafilatura."""
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.page = Page(self.layout, self.title)
+        self.names, self.values = features(self.page)
+
+    def weights(self) -> np.ndarray:
+        """A page's blocks weigh 100 together, mostly by the square root of their mass."""
+        mass = self.page.mass + 1
+        weights = 100 * (0.3 * mass / mass.sum() + 0.7 * np.sqrt(mass) / np.sqrt(mass).sum())
+        if self.taught:
+            weights = 0.6 * weights + 3 * self.known
+        return weights * self.weight
+
+
+def letters(text: str) -> str:
+    return "".join(char for char in text.casefold() if char.isalnum() or (not char.isascii() and not char.isspace()))
+
+
+def shares(texts: list[str], gold: str) -> np.ndarray:
+    """The share of each text's runs of ten letters that stand in the gold text; of a short one, whether it does."""
+    wanted = letters(gold)
+    runs = {wanted[i : i + _GRAM] for i in range(len(wanted) - _GRAM + 1)}
+    found = []
+    for text in map(letters, texts):
+        if not text:
+            found.append(0.5)
+        elif len(text) < _GRAM + 2:
+            found.append(float(text in wanted))
+        else:
+            found.append(np.mean([text[i : i + _GRAM] in runs for i in range(len(text) - _GRAM + 1)]))
+    return np.asarray(found)
+
+
+def teacher(html: str, texts: list[str]) -> np.ndarray:
+    from trafilatura import extract
+
+    kinds = ({}, {"fast": True}, {"favor_precision": True})
+    outputs = [extract(html, include_comments=False, include_tables=True, **kind) or "" for kind in kinds]
+    return np.mean([shares(texts, output) for output in outputs], axis=0)
+
+
+def prepare(gold: GoldPage) -> Row | None:
+    html = decode(gold.payload)[0]
+    tree = HTMLTree.parse(html)
+    layout = scan(tree.body.html)
+    if not layout.texts:
+        return None
+    title = " ".join((tree.title or "").split())
+    known = np.zeros(len(layout.texts))
+    if "with" not in gold.row:
+        return Row(
+            gold,
+            layout,
+            title,
+            shares(layout.texts, gold_text(gold)),
+            known,
+            False,
+            STORY_WEIGHT if gold.set == STORIES else 1.0,
+        )
+    target = teacher(html, layout.texts)
+    for strings, answer in ((gold.row["without"], 0.0), (gold.row["with"], 1.0)):
+        for string in map(str.strip, strings):
+            for block, text in enumerate(layout.texts):
+                if string in " ".join(text.split()) or (len(text) > 25 and text in string):
+                    target[block], known[block] = answer, 1
+    return Row(gold, layout, title, target, known, taught=True)
+
+
+def gold_text(gold: GoldPage) -> str:
+    return gold.row.get("gold_text") or extract_plain_text(gold.row["gold_html"])
+
+
+def mixed(rows: list[Row], seed: int) -> list[Row]:
+    """Pages with the main part of another page in the place of their own: `COPIES` for each, weighing less."""
+    draw = np.random.default_rng(seed)
+    made = []
+    rows = [row for row in rows if row.gold.set != STORIES]
+    for row in rows:
+        for _ in range(COPIES):
+            other = rows[draw.integers(len(rows))]
+            new = transplant(row, other, draw)
+            if new is not None:
+                layout, target, known = new
+                made.append(Row(row.gold, layout, other.title, target, known, row.taught and other.taught, COPY_WEIGHT))
+    return made
+
+
+def fold_of(row: Row) -> int:
+    return host_share(row.gold.host, 1) % FOLDS
+
+
+def fit(rows: list[Row], seed: int = 0) -> Forest:
+    rows = rows + mixed(rows, seed)
+    values = np.concatenate([row.values for row in rows], axis=1)
+    target = np.concatenate([row.target for row in rows])
+    weight = np.concatenate([row.weights() for row in rows])
+    return train(values, target, weight, rows[0].names, SETTINGS)
+
+
+def scores(rows: list[Row], chances: list[np.ndarray], threshold: float) -> dict[str, float]:
+    """F1 per set."""
+    found = {}
+    texts = [write(row.layout, np.flatnonzero(c > threshold).tolist()) for row, c in zip(rows, chances, strict=True)]
+    for name in SETS:
+        pairs = [(text, row.gold) for text, row in zip(texts, rows, strict=True) if row.gold.set == name]
+        if name == "trafilatura_eval":
+            found[name] = string_score((text, gold.row) for text, gold in pairs)["f1"]
+        else:
+            found[name] = shingle_score((text, gold_text(gold)) for text, gold in pairs)["f1"]
+    return {name: round(f1, 4) for name, f1 in found.items()}
+
+
+def cross_validate(rows: list[Row]) -> float:
+    """The threshold that is best on pages of the training half that the forest has not seen; prints the scores."""
+    chances: dict[int, np.ndarray] = {}
+    for fold in range(FOLDS):
+        forest = fit([row for row in rows if fold_of(row) != fold])
+        chances |= {id(row): forest.chances(row.values) for row in rows if fold_of(row) == fold}
+    said = [chances[id(row)] for row in rows]
+    best = (0.0, 0.5)
+    for threshold in THRESHOLDS:
+        found = scores(rows, said, threshold)
+        print("cross-validated", threshold, found, flush=True)
+        best = max(best, (found["trafilatura_eval"] + found["article_extraction_benchmark"], threshold))
+    return best[1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("web", type=Path, help="the folder with the sets of pages")
+    parser.add_argument("--out", type=Path, default=MODEL, help="path of the model without its suffix")
+    parser.add_argument("--no-cv", action="store_true", help="skip cross-validation and use threshold 0.5")
+    options = parser.parse_args()
+    golds = [gold for name in (*SETS, STORIES) for gold in read_gold(options.web / name) if not gold.held_out]
+    rows = [row for row in map(prepare, golds) if row is not None]
+    print(len(rows), "pages,", sum(len(row.target) for row in rows), "blocks", flush=True)
+    threshold = 0.5 if options.no_cv else cross_validate(rows)
+    facts = {"threshold": threshold, "pages": len(rows), "sets": [*SETS, STORIES]}
+    save_forest(options.out, fit(rows), facts)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
