@@ -94,14 +94,20 @@ def changed(a: Any, b: Any, texts: Sequence[str]) -> int:
 
 
 def dead(before: Any, after: Any) -> int:
-    """New pieces that their own text is not encoded as."""
+    """New pieces whose own text is not encoded as that one piece: whole characters through the whole byte-level
+    tokenizer, word expression included, parts of characters and SentencePiece's through the model."""
     known, special = before.get_vocab(), after.get_added_tokens_decoder()
-    new = {token: number for token, number in after.get_vocab().items() if token not in known and number not in special}
+    byte_level = "ByteLevel" in type(after.decoder).__name__
     lost = 0
-    for token, number in new.items():
-        ids = [item.id for item in after.model.tokenize(token)]
-        text = after.decoder.decode([token])
-        lost += ids != [number] and [i.id for i in after.model.tokenize(text)] != [number]
+    for token, number in after.get_vocab().items():
+        if token in known or number in special:
+            continue
+        text = after.decoder.decode([token]) if byte_level else ""
+        if text and "\ufffd" not in text:
+            ids = after.encode(text, add_special_tokens=False).ids
+        else:
+            ids = [item.id for item in after.model.tokenize(token)]
+        lost += ids != [number]
     return lost
 
 
