@@ -119,7 +119,9 @@ class ByteLevelGrowth(Growth):
         ranks = [number for number, _ in ordered]
         if self.base["model"].get("ignore_merges") is not True or len(self.base_merges) < len(self._old_tokens) - 256:
             return False
-        return self.base_merges == merges_from_scores([(token, -float(n)) for n, token in zip(ranks, self._old_tokens)])
+        return self.base_merges == merges_from_scores(
+            [(token, -float(n)) for n, token in zip(ranks, self._old_tokens, strict=True)]
+        )
 
     def save(self, out: Path) -> None:
         super().save(out)

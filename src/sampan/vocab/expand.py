@@ -7,7 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..core.errors import StageError
+from ..core.errors import InputError, StageError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -103,6 +103,12 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         rows=rows,
         repair=params.pretokenizer == "repair",
     )
+    if rows and rows < growth.base_size:
+        raise InputError(
+            f"the model's embedding has {rows} rows, and its tokenizer {growth.base_size} ids",
+            where=str(inputs.one("base").path),
+            how="The tokenizer is another model's; give the one that it was trained with.",
+        )
     kept = read_kept(growth, protected_texts(params, found))
     given = list(read_proposals(inputs.many("pieces")))
     facts = _grow_all(params, growth, plans, found, kept, given, runtime)

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from .growth import Growth
-from .joint import Limits, grow_together
+from .joint import Limits, grow_together, refill
 from .kept import Kept, counted, hold
 from .plan import Plan
 from .runs import Runs, collect
 from .selection import Sample
-from .usage import attribute, rare, savings, usage
+from .usage import attribute, cheapest, rare, savings, usage
 
+_SWAPS = 2
+_SWAP_SHARE = 0.06
 _REFILLS = 2
 _WORTH_A_REFILL = 0.01
 
@@ -43,16 +45,19 @@ class Grower:
         if not tables or budget < 1:
             return {}
         before = set(self.growth.pieces)
-        limits, strict = self.limits, {plan.language: plan.strict for plan in plans}
-        for _ in range(1 + _REFILLS):
+        strict = {plan.language: plan.strict for plan in plans}
+        for first in (True, *[False] * _REFILLS):
             room = budget - (len(self.growth.pieces) - len(before))
-            grow_together(self.growth, tables, room, limits, self._refused)
+            if first:
+                grow_together(self.growth, tables, room, self.limits, self._refused)
+                self._swap(tables, before, budget)
+            else:
+                refill(self.growth, tables, room, self.limits, self._refused)
             self._weed(tables, before)
             missing = budget - (len(self.growth.pieces) - len(before))
             if missing <= _WORTH_A_REFILL * budget:
                 break
             # What kept text has no room for is filled with pieces that it cannot contain.
-            limits = dataclasses.replace(limits, rounds=1)
             tables = [dataclasses.replace(runs, guard=strict[runs.language]) for runs in tables]
         return self._attribute(tables, before)
 
@@ -61,6 +66,14 @@ class Grower:
         if not runs.texts:
             self.silent.append(plan.language)
         return runs
+
+    def _swap(self, tables: Sequence[Runs], before: set[str], budget: int) -> None:
+        """Exchange the pieces that save least for what the text, cut by all others, asks for now: early merges are
+        chosen before anyone knows what later ones leave of them."""
+        for _ in range(_SWAPS):
+            used = usage(self.growth, tables, self.limits.weights)
+            self.growth.drop(cheapest(self.growth, used, int(_SWAP_SHARE * budget), before))
+            refill(self.growth, tables, budget - (len(self.growth.pieces) - len(before)), self.limits, self._refused)
 
     def _weed(self, tables: Sequence[Runs], before: set[str]) -> None:
         """Take out what is hardly used, cannot be reached or moves kept text too far."""

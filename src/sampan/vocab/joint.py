@@ -7,6 +7,7 @@ budget per language has to be guessed. Ours, not the paper's (SeaLLMs chose budg
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHARACTER_SHARE = 0.15
-CLUSTER_SHARE = 0.4
+CHARACTERS = 64
+CLUSTER_SHARE = 0.25
 _TOKENS = 2e6
 _BYTES_PER_CHAR = 4
 
@@ -98,9 +100,14 @@ def grow_together(growth: Growth, tables: Sequence[Runs], budget: int, limits: L
     return len(growth.pieces) - before
 
 
+def refill(growth: Growth, tables: Sequence[Runs], budget: int, limits: Limits, refused: set[str]) -> None:
+    """One more round of merges for at most `budget` pieces."""
+    _round(growth, tables, budget, limits, refused)
+
+
 def _admit(growth: Growth, tables: Sequence[Runs], budget: int, limits: Limits, refused: set[str]) -> None:
     """Characters that the base spells in bytes, the most frequent of all languages together (each language's counts as
-    shares), up to a share of the budget."""
+    shares), up to a share of the budget, or an alphabet for each language."""
     weight: Counter[str] = Counter()
     guard_of: dict[str, tuple[Guard, str]] = {}
     for runs in tables:
@@ -115,7 +122,7 @@ def _admit(growth: Growth, tables: Sequence[Runs], budget: int, limits: Limits, 
             if char in runs.signs or runs.guard.allows(char.encode("utf-8")):
                 weight[char] += count * limits.weights.get(runs.language, 1.0) / total
                 guard_of.setdefault(char, (runs.guard, runs.language))
-    room = budget if limits.cut else int(budget * CHARACTER_SHARE) or budget
+    room = min(budget, max(math.ceil(budget * CHARACTER_SHARE), CHARACTERS * len(tables)))
     for char, _ in sorted(weight.items(), key=lambda item: (-item[1], item[0])):
         if room < 1:
             return

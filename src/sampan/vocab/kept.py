@@ -169,8 +169,8 @@ def _new_in(growth: Growth, text: str, ids: Sequence[int]) -> set[str]:
     if not here:
         raise StageError(
             f"kept text is cut differently although no new piece occurs in it ({text[:60]!r})",
-            how="If its language needs the repaired word expression, take it out of `keep_languages`, or allow a change "
-            "(`max_kept_change`); else set `pretokenizer: keep`.",
+            how="If its language needs the repaired word expression, take it out of `keep_languages`, or allow a "
+            "change (`max_kept_change`); else set `pretokenizer: keep`.",
         )
     return here
 

@@ -27,7 +27,7 @@ _MAX_BALANCE = 8.0
 
 @dataclass
 class Runs:
-    """Distinct runs R of one language; `ends` tells for every byte of the runs, end to end, whether a cluster ends there.
+    """Distinct runs R of one language; `ends` tells for every byte of the runs, end to end, whether a cluster ends.
 
     `counts_R`: how often each occurs. `weights_R`: the same with each source counted by its balanced size.
     """

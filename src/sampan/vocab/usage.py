@@ -55,6 +55,18 @@ def savings(growth: Growth, used: Usage) -> dict[str, float]:
     return value
 
 
+def cheapest(growth: Growth, used: Usage, number: int, settled: Collection[str]) -> list[str]:
+    """The `number` pieces, not `settled` and part of no other, that save least over the tokens they are made from."""
+    made = {left + right for left, right in growth.merges}
+    parts = {side for merge in growth.merges for side in merge}
+    model = growth.base_tokenizer.model
+    cost: dict[str, float] = {}
+    for piece, share in zip(growth.pieces, used.shares_LP.sum(axis=0).tolist(), strict=True):
+        if piece not in parts and piece not in settled:
+            cost[piece] = share * (1 if piece in made else len(model.tokenize(piece)) - 1)
+    return sorted(cost, key=lambda piece: (cost[piece], piece))[:number]
+
+
 def rare(growth: Growth, used: Usage, min_frequency: int) -> list[str]:
     """Pieces used less than `min_frequency` times that no other piece is made from: what merging left behind."""
     count_of = dict(zip(growth.pieces, used.counts_P.tolist(), strict=True))
