@@ -28,13 +28,21 @@ def bases(tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def expanded(tmp_path_factory, bases, corpus) -> dict[str, tuple[Path, dict]]:
     """Each base grown for all languages: folder and metrics."""
+    return grown(tmp_path_factory.mktemp("expanded"), bases, corpus)
+
+
+@pytest.fixture(scope="session")
+def distinct(tmp_path_factory, bases, corpus) -> dict[str, tuple[Path, dict]]:
+    """The same, Latin pieces only with letters that English has not."""
+    return grown(tmp_path_factory.mktemp("distinct"), bases, corpus, shared_script="distinct")
+
+
+def grown(root: Path, bases: dict[str, Path], corpus: Path, **values) -> dict[str, tuple[Path, dict]]:
     from sampan.vocab.expand import STAGE
 
-    root = tmp_path_factory.mktemp("expanded")
     made = {}
     for family, base in bases.items():
-        metrics = run_stage(
-            STAGE, root / family, {"base": base, "documents": corpus}, num_new_tokens=500, pad_to_multiple=64
-        )
+        given = {"base": base, "documents": corpus}
+        metrics = run_stage(STAGE, root / family, given, num_new_tokens=900, pad_to_multiple=64, **values)
         made[family] = (root / family, metrics)
     return made

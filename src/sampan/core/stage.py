@@ -27,6 +27,7 @@ KINDS = (
     "preferences",
     "items",
     "tokenizer",
+    "pieces",
     "tokens",
     "checkpoint",
     "scores",

@@ -28,6 +28,7 @@ STAGES = Registry(
         "corpus.pack": "sampan.corpus.pack:STAGE",
         "vocab.train": "sampan.vocab.train:STAGE",
         "vocab.import": "sampan.vocab.adopt:STAGE",
+        "vocab.propose": "sampan.vocab.propose:STAGE",
         "vocab.expand": "sampan.vocab.expand:STAGE",
         "vocab.measure": "sampan.vocab.measure:STAGE",
         "vocab.budget_curve": "sampan.vocab.budget_curve:STAGE",

@@ -7,8 +7,8 @@ marks of the scripts being added, so that other text is cut as before.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import base64
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,10 @@ class ByteLevelGrowth(Growth):
     """Growth of a BPE vocabulary over byte letters."""
 
     def __init__(self, folder: Path, *, rows: int = 0, scripts: Sequence[str] = (), repair: bool = True) -> None:
+        self.by_rank = False
         super().__init__(folder, rows=rows)
+        self.original_spec = dict(self.base)
+        self.by_rank = self._is_by_rank()
         if repair:
             self.base["pre_tokenizer"] = repaired(self.base["pre_tokenizer"], scripts)
             self.base_tokenizer = self.build()
@@ -41,31 +44,33 @@ class ByteLevelGrowth(Growth):
         except KeyError:
             return b""
 
-    def fragments(self, text: str) -> list[str]:
-        if self.base_tokenizer.normalizer is not None:
-            text = self.base_tokenizer.normalizer.normalize_str(text)
-        parts = self.base_tokenizer.pre_tokenizer.pre_tokenize_str(text)
-        return [text[start:end] for _, (start, end) in parts]
+    def normalised(self, text: str) -> str:
+        normalizer = self.base_tokenizer.normalizer
+        return text if normalizer is None else normalizer.normalize_str(text)
 
-    def admit(self, counts: Counter[str], budget: int, guard: Guard, language: str) -> int:
-        """Merge the bytes of a character left to right, unless its first bytes also begin other scripts' characters."""
-        added, made = 0, set(self.merges)
-        for char, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-            tokens = self.tokens(self.base_tokenizer, char)
-            merges, left = [], tokens[0]
-            for token in tokens[1:]:
-                merges.append((left, token))
-                left += token
-            fresh = [a + b for a, b in merges if not self.known(a + b)]
-            if added + len(fresh) > budget or any(p != left and not guard.allows(self.raw(p)) for p in fresh):
-                continue
-            for a, b in merges:
-                if (a, b) not in made:
-                    made.add((a, b))
-                    self.merges.append((a, b))
-                self.add(a + b, language)
-            added += len(fresh)
-        return added
+    def fragments(self, run: str) -> list[str]:
+        parts = self.base_tokenizer.pre_tokenizer.pre_tokenize_str(run)
+        return [run[start:end] for _, (start, end) in parts] if len(parts) > 1 else [run]
+
+    def bare_spelling(self, run: str) -> str:
+        return run
+
+    def bare_pre_tokenizer(self) -> Any:
+        return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+
+    def admit(self, char: str, budget: int, guard: Guard, language: str) -> int:
+        """Merge the bytes of the character left to right, unless its first bytes also begin other scripts' ones."""
+        tokens = self.tokens(self.base_tokenizer, char)
+        merges, left = [], tokens[0]
+        for token in tokens[1:]:
+            merges.append((left, token))
+            left += token
+        fresh = [a + b for a, b in merges if not self.known(a + b)]
+        if len(fresh) > budget or any(p != left and not guard.allows(self.raw(p)) for p in fresh):
+            return 0
+        for a, b in merges:
+            self.join(a, b, language)
+        return len(fresh)
 
     def reachable(self, tokenizer: Tokenizer, piece: str) -> bool:
         """As for every family, and the word expression must not cut the piece (where it is whole characters)."""
@@ -79,7 +84,62 @@ class ByteLevelGrowth(Growth):
         return True
 
     def all_merges(self) -> Sequence[Merge]:
-        return [*self.base_merges, *self.merges]
+        if not self.by_rank or not self.pieces:
+            return [*self.base_merges, *self.merges]
+        # tiktoken joins the pair of lowest rank whatever its parts: every split of a new piece is a merge, and so is
+        # every split of an old piece that a new one opens.
+        ids, fresh = self.vocab | self.new_ids(), set(self.pieces)
+        extra = [(ids[a + b], ids[a], ids[b], (a, b)) for piece in self.pieces for a, b in _splits(piece, ids)]
+        parts = self._parts(fresh)
+        extra += [(ids[a + b], ids[a], ids[b], (a, b)) for a, b in parts]
+        old = [(self.vocab[a + b], merge) for merge in self.base_merges for a, b in [merge]]
+        ranked = [*old, *((item[0], item[-1]) for item in sorted(extra))]
+        return [merge for _, merge in sorted(ranked, key=lambda item: item[0])]
+
+    def _parts(self, fresh: set[str]) -> list[Merge]:
+        """Splits of old tokens with a new piece on one side or both."""
+        ids = self.vocab | dict.fromkeys(fresh, 0)
+        longest = max(map(len, self._old_tokens), default=0)
+        shorter = {piece for piece in fresh if len(piece) < longest}
+        return [
+            (a, b)
+            for token in self._old_tokens
+            if len(token) > 1
+            for a, b in _splits(token, ids)
+            if a in shorter or b in shorter
+        ]
+
+    def _is_by_rank(self) -> bool:
+        """Whether the base is a tiktoken vocabulary: its merges are all splits of its tokens, in order of id."""
+        from ..model.sentencepiece_bpe import merges_from_scores
+
+        special = {token["content"] for token in self.base.get("added_tokens", [])}
+        ordered = sorted((number, token) for token, number in self.vocab.items() if token not in special)
+        self._old_tokens = [token for _, token in ordered]
+        ranks = [number for number, _ in ordered]
+        if self.base["model"].get("ignore_merges") is not True or len(self.base_merges) < len(self._old_tokens) - 256:
+            return False
+        return self.base_merges == merges_from_scores(
+            [(token, -float(n)) for n, token in zip(ranks, self._old_tokens, strict=True)]
+        )
+
+    def save(self, out: Path) -> None:
+        super().save(out)
+        if self.by_rank:
+            (out / "tokenizer.tiktoken").write_bytes(self.ranks())
+
+    def ranks(self) -> bytes:
+        """The old tokens and the new pieces as tiktoken reads them: base64 and id, a line each; no added tokens."""
+        rows = [(self.vocab[token], token) for token in self._old_tokens]
+        rows += [(self.first_id + number, piece) for number, piece in enumerate(self.pieces)]
+        lines = [base64.b64encode(byte_letters.unspell(token)) + f" {number}\n".encode() for number, token in rows]
+        return b"".join(lines)
+
+
+def _splits(piece: str, ids: Mapping[str, int]) -> Iterator[Merge]:
+    for cut in range(1, len(piece)):
+        if piece[:cut] in ids and piece[cut:] in ids:
+            yield piece[:cut], piece[cut:]
 
 
 def repaired(spec: Any, scripts: Sequence[str]) -> Any:

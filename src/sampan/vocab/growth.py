@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +38,7 @@ class Growth(ABC):
         self.base_size = max(self.vocab.values()) + 1
         self.pieces: list[str] = []
         self.merges: list[Merge] = []
+        self._made: set[Merge] = set()
         self.language_of: dict[str, str] = {}
         self.reserved: list[str] = []
         used = set(self.vocab.values())
@@ -56,12 +56,25 @@ class Growth(ABC):
         """The UTF-8 bytes a token stands for (b"" for one that stands for no text)."""
 
     @abstractmethod
-    def fragments(self, text: str) -> list[str]:
-        """Text, normalised, cut into the stretches inside which tokens may be merged."""
+    def normalised(self, text: str) -> str:
+        """Text as the tokenizer sees it, blanks written as blanks."""
 
     @abstractmethod
-    def admit(self, counts: Counter[str], budget: int, guard: Guard, language: str) -> int:
-        """Give characters that are spelled in bytes a piece of their own, most frequent first; returns pieces added."""
+    def fragments(self, run: str) -> list[str]:
+        """A run of one script, normalised, cut into the stretches inside which tokens may be merged."""
+
+    @abstractmethod
+    def bare_spelling(self, run: str) -> str:
+        """A run as the tokenizer of `bare()` takes it."""
+
+    @abstractmethod
+    def bare_pre_tokenizer(self) -> Any:
+        """The pre_tokenizer of `bare()`: it cuts nothing."""
+
+    @abstractmethod
+    def admit(self, char: str, budget: int, guard: Guard, language: str) -> int:
+        """Give a character that is spelled in bytes a piece of its own, if `budget` has room for the pieces that it
+        needs; returns how many."""
 
     @abstractmethod
     def joinable(self, token: str) -> bool:
@@ -88,11 +101,19 @@ class Growth(ABC):
             self.pieces.append(piece)
             self.language_of[piece] = language
 
+    def join(self, left: str, right: str, language: str) -> None:
+        """Merge `left` and `right` from now on."""
+        if (left, right) not in self._made:
+            self._made.add((left, right))
+            self.merges.append((left, right))
+        self.add(left + right, language)
+
     def drop(self, pieces: Collection[str]) -> None:
         """Take new pieces out again, with every merge that makes or uses them."""
         gone = set(pieces)
         self.pieces = [piece for piece in self.pieces if piece not in gone]
         self.merges = [(a, b) for a, b in self.merges if not gone & {a, b, a + b}]
+        self._made = set(self.merges)
         for piece in gone:
             del self.language_of[piece]
 
@@ -128,10 +149,18 @@ class Growth(ABC):
 
     def build(self) -> Tokenizer:
         """The grown tokenizer as a Rust object."""
+        return self._load(self.document())
+
+    def bare(self) -> Tokenizer:
+        """The grown model alone, for runs by themselves: no normalisation, no added tokens, nothing put around."""
+        spec = {**self.document(), "normalizer": None, "post_processor": None, "added_tokens": []}
+        return self._load(spec | {"pre_tokenizer": self.bare_pre_tokenizer()})
+
+    def _load(self, spec: dict[str, Any]) -> Tokenizer:
         from tokenizers import Tokenizer
 
         try:
-            return Tokenizer.from_str(json.dumps(self.document(), ensure_ascii=False))
+            return Tokenizer.from_str(json.dumps(spec, ensure_ascii=False))
         except Exception as error:  # tokenizers raises plain Exception
             raise StageError(f"the grown tokenizer does not load ({str(error)[:200]})") from None
 

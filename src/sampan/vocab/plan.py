@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import StageError
 from ..lang.scripts import WRITTEN_IN
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """One language to add and the guard on its pieces."""
+    """One language to add, the guard on its pieces, and the guard under which kept text is provably untouched."""
 
     language: str
     guard: Guard
+    strict: Guard
 
 
 def script_of(language: str) -> str:
@@ -33,10 +35,23 @@ def plan_languages(params: Params, found: Mapping[str, Sample]) -> list[Plan]:
     """The languages to add in order of code; StageError if none is left or a named one has no documents."""
     kept = set(normalised(params.keep_languages))
     named = normalised(params.languages)
-    missing = [language for language in (*named, *normalised(params.budgets)) if language not in found]
+    missing = [
+        language
+        for language in (*named, *normalised(params.budgets), *normalised(params.weights))
+        if language not in found
+    ]
     if missing:
         raise StageError(f"no document in {missing[0]}", how=f"The documents are in {', '.join(found)}.")
     shared = {script_of(language) for language in kept}
+    kept_texts = protected_texts(params, found)
+    mode = params.shared_script
+    if mode == "auto":
+        mode = "verified" if any(kept_texts.values()) else "distinct"
+    if mode == "verified" and not any(kept_texts.values()):
+        raise StageError(
+            "`shared_script: verified` compares with documents of the kept languages, and there are none",
+            how=f"Add documents in {', '.join(sorted(kept))}, or use `shared_script: distinct`.",
+        )
     plans = []
     for language, sample in found.items():
         script = script_of(language)
@@ -45,16 +60,10 @@ def plan_languages(params: Params, found: Mapping[str, Sample]) -> list[Plan]:
         if params.scripts and script not in params.scripts:
             continue
         if script not in shared:
-            plans.append(Plan(language, Guard(script)))
-        elif params.shared_script == "distinct":
-            plans.append(Plan(language, Guard(script, alphabet(protected_texts(params, found), script))))
-        elif params.shared_script == "verified":
-            if not protected_texts(params, found):
-                raise StageError(
-                    "`shared_script: verified` compares with documents of the kept languages, and there are none",
-                    how=f"Add documents in {', '.join(sorted(kept))}, or use `shared_script: distinct`.",
-                )
-            plans.append(Plan(language, Guard(script, free=True)))
+            plans.append(Plan(language, Guard(script), Guard(script)))
+        elif mode != "skip":
+            strict = Guard(script, alphabet(itertools.chain.from_iterable(kept_texts.values()), script))
+            plans.append(Plan(language, Guard(script, free=True) if mode == "verified" else strict, strict))
     if not plans:
         raise StageError(
             "no language to add",
@@ -63,17 +72,25 @@ def plan_languages(params: Params, found: Mapping[str, Sample]) -> list[Plan]:
     return plans
 
 
-def protected_texts(params: Params, found: Mapping[str, Sample]) -> list[str]:
-    """All texts of the kept languages."""
+def protected_texts(params: Params, found: Mapping[str, Sample]) -> dict[str, list[str]]:
+    """All texts of the kept languages, by language."""
     kept = normalised(params.keep_languages)
-    return [text for language in kept if language in found for text in found[language].texts]
+    return {language: found[language].texts for language in kept if language in found}
 
 
-def budget_of(params: Params, waiting: Sequence[str], room: int) -> int:
-    """Pieces the first of `waiting` may add: its own budget, or an equal share of what booked budgets leave."""
-    budgets = dict(zip(normalised(params.budgets), params.budgets.values(), strict=True))
-    if waiting[0] in budgets:
-        return min(budgets[waiting[0]], room)
-    booked = sum(budgets.get(language, 0) for language in waiting)
-    sharing = sum(language not in budgets for language in waiting)
-    return max((room - booked) // sharing, 0)
+def by_code(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A parameter by language, with full codes."""
+    return dict(zip(normalised(values), values.values(), strict=True))
+
+
+def groups(params: Params, plans: Sequence[Plan], room: int) -> list[tuple[list[Plan], int]]:
+    """Plans that grow together and the pieces they may add: each language with a budget by itself, then the rest
+    together in what is left of `room`."""
+    budgets = by_code(params.budgets)
+    out: list[tuple[list[Plan], int]] = []
+    for plan in plans:
+        if plan.language in budgets:
+            out.append(([plan], min(budgets[plan.language], room)))
+            room -= out[-1][1]
+    rest = [plan for plan in plans if plan.language not in budgets]
+    return [*out, (rest, room)] if rest else out

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 HOLD_OUT = 20
 """One document in this many is held out to measure fertility, where a language has at least that many."""
 
+_CONVERSATIONS = "conversations"
+
 
 @dataclass
 class Sample:
     """Texts of one language: to learn from, and held out."""
 
     learn: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    """Where each of `learn` comes from."""
     held_out: list[str] = field(default_factory=list)
     licenses: set[str] = field(default_factory=set)
 
@@ -30,6 +34,14 @@ class Sample:
     def measured(self) -> list[str]:
         """The held-out texts, or what there is when too few documents were given to hold any out."""
         return self.held_out or self.learn
+
+    @property
+    def by_source(self) -> dict[str, list[str]]:
+        """The texts to learn from by source."""
+        out: dict[str, list[str]] = {}
+        for text, source in zip(self.learn, self.sources, strict=True):
+            out.setdefault(source, []).append(text)
+        return out
 
     @property
     def texts(self) -> list[str]:
@@ -69,8 +81,9 @@ def documents_in(sources: Sequence[Artifact], runtime: Runtime) -> Iterator[tupl
             yield known_code(document.language), document
 
 
-def conversations_in(sources: Sequence[Artifact], keep_languages: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """The words of conversations, one text each, with the full code of their language before and the licence after.
+def conversations_in(sources: Sequence[Artifact], keep_languages: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
+    """The words of conversations, one text each, with the full code of their language before, the licence and what
+    they count as a source of after.
 
     Those in a kept language are left out: they quote other languages (a sentence to translate), and a text that must
     keep its ids would forbid every piece that it quotes.
@@ -81,7 +94,8 @@ def conversations_in(sources: Sequence[Artifact], keep_languages: Sequence[str])
         for conversation in read_conversations(source):
             language = known_code(conversation.language)
             if language not in keep_languages:
-                yield language, "\n".join(m["content"] for m in conversation.messages), conversation.license
+                words = "\n".join(m["content"] for m in conversation.messages)
+                yield language, words, conversation.license, _CONVERSATIONS
 
 
 def samples(
@@ -95,14 +109,18 @@ def samples(
     """Texts by language, languages in order of code; at most `max_documents` of each. StageError if none has one."""
     found: dict[str, Sample] = {}
     counts: dict[str, int] = {}
-    texts = ((language, document.text, document.license) for language, document in documents_in(documents, runtime))
-    for language, text, license_ in chain(texts, conversations_in(conversations, normalised(keep_languages))):
+    texts = ((language, d.text, d.license, d.source) for language, d in documents_in(documents, runtime))
+    for language, text, license_, source in chain(texts, conversations_in(conversations, normalised(keep_languages))):
         if not language or counts.get(language, 0) >= max_documents or not text.strip():
             continue
         counts[language] = counts.get(language, 0) + 1
         sample = found.setdefault(language, Sample())
         sample.licenses |= {license_} - {""}
-        (sample.held_out if counts[language] % HOLD_OUT == 0 else sample.learn).append(text)
+        if counts[language] % HOLD_OUT == 0:
+            sample.held_out.append(text)
+        else:
+            sample.learn.append(text)
+            sample.sources.append(source)
     if not found:
         raise StageError(
             "no document says its language",

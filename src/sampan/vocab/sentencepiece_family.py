@@ -11,9 +11,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import InputError, StageError
 from ..model.sentencepiece_bpe import SPACE, merges_from_scores
@@ -44,20 +44,27 @@ class SentencePieceGrowth(Growth):
             return bytes([int(token[3:5], 16)])
         return token.replace(SPACE, " ").encode("utf-8")
 
-    def fragments(self, text: str) -> list[str]:
+    def normalised(self, text: str) -> str:
         if self.base_tokenizer.normalizer is not None:
             text = self.base_tokenizer.normalizer.normalize_str(text)
-        parts = [text]
-        if self.base_tokenizer.pre_tokenizer is not None:
-            parts = [part for part, _ in self.base_tokenizer.pre_tokenizer.pre_tokenize_str(text)]
-        return [part.replace(SPACE, " ") for part in parts]
+        if self.base_tokenizer.pre_tokenizer is not None:  # it may put a blank first
+            text = "".join([part for part, _ in self.base_tokenizer.pre_tokenizer.pre_tokenize_str(text)])
+        return text.replace(SPACE, " ")
 
-    def admit(self, counts: Counter[str], budget: int, guard: Guard, language: str) -> int:
-        missing = [char for char, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-        missing = [char for char in missing if not self.known(char)][: max(budget, 0)]
-        for char in missing:
-            self.add(char, language)
-        return len(missing)
+    def fragments(self, run: str) -> list[str]:
+        return [run]
+
+    def bare_spelling(self, run: str) -> str:
+        return self.spell(run)
+
+    def bare_pre_tokenizer(self) -> Any:
+        return None
+
+    def admit(self, char: str, budget: int, guard: Guard, language: str) -> int:
+        if self.known(char) or budget < 1:
+            return 0
+        self.add(char, language)
+        return 1
 
     def joinable(self, token: str) -> bool:
         return not _is_byte(token) and token != self.base["model"].get("unk_token")

@@ -1,0 +1,214 @@
+"""Languages grown together: runs and clusters counted right, budgets where they save most, kept text in its bounds."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vocab_corpora import MIXED, PHRASES, everything, make_texts, run_stage, write_corpus
+
+from sampan.core.errors import InputError, RecipeError, StageError
+from sampan.core.params import parse_params
+from sampan.lang.segment import clusters
+from sampan.model.tokenizer import load_tokenizer
+from sampan.vocab import byte_letters
+from sampan.vocab.expand import STAGE, Params
+from sampan.vocab.growth import open_growth
+from sampan.vocab.guard import Guard
+from sampan.vocab.joint import Tokens
+from sampan.vocab.runs import collect, cut
+
+BYTES = Counter({bytes([byte]): 1 for byte in range(256)})
+
+
+@pytest.mark.parametrize("family", ["sentencepiece", "byte_level"])
+@pytest.mark.parametrize("language", ["tha_Thai", "khm_Khmr", "mya_Mymr", "vie_Latn"])
+def test_runs_know_where_clusters_and_tokens_end(bases, family, language):
+    growth = open_growth(bases[family], scripts=[])
+    guard = Guard(language[4:])
+    texts = make_texts(language)
+    runs = collect(growth, guard, language, {"a": texts}, set(), 1.0)
+    at = 0
+    for run, size in zip(runs.texts, runs.sizes_R.tolist(), strict=True):
+        parts = clusters(run.lstrip(" "))
+        blank = len(run) - len(run.lstrip(" "))
+        ends = np.cumsum([len(part.encode()) for part in parts]) + blank
+        assert size == ends[-1] == len(run.encode())
+        assert np.flatnonzero(runs.ends[at : at + size]).tolist() == (ends - 1).tolist()
+        at += size
+    tokens = Tokens.of(growth)
+    pieces = cut(growth, growth.bare(), runs, tokens.widths_V)
+    spelled = b"".join(tokens.raw_V[number] for number in pieces.ids_T.tolist())
+    assert spelled == "".join(runs.texts).encode()
+    assert np.array_equal(pieces.end_T, np.cumsum(tokens.widths_V[pieces.ids_T]))
+
+
+def test_a_small_source_counts_for_more_and_at_most_eightfold(bases):
+    growth = open_growth(bases["sentencepiece"], scripts=[])
+    texts = {"big": ["กา " * 400], "small": ["มา " * 100], "tiny": ["นา "]}
+
+    def weight(balance):
+        runs = collect(growth, Guard("Thai"), "tha_Thai", texts, set(), balance)
+        found: Counter = Counter()
+        for run, value in zip(runs.texts, runs.weights_R.tolist(), strict=True):
+            found[run.strip()] += value
+        return found
+
+    assert weight(1.0) == {"กา": 400, "มา": 100, "นา": 1}
+    assert weight(0.5)["กา"] == pytest.approx(400)
+    assert weight(0.5)["มา"] == pytest.approx(200)  # a quarter of the size, twice the count
+    assert weight(0.5)["นา"] == pytest.approx(8)  # not twenty times
+
+
+@pytest.mark.parametrize("family", ["sentencepiece", "byte_level"])
+def test_more_weight_saves_more(bases, corpus, tmp_path, family):
+    def after(name, **weights):
+        given = {"base": bases[family], "documents": corpus}
+        metrics = run_stage(STAGE, tmp_path / name, given, num_new_tokens=400, pad_to_multiple=1, weights=weights)
+        assert sum(metrics["new_tokens_by_language"].values()) == metrics["new_tokens"] <= 400
+        return metrics["fertility"]
+
+    plain, heavy = after("plain"), after("heavy", th=4.0, mya_Mymr=0.25)
+    assert heavy["tha_Thai"][1] < plain["tha_Thai"][1]
+    assert heavy["mya_Mymr"][1] > plain["mya_Mymr"][1]
+
+
+def test_kept_languages_stay_within_their_tolerance(bases, tmp_path):
+    """Malay-like words beside English: the more change is allowed, the more pieces stay; none allowed, none happens."""
+    documents = write_corpus(tmp_path / "all.jsonl", ["eng_Latn", "ind_Latn"])
+    changes = {}
+    for allowed in (0.0, 0.01, 0.05, 0.9):
+        given = {"base": bases["sentencepiece"], "documents": documents}
+        values = {"num_new_tokens": 150, "pad_to_multiple": 1, "max_kept_change": allowed}
+        metrics = run_stage(STAGE, tmp_path / str(allowed), given, **values)
+        (row,) = metrics["kept"]
+        assert abs(row["change"]) <= allowed
+        assert row["documents"] == 60
+        changes[allowed] = row["changed_documents"]
+        report = json.loads((tmp_path / str(allowed) / "fertility.json").read_text("utf-8"))
+        assert report["kept"] == metrics["kept"]
+    assert changes[0.0] == 0
+    assert changes[0.9] > 0
+    assert list(changes.values()) == sorted(changes.values())
+
+
+def test_auto_is_distinct_where_no_kept_text_is_given(bases, tmp_path):
+    documents = write_corpus(tmp_path / "all.jsonl", ["vie_Latn", "ind_Latn"])
+    given = {"base": bases["sentencepiece"], "documents": documents}
+    metrics = run_stage(STAGE, tmp_path / "out", given, num_new_tokens=100)
+    assert set(metrics["new_tokens_by_language"]) == {"vie_Latn"}
+    with pytest.raises(StageError, match="there are none"):
+        run_stage(STAGE, tmp_path / "no", given, num_new_tokens=100, shared_script="verified")
+
+
+def test_the_report_says_what_runtimes_read(expanded):
+    reports = {f: json.loads((expanded[f][0] / "tokenizer_report.json").read_text("utf-8")) for f in expanded}
+    assert reports["byte_level"]["repaired"]
+    assert reports["byte_level"]["base_word_expression"] == byte_letters.LLAMA3
+    assert "no name" in reports["byte_level"]["runtimes"]["llama.cpp"]
+    assert "tokenizer.json" in reports["byte_level"]["runtimes"]["vllm"]
+    assert reports["sentencepiece"]["family"] == "sentencepiece"
+
+
+# -- tiktoken -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ranked(tmp_path_factory, corpus):
+    """A small tiktoken file, its folder, and the folder grown."""
+    from sampan.vocab.adopt import STAGE as IMPORT
+
+    root = tmp_path_factory.mktemp("ranked")
+    ranks = [*BYTES, b"th", b"the", b" t", b" the", b"an", b" b", b"in", b" r"]
+    lines = b"".join(base64.b64encode(token) + f" {rank}\n".encode() for rank, token in enumerate(ranks))
+    (root / "small.tiktoken").write_bytes(lines)
+    run_stage(IMPORT, root / "base", {"files": root / "small.tiktoken"}, pretokenizer="qwen2")
+    given = {"base": root / "base", "documents": corpus}
+    run_stage(STAGE, root / "grown", given, num_new_tokens=700, pad_to_multiple=1, max_kept_change=0.0)
+    return root
+
+
+def tiktoken_of(folder):
+    import tiktoken
+
+    report = json.loads((folder / "tokenizer_report.json").read_text("utf-8"))
+    lines = (folder / "tokenizer.tiktoken").read_bytes().split(b"\n")
+    ranks = {base64.b64decode(a): int(b) for a, b in (line.split() for line in lines if line)}
+    return tiktoken.Encoding("grown", pat_str=report["word_expression"], mergeable_ranks=ranks, special_tokens={})
+
+
+@pytest.fixture(scope="module")
+def readers(ranked):
+    return tiktoken_of(ranked / "grown"), load_tokenizer(ranked / "grown")
+
+
+def test_tiktoken_reads_the_grown_ranks_alike(ranked, readers):
+    grown, hf = readers
+    report = json.loads((ranked / "grown/tokenizer_report.json").read_text("utf-8"))
+    assert "`qwen35`" in report["runtimes"]["llama.cpp"]  # exactly Qwen 3.5's form
+    for text in [MIXED, *everything()]:
+        assert grown.encode_ordinary(text) == hf(text, add_special_tokens=False)["input_ids"], text
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.lists(st.sampled_from(sorted(set("".join(PHRASES.values()) + " \n12é"))), max_size=30).map("".join))
+def test_tiktoken_reads_any_text_alike(readers, text):
+    grown, hf = readers
+    assert grown.encode_ordinary(text) == hf(text, add_special_tokens=False)["input_ids"]
+
+
+# -- bad input ----------------------------------------------------------------------------------------------------------
+
+
+def test_text_in_the_wrong_script_is_named_and_the_rest_is_grown(bases, tmp_path):
+    rows = [{"text": text, "language": "tha_Thai"} for text in make_texts("khm_Khmr")]
+    rows += [{"text": text, "language": "lao_Laoo"} for text in make_texts("lao_Laoo")]
+    table = tmp_path / "mixed.jsonl"
+    table.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+    given = {"base": bases["byte_level"], "documents": table}
+    metrics = run_stage(STAGE, tmp_path / "out", given, num_new_tokens=100)
+    assert metrics["languages_without_text_in_their_script"] == ["tha_Thai"]
+    assert set(metrics["new_tokens_by_language"]) == {"lao_Laoo"}
+    with pytest.raises(StageError, match="no text in the script of tha_Thai"):
+        run_stage(STAGE, tmp_path / "none", given, languages=["tha_Thai"])
+
+
+def test_a_budget_of_nothing_is_nothing(bases, corpus, tmp_path):
+    given = {"base": bases["sentencepiece"], "documents": corpus}
+    metrics = run_stage(STAGE, tmp_path / "out", given, num_new_tokens=100, budgets={"th": 0, "km": 30})
+    counts = metrics["new_tokens_by_language"]
+    assert "tha_Thai" not in counts
+    assert 0 < counts["khm_Khmr"] <= 30
+    with pytest.raises(RecipeError, match="at least 1"):
+        parse_params(Params, {"num_new_tokens": 0}, where="test")
+    for wrong in ({"weights": {"th": 0}}, {"budgets": {"th": -1}}, {"source_balance": 2}, {"max_kept_change": 1}):
+        with pytest.raises(RecipeError):
+            parse_params(Params, wrong, where="test")
+
+
+@pytest.mark.parametrize("family", ["sentencepiece", "byte_level"])
+def test_growing_what_has_grown_keeps_it(expanded, corpus, tmp_path, family):
+    """A vocabulary that already holds the pieces keeps them at their ids and gets no piece twice."""
+    once = load_tokenizer(expanded[family][0]).get_vocab()
+    given = {"base": expanded[family][0], "documents": corpus}
+    run_stage(STAGE, tmp_path / "twice", given, num_new_tokens=50, pad_to_multiple=1)
+    twice = load_tokenizer(tmp_path / "twice").get_vocab()
+    assert all(twice[token] == number for token, number in once.items())
+    assert len(set(twice.values())) == len(twice) > len(once)
+
+
+def test_a_corrupt_model_and_a_model_that_is_too_small_are_refused(bases, corpus, tmp_path):
+    (tmp_path / "tokenizer.model").write_bytes((bases["sentencepiece"] / "tokenizer.model").read_bytes()[:999])
+    with pytest.raises(InputError):
+        run_stage(STAGE, tmp_path / "a", {"base": tmp_path / "tokenizer.model", "documents": corpus})
+    import shutil
+
+    shutil.copytree(bases["byte_level"], tmp_path / "small")
+    (tmp_path / "small/config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": 300}))
+    with pytest.raises(InputError, match="300 rows"):
+        run_stage(STAGE, tmp_path / "b", {"base": tmp_path / "small", "documents": corpus})
