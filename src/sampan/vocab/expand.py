@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..core.errors import StageError
 from ..core.params import params
-from ..core.stage import Inputs, Role, Runtime, Stage
+from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
 
 
 @params
@@ -40,8 +40,10 @@ class Params:
     """Whether a new piece may end inside a cluster (a consonant with its vowels, marks and subscripts)."""
     pretokenizer: Literal["repair", "keep"] = "repair"
     """Byte-level bases: whether the word expression is repaired so that it keeps vowel signs with their letters."""
-    init: Literal["mean_subword", "random"] = "mean_subword"
-    """New embedding rows: the mean of the rows that used to spell the piece, or random. Ours, not the paper's."""
+    init: Literal["random", "mean_all", "mean_subword", "weighted_subword", "focus", "auxiliary", "distill"] = "mean_subword"
+    """How new embedding rows are filled: see docs/why/initialisation.md. Ours, not the paper's."""
+    init_tokens: int = 500_000
+    """Tokens of the documents that `focus` reads, or that `distill` learns from, at most. Ours, not the paper's."""
     init_noise: float = 0.0
     """Noise added to new rows, as a share of the matrix's standard deviation. Ours, not the paper's."""
     seed: int = 0
@@ -60,6 +62,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from ..model.chat import write_template
     from . import embeddings
     from .growth import open_growth
+    from .initialisation import Settings
+    from .new_tokens import describe
     from .plan import plan_languages, protected_texts
     from .selection import licenses_of, samples
 
@@ -90,14 +94,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     report = _fertility(runtime.out, growth, after, found)
     facts: dict[str, Any] = {}
     if rows:
+        vectors = inputs.optional("vectors")
+        new = describe(growth, after, found, base, rows=rows, vectors=vectors.path if vectors else None)
+        settings = Settings(seed=params.seed, max_tokens=params.init_tokens, device=runtime.device)
         facts = embeddings.grow_checkpoint(
-            base,
-            runtime.out,
-            embeddings.spelled_before(growth),
-            size,
-            init=params.init,
-            noise=params.init_noise,
-            seed=params.seed,
+            base, runtime.out, new, init=params.init, noise=params.init_noise, settings=settings
         )
     by_language: dict[str, int] = {}
     for piece in growth.pieces:
@@ -233,6 +234,11 @@ STAGE = Stage(
             kinds=("conversations",),
             help="chats in the new languages, whose words need pieces too",
             many=True,
+            required=False,
+        ),
+        "vectors": Role(
+            kinds=("checkpoint", EXTERNAL),
+            help="for `init: auxiliary` (or `focus`): a .vec or .npz file, or a model, that knows the words",
             required=False,
         ),
     },
