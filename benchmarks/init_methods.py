@@ -6,7 +6,7 @@ Beside them the unexpanded model is trained on the same text (`equal text`) and 
 arithmetic (`equal compute`). Every step is kept in `--work`, so a killed run goes on where it was.
 
     python benchmarks/init_methods.py [--shared ../shared] [--work build/init_methods]
-        [--out benchmarks/results/init_methods.json] [--only METHOD ...] [--prepare]
+        [--out benchmarks/results/init_methods.json] [--seeds 0 1 2]
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ from sampan.core.stage import Artifact, Inputs, Runtime
 from sampan.lang.codes import normalise_code
 from sampan.recipe.stages import STAGES
 
-METHODS = ("random", "mean_all", "mean_subword", "weighted_subword", "focus", "distill")
+METHODS = ("random", "mean_all", "mean_subword", "mean_subword_plain", "weighted_subword", "focus", "distill")
 SEEDS = (0, 1, 2)
 REGION = ("th", "lo", "km", "my", "vi", "id", "ms", "tl", "ta", "zh")
-TRAIN_BYTES, HELD_BYTES, ENGLISH_BYTES = 80_000, 15_000, 160_000
-"""UTF-8 bytes of a language's training and held-out text, and of the English that is mixed in."""
-BASE_TOKENS, NEW_TOKENS, INIT_TOKENS = 1_000_000, 4096, 100_000
+TRAIN_BYTES, HELD_BYTES, ENGLISH_BYTES, RESERVED_BYTES = 32_000, 15_000, 50_000, 160_000
+"""UTF-8 bytes of a language's training and held-out text, of the English that is mixed in, and of the English that the base
+does not see."""
+BASE_TOKENS, NEW_TOKENS, INIT_TOKENS = 1_000_000, 2048, 50_000
 SKIPPED = {"voa_zawgyi", "oscar_web", "c4_web"}
 """Another encoding, and raw crawl."""
 LONGEST = 4000
 TRAINING = {"lr": 3e-3, "context_len": 512, "micro_batch_tokens": 8192}
-STEP_TOKENS = 2048
+STEP_TOKENS = 1024
 
 
 # -- text ----------------------------------------------------------------------------------------------------------------
@@ -73,9 +74,11 @@ def write_texts(shared: Path, work: Path) -> None:
     rows = defaultdict(list)
     for language in ("en", *REGION):
         texts = read_texts(shared, language)
-        parts = {"held": take(texts, HELD_BYTES), "cpt": take(texts, ENGLISH_BYTES if language == "en" else TRAIN_BYTES)}
+        parts = {"held": take(texts, HELD_BYTES)}
         if language == "en":
-            parts["english"] = texts
+            parts |= {"cpt": take(take(texts, RESERVED_BYTES), ENGLISH_BYTES), "english": texts}
+        else:
+            parts["cpt"] = take(texts, TRAIN_BYTES)
         for name, part in parts.items():
             rows[name] += [{"id": i, "text": text, "language": normalise_code(language)} for i, text in part]
     for name in ("english", "cpt", "held"):
@@ -175,38 +178,94 @@ def expanded(lab: Lab, method: str, seed: int) -> str:
 def study(lab: Lab, method: str, seed: int) -> dict:
     """One method, one seed: scores of the new rows untrained and trained."""
     name = expanded(lab, method, seed)
-    if seed == SEEDS[0] and method == METHODS[0]:
-        lab.run("new_tokens", "corpus.pack", {"documents": "cpt.jsonl", "tokenizer": name})
+    lab.run("new_tokens", "corpus.pack", {"documents": "cpt.jsonl", "tokenizer": name})  # the same for all
     start = lab.score(name, TRAINING["context_len"])
     done = train(lab, f"cpt-{method}-{seed}", name, "new_tokens", seed=seed)
     seconds = json.loads((lab.work / f"{name}.json").read_text())["seconds"]
     return {"start": start, "expand_seconds": seconds, **done}
 
 
-def flops_per_token(model: dict, width: int, rows: int) -> float:
-    """Multiplications and additions of training on one token: 6 for every parameter, the tied matrix counted once as the
-    head it is (looking a row up costs nothing); attention's own products are left out, alike on both sides."""
-    return 6.0 * model["parameters"]
+def unexpanded(lab: Lab, seed: int) -> dict[str, dict]:
+    """The base itself on the same text, and on tokens of it that cost as much arithmetic as an expanded run.
 
-
-def summary(runs: list[dict], key: str = "scores") -> dict[str, list[float]]:
-    """Mean and sample standard deviation over seeds, by group; [mean, deviation]."""
+    A token costs 6 multiplications and additions for every parameter, the tied matrix counted once, as the head;
+    attention's own products are left out on both sides.
+    """
+    size = {name: json.loads((lab.work / f"{name}.json").read_text()) for name in ("base", f"cpt-random-{seed}")}
+    grown = size[f"cpt-random-{seed}"]
+    same = grown["tokens"] * grown["parameters"] / size["base"]["parameters"]
     return {
-        group: [
-            round(statistics.mean(run[key][group] for run in runs), 4),
-            round(statistics.stdev(run[key][group] for run in runs), 4) if len(runs) > 1 else 0.0,
-        ]
-        for group in runs[0][key]
+        "equal_compute": train(lab, f"plain-compute-{seed}", "base", "base_tokens", seed=seed, num_tokens=same),
+        "equal_text": train(lab, f"plain-text-{seed}", "base", "base_tokens", seed=seed),
     }
 
 
-if __name__ == "__main__":
-    work = Path(sys.argv[1])
-    work.mkdir(parents=True, exist_ok=True)
-    write_texts(Path("/work/shared"), work)
-    lab = Lab(work)
+# -- result --------------------------------------------------------------------------------------------------------------
+
+
+def summary(runs: list[dict]) -> dict:
+    """Mean and sample deviation over seeds of bits per byte, before and after training, and what it cost."""
+
+    def of(key: str, group: str) -> list[float]:
+        values = [run[key][group] for run in runs]
+        return [round(statistics.mean(values), 4), round(statistics.stdev(values), 4)]
+
+    groups = sorted(runs[0]["scores"])
+    out = {
+        "after": {group: of("scores", group) for group in groups},
+        "tokens": runs[0]["metrics"]["tokens"],
+        "parameters": runs[0]["metrics"]["parameters"],
+        "cpu_seconds": round(statistics.mean(run["metrics"]["seconds"] for run in runs), 1),
+    }
+    if "start" in runs[0]:
+        out["before"] = {group: of("start", group) for group in ("eng_Latn", "region")}
+        out["expand_seconds"] = round(statistics.mean(run["expand_seconds"] for run in runs), 1)
+    return out
+
+
+def verdict(methods: dict[str, dict], default: str) -> dict:
+    """Whether the default is the best method, or tied: less than two standard errors of the difference behind it."""
+    mean = {name: row["after"]["region"][0] for name, row in methods.items()}
+    best = min(mean, key=mean.get)
+    spread = [methods[name]["after"]["region"][1] for name in (default, best)]
+    margin = 2 * math.sqrt(sum(value**2 for value in spread) / len(SEEDS))
+    gap = mean[default] - mean[best]
+    return {"best": best, "default": default, "gap": round(gap, 4), "margin": round(margin, 4), "ok": gap <= margin}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--work", type=Path, default=Path("build/init_methods"))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS), help="run only these; no result is written")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    lab = Lab(options.work)
+    write_texts(options.shared, options.work)
     prepare(lab)
-    print(lab.score("base", 512))
-    for method, seed in [x.split(":") for x in sys.argv[2:]]:
-        r = study(lab, method, int(seed))
-        print(method, seed, r["expand_seconds"], {k: round(v, 3) for k, v in r["start"].items() if k in ("eng_Latn", "region")}, r["metrics"]["seconds"], r["metrics"]["tokens"], {k: round(v, 3) for k, v in r["scores"].items() if k in ("eng_Latn", "region")}, flush=True)
+    methods = {name: [study(lab, name, seed) for seed in options.seeds] for name in METHODS}
+    plain = [unexpanded(lab, seed) for seed in options.seeds]
+    if tuple(options.seeds) != SEEDS:
+        return 0
+    table = {name: summary(runs) for name, runs in methods.items()}
+    default = STAGES.load("vocab.expand").params().init
+    line = {
+        "claim": "bits per byte of held-out text after the same continued pre-training, for each initialisation",
+        **verdict(table, default),
+        "methods": table,
+        "unexpanded": {name: summary([run[name] for run in plain]) for name in plain[0]},
+        "base": {group: round(bits, 4) for group, bits in lab.score("base", TRAINING["context_len"]).items()},
+        "seeds": len(SEEDS),
+        "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
+        "python": platform.python_version(),
+        "date": datetime.date.today().isoformat(),
+    }
+    if options.out:
+        options.out.write_text(json.dumps(line, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(line))
+    return 0 if line["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

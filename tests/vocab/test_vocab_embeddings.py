@@ -110,15 +110,6 @@ def test_noise_and_random_rows_are_seeded(tmp_path, bases, corpus):
     assert 0.9 < rows["random"][first:].std() / old.std() < 1.1
 
 
-def test_the_deviation_of_the_old_matrix_is_computed_once(monkeypatch):
-    from sampan.vocab.embeddings import _grow
-
-    calls, std = [], torch.Tensor.std
-    monkeypatch.setattr(torch.Tensor, "std", lambda self, *of: calls.append(of) or std(self, *of))
-    _grow(torch.randn(8, 4), {}, 40, init="mean_subword", noise=0.1, seed=0)
-    assert calls.count(()) == 1, "of the whole matrix, not once for every new row"
-
-
 def test_bfloat16_and_shards_are_kept(tmp_path, bases, corpus):
     from transformers import AutoModelForCausalLM
 

@@ -14,12 +14,12 @@ from ..core.errors import InputError
 from ..model.checkpoint import WEIGHTS, check_folder, read_config
 from ..model.tensors import FLOATS, TensorFolder, TensorPlan, TensorWriter
 from .init import INITS
-from .initialisation import NewTokens, Settings, Side, Table, subword_mean
+from .initialisation import NewTokens, Settings, Side, Table, moments, subword_mean
 
 _INPUTS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
 _OUTPUTS = ("lm_head.weight", "embed_out.weight")
 _BIASES = ("lm_head.bias",)
-_BLOCK = 1 << 24
+_BLOCK = 1 << 20
 
 
 def embedding_rows(folder: Path) -> int:
@@ -106,17 +106,21 @@ def _write_table(
     if info.dtype not in FLOATS.values():
         raise InputError(f"tensor '{name}' is {info.dtype}, which cannot grow", where=str(tensors.folder))
     old_VD = tensors.read_flat(name).reshape(info.shape[0], -1)
-    if not np.isfinite(old_VD).all():
-        raise InputError(f"tensor '{name}' holds numbers that are not finite", where=str(tensors.folder))
-    for start in range(0, len(old_VD), max(1, _BLOCK // old_VD.shape[1])):
-        writer.write(name, old_VD[start : start + max(1, _BLOCK // old_VD.shape[1])])
+    step = max(1, _BLOCK // old_VD.shape[1])
+    for start in range(0, len(old_VD), step):
+        block = old_VD[start : start + step]
+        if not np.isfinite(block).all():
+            raise InputError(f"tensor '{name}' holds numbers that are not finite", where=str(tensors.folder))
+        writer.write(name, block)
     if not new.parts:
         return
     table = Table(old_VD=old_VD, side=side or "output", new=new, seed=seed)
     rows_ND = fill(table) if side else subword_mean(table)
     if noise:
-        shift_ND = table.draw().standard_normal(rows_ND.shape, np.float32)
-        rows_ND = rows_ND + np.float32(noise) * old_VD.std() * shift_ND
+        centre_D, spread_D = moments(old_VD)
+        deviation = np.sqrt(np.mean(spread_D**2) + np.var(centre_D))  # of all the matrix's numbers
+        draw = np.random.default_rng([*seed, 1])  # not the stream that random rows were drawn from
+        rows_ND = rows_ND + np.float32(noise) * deviation * draw.standard_normal(rows_ND.shape, np.float32)
     writer.write(name, rows_ND.astype(np.float32))
 
 

@@ -40,7 +40,7 @@ class Params:
     """Whether a new piece may end inside a cluster (a consonant with its vowels, marks and subscripts)."""
     pretokenizer: Literal["repair", "keep"] = "repair"
     """Byte-level bases: whether the word expression is repaired so that it keeps vowel signs with their letters."""
-    init: Literal["random", "mean_all", "mean_subword", "weighted_subword", "focus", "auxiliary", "distill"] = "mean_subword"
+    init: Literal["random", "mean_all", "mean_subword", "mean_subword_plain", "weighted_subword", "focus", "auxiliary", "distill"] = "mean_subword"
     """How new embedding rows are filled: see docs/why/initialisation.md. Ours, not the paper's."""
     init_tokens: int = 500_000
     """Tokens of the documents that `focus` reads, or that `distill` learns from, at most. Ours, not the paper's."""

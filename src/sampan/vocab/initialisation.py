@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+_BLOCK = 4096
+
 Side = Literal["input", "output", "tied"]
 """Which embedding a matrix is; `tied` is both at once."""
 
@@ -86,7 +88,7 @@ def subword_mean(table: Table, weights: Callable[[int], np.ndarray] | None = Non
     """
     old_VD, parts = table.old_VD, table.new.parts
     rows_ND = np.empty((len(parts), old_VD.shape[1]), np.float32)
-    centre_D = old_VD.mean(0, dtype=np.float64).astype(np.float32)
+    centre_D = moments(old_VD)[0]
     for number, ids in enumerate(parts):
         if not ids:
             rows_ND[number] = centre_D
@@ -95,3 +97,12 @@ def subword_mean(table: Table, weights: Callable[[int], np.ndarray] | None = Non
         else:
             rows_ND[number] = weights(len(ids)) @ old_VD[list(ids)]
     return rows_ND
+
+
+def moments(old_VD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column, float32 [D] from float64 sums, without a second matrix in memory."""
+    centre_D = old_VD.mean(0, dtype=np.float64)
+    squares_D = np.zeros_like(centre_D)
+    for start in range(0, len(old_VD), _BLOCK):
+        squares_D += np.square(old_VD[start : start + _BLOCK] - centre_D).sum(0)
+    return centre_D.astype(np.float32), np.sqrt(squares_D / len(old_VD)).astype(np.float32)

@@ -8,6 +8,7 @@ INITS = Registry(
         "random": "sampan.vocab.init.random:INIT",
         "mean_all": "sampan.vocab.init.mean_all:INIT",
         "mean_subword": "sampan.vocab.init.mean_subword:INIT",
+        "mean_subword_plain": "sampan.vocab.init.mean_subword_plain:INIT",
         "weighted_subword": "sampan.vocab.init.weighted_subword:INIT",
         "focus": "sampan.vocab.init.focus:INIT",
         "auxiliary": "sampan.vocab.init.auxiliary:INIT",

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 REVISION = 1
-WINDOW, BATCH = 64, 32
-"""New tokens in a snippet, and snippets in a step; ours (the paper has snippets of 50)."""
+WINDOW, BATCH = 64, 8
+"""New tokens in a snippet, and snippets in a step; ours."""
 STEP = 0.05
 """Peak learning rate as a share of the old rows' deviation; ours, for rows of any scale."""
 

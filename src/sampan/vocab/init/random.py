@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..initialisation import Init, Table
+from ..initialisation import Init, Table, moments
 
 REVISION = 1
 
 
 def random(table: Table, prepared: Any) -> np.ndarray:
     """Rows [N, D]: mean + deviation · noise per column, the diagonal form of Hewitt 2021."""
-    centre_D, spread_D = table.old_VD.mean(0), table.old_VD.std(0)
+    centre_D, spread_D = moments(table.old_VD)
     noise_ND = table.draw().standard_normal((len(table.new.parts), len(centre_D)), np.float32)
     return centre_D + spread_D * noise_ND
 
