@@ -238,7 +238,9 @@ def main() -> int:
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--work", type=Path, default=Path("build/init_methods"))
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS), help="run only these; no result is written")
+    parser.add_argument(
+        "--seeds", type=int, nargs="*", default=list(SEEDS), help="run only these; no result is written"
+    )
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     lab = Lab(options.work)

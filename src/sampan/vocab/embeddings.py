@@ -105,15 +105,15 @@ def _write_table(
     info = tensors[name]
     if info.dtype not in FLOATS.values():
         raise InputError(f"tensor '{name}' is {info.dtype}, which cannot grow", where=str(tensors.folder))
-    old_VD = tensors.read_flat(name).reshape(info.shape[0], -1)
-    step = max(1, _BLOCK // old_VD.shape[1])
-    for start in range(0, len(old_VD), step):
-        block = old_VD[start : start + step]
+    old = np.empty(info.size, np.float32)
+    for start in range(0, info.size, _BLOCK):
+        old[start : start + _BLOCK] = block = tensors.read_flat(name, start, min(start + _BLOCK, info.size))
         if not np.isfinite(block).all():
             raise InputError(f"tensor '{name}' holds numbers that are not finite", where=str(tensors.folder))
         writer.write(name, block)
     if not new.parts:
         return
+    old_VD = old.reshape(info.shape[0], -1)
     table = Table(old_VD=old_VD, side=side or "output", new=new, seed=seed)
     rows_ND = fill(table) if side else subword_mean(table)
     if noise:

@@ -40,7 +40,9 @@ class Params:
     """Whether a new piece may end inside a cluster (a consonant with its vowels, marks and subscripts)."""
     pretokenizer: Literal["repair", "keep"] = "repair"
     """Byte-level bases: whether the word expression is repaired so that it keeps vowel signs with their letters."""
-    init: Literal["random", "mean_all", "mean_subword", "mean_subword_plain", "weighted_subword", "focus", "auxiliary", "distill"] = "mean_subword"
+    init: Literal[
+        "random", "mean_all", "mean_subword", "mean_subword_plain", "weighted_subword", "focus", "auxiliary", "distill"
+    ] = "mean_subword"
     """How new embedding rows are filled: see docs/why/initialisation.md. Ours, not the paper's."""
     init_tokens: int = 500_000
     """Tokens of the documents that `focus` reads, or that `distill` learns from, at most. Ours, not the paper's."""
@@ -222,6 +224,13 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     return out
 
 
+def reads(params: Params) -> Mapping[str, str]:
+    """The initialisation's revision."""
+    from .init import INITS
+
+    return {"initialisation": INITS.revision(params.init)}
+
+
 STAGE = Stage(
     name="vocab.expand",
     revision=1,
@@ -245,6 +254,7 @@ STAGE = Stage(
     output=output_kind,
     run=run,
     estimate=estimate,
+    reads=reads,
     heavy=True,
     paper="SeaLLMs (arXiv:2312.00738) §2.2 expands for its languages; continued BPE as in arXiv:2512.03989; "
     "mean-of-subwords rows as in LFM2's in-place expansion (arXiv:2607.15232).",

@@ -9,7 +9,9 @@ import numpy as np
 
 from ..core.errors import InputError
 
-FORMS = "a .vec file (a word and its numbers on each line), an .npz with arrays `tokens` and `vectors`, or a model folder"
+FORMS = (
+    "a .vec file (a word and its numbers on each line), an .npz with arrays `tokens` and `vectors`, or a model folder"
+)
 
 
 def read_vectors(path: Path, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -77,8 +77,6 @@ class Init:
     """Called once before the matrices are read; its result goes to every call of `rows`."""
     revision: int
     paper: str
-    needs_documents: bool = False
-    needs_vectors: bool = False
 
 
 def subword_mean(table: Table, weights: Callable[[int], np.ndarray] | None = None) -> np.ndarray:

@@ -53,5 +53,4 @@ INIT = Init(
     prepare=common_vectors,
     revision=REVISION,
     paper="linear maps between embedding spaces: Mikolov et al. 2013 (arXiv:1309.4168); the ridge is ours",
-    needs_vectors=True,
 )

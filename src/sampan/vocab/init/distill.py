@@ -155,5 +155,4 @@ INIT = Init(
     prepare=learn_rows,
     revision=REVISION,
     paper="Dobler et al. 2025 (arXiv:2505.20133), with αNTP; from means of the parts",
-    needs_documents=True,
 )

@@ -71,5 +71,4 @@ INIT = Init(
     prepare=similar_tokens,
     revision=REVISION,
     paper="Dobler and de Melo 2023 (arXiv:2305.14481); vectors from counts instead of fastText are ours",
-    needs_documents=True,
 )
