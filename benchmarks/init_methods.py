@@ -1,9 +1,9 @@
-"""New embedding rows by every method, and expansion against none: bits per byte of held-out text after the same training.
+"""New embedding rows by every method, and expansion against none: bits per byte of held-out text after equal training.
 
-A model of `recipes/real-mini.yaml`'s size is trained on English, its vocabulary is expanded for ten languages with every
-method, and each result goes once through the same text of the region (and some English), with SEEDS orders of documents.
-Beside them the unexpanded model is trained on the same text (`equal text`) and on as much of it as costs the same
-arithmetic (`equal compute`). Every step is kept in `--work`, so a killed run goes on where it was.
+A model of `recipes/real-mini.yaml`'s size is trained on English, its vocabulary is expanded for ten languages with
+every method, and each result goes once through the same text of the region (and some English), in as many orders of
+documents as there are SEEDS. Beside them the unexpanded model is trained on the same text (`equal_text`) and on as much
+of it as costs the same arithmetic (`equal_compute`). Every step is kept in `--work`: a killed run goes on where it was.
 
     python benchmarks/init_methods.py [--shared ../shared] [--work build/init_methods]
         [--out benchmarks/results/init_methods.json] [--seeds 0 1 2]
@@ -34,8 +34,8 @@ METHODS = ("random", "mean_all", "mean_subword", "mean_subword_plain", "weighted
 SEEDS = (0, 1, 2)
 REGION = ("th", "lo", "km", "my", "vi", "id", "ms", "tl", "ta", "zh")
 TRAIN_BYTES, HELD_BYTES, ENGLISH_BYTES, RESERVED_BYTES = 32_000, 15_000, 50_000, 160_000
-"""UTF-8 bytes of a language's training and held-out text, of the English that is mixed in, and of the English that the base
-does not see."""
+"""UTF-8 bytes of a language's training and held-out text, of the English that is mixed in, and of the English that the
+base does not see."""
 BASE_TOKENS, NEW_TOKENS, INIT_TOKENS = 1_000_000, 2048, 50_000
 SKIPPED = {"voa_zawgyi", "oscar_web", "c4_web"}
 """Another encoding, and raw crawl."""
@@ -44,7 +44,7 @@ TRAINING = {"lr": 3e-3, "context_len": 512, "micro_batch_tokens": 8192}
 STEP_TOKENS = 1024
 
 
-# -- text ----------------------------------------------------------------------------------------------------------------
+# -- text --------------------------------------------------------------------------------------------------------------
 
 
 def read_texts(shared: Path, language: str) -> list[tuple[str, str]]:
@@ -86,7 +86,7 @@ def write_texts(shared: Path, work: Path) -> None:
         (work / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-# -- stages --------------------------------------------------------------------------------------------------------------
+# -- stages ------------------------------------------------------------------------------------------------------------
 
 
 class Lab:
@@ -200,7 +200,7 @@ def unexpanded(lab: Lab, seed: int) -> dict[str, dict]:
     }
 
 
-# -- result --------------------------------------------------------------------------------------------------------------
+# -- result ------------------------------------------------------------------------------------------------------------
 
 
 def summary(runs: list[dict]) -> dict:

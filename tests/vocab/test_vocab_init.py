@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.torch import load_file
-from tiny_model import save_tiny
 
 from sampan.core.errors import InputError, StageError
 from sampan.model.checkpoint import load_model, save_model
@@ -27,6 +26,7 @@ from sampan.vocab.init.mean_subword import mean_subword
 from sampan.vocab.init.weighted_subword import position_weights
 from sampan.vocab.initialisation import NewTokens, Settings, Table, subword_mean
 from sampan.vocab.norms import ENOUGH, match_norms
+from tiny_model import save_tiny
 
 OLD, NEW, WIDTH = 300, 84, 16
 EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -237,7 +237,7 @@ def test_budget_of_tokens_is_kept(new):
 
 
 def test_auxiliary_recovers_a_linear_map(new):
-    """Where rows are a linear image of the vectors, new rows point to theirs: cosine above 0.999, the ridge being 1 %."""
+    """Where rows are a linear image of the vectors, new rows point to theirs: cosine above 0.999 (1 % ridge)."""
     have, vectors_KE = common_vectors(new, SETTINGS)
     map_ED = np.random.default_rng(5).standard_normal((8, WIDTH)).astype(np.float32)
     rows_KD = vectors_KE @ map_ED
@@ -248,8 +248,9 @@ def test_auxiliary_recovers_a_linear_map(new):
 
 
 def test_distilled_rows_bring_the_model_nearer_to_the_old_reading(new, tmp_path):
-    """On snippets that were not trained on, the last hidden states are nearer to those of the old spelling than they are
-    with the means that distillation starts from, by 2 % at least (a random model on random text leaves most unexplained)."""
+    """On snippets not trained on, the last hidden states are nearer to those of the old spelling than they are
+    with the means that distillation starts from: by 2 % at least, for a random model on random text leaves most of it
+    unexplained."""
     from sampan.vocab.init import distill
 
     base = save_small(tmp_path / "base", tied=False)

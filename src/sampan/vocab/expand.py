@@ -233,7 +233,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="vocab.expand",
-    revision=1,
+    revision=2,
     summary="New pieces for new languages by continued BPE, with their embedding rows.",
     params=Params,
     inputs={

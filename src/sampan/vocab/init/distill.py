@@ -1,7 +1,7 @@
 """Token distillation: new rows are trained until the model stands, after a new token, where the old spelling led it.
 
-The model itself is frozen. Documents are read twice, in new tokens by the student and with every new token spelled in its
-old parts by the teacher; where both have read the same text, their last hidden states are compared.
+The model itself is frozen. Documents are read twice, in new tokens by the student and with every new token spelled in
+its old parts by the teacher; where both have read the same text, their last hidden states are compared.
 """
 
 from __future__ import annotations
