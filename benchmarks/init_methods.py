@@ -30,7 +30,7 @@ from sampan.core.stage import Artifact, Inputs, Runtime
 from sampan.lang.codes import normalise_code
 from sampan.recipe.stages import STAGES
 
-METHODS = ("random", "mean_all", "mean_subword", "mean_subword_plain", "weighted_subword", "focus", "distill")
+METHODS = ("random", "mean_all", "mean_subword", "weighted_subword", "focus", "distill")
 SEEDS = (0, 1, 2)
 REGION = ("th", "lo", "km", "my", "vi", "id", "ms", "tl", "ta", "zh")
 TRAIN_BYTES, HELD_BYTES, ENGLISH_BYTES, RESERVED_BYTES = 32_000, 15_000, 50_000, 160_000
@@ -257,6 +257,7 @@ def main() -> int:
         **verdict(table, default),
         "methods": table,
         "unexpanded": {name: summary([run[name] for run in plain]) for name in plain[0]},
+        "base_parameters": json.loads((lab.work / "base.json").read_text())["parameters"],
         "base": {group: round(bits, 4) for group, bits in lab.score("base", TRAINING["context_len"]).items()},
         "seeds": len(SEEDS),
         "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
