@@ -16,6 +16,7 @@ from sampan.corpus.filters import FILTERS
 from sampan.merge.methods import METHODS
 from sampan.recipe.stages import STAGES
 from sampan.train.objectives import OBJECTIVES
+from sampan.vocab.init import INITS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -52,14 +53,15 @@ def test_schema_is_frozen(name, golden):
     golden(f"schemas/{name}.json", json.dumps(schema, indent=1) + "\n")
 
 
-TABLES = {"merge method": METHODS, "objective": OBJECTIVES, "filter": FILTERS}
+TABLES = {"merge method": METHODS, "objective": OBJECTIVES, "filter": FILTERS, "initialisation": INITS}
 
 
 @pytest.mark.parametrize(("what", "name"), [(what, name) for what, table in TABLES.items() for name in table])
 def test_entry_has_revision_and_source(what, name):
     """The function's module declares a revision, and docs/papers.md says where the method comes from."""
     loaded = TABLES[what].load(name)
-    module = sys.modules[getattr(loaded, "__module__", "") if callable(loaded) else loaded.run.__module__]
+    function = loaded if callable(loaded) else getattr(loaded, "run", None) or loaded.rows
+    module = sys.modules[function.__module__]
     assert TABLES[what].revision(name) == str(module.REVISION), "what plan reads without importing"
     assert module.__doc__
     assert f"`{name}`" in (DOCS / "papers.md").read_text(encoding="utf-8")

@@ -1,21 +1,25 @@
-"""New embedding rows for new tokens, edited straight in the safetensors files; every old value stays bit for bit."""
+"""New embedding rows for new tokens, streamed through the safetensors files; every old value stays bit for bit."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from ..core.errors import InputError
 from ..model.checkpoint import WEIGHTS, check_folder, read_config
+from ..model.tensors import FLOATS, TensorFolder, TensorPlan, TensorWriter
+from .init import INITS
+from .initialisation import NewTokens, Settings, Side, Table, moments, subword_mean
 
-if TYPE_CHECKING:
-    import torch
-
-_TABLES = ("embed_tokens.weight", "lm_head.weight", "wte.weight", "embed_in.weight", "embed_out.weight", "lm_head.bias")
-_BLOCK = 4096
+_INPUTS = ("embed_tokens.weight", "wte.weight", "embed_in.weight")
+_OUTPUTS = ("lm_head.weight", "embed_out.weight")
+_BIASES = ("lm_head.bias",)
+_BLOCK = 1 << 20
 
 
 def embedding_rows(folder: Path) -> int:
@@ -28,63 +32,100 @@ def embedding_rows(folder: Path) -> int:
 
 
 def grow_checkpoint(
-    source: Path, out: Path, parts: Mapping[int, Sequence[int]], size: int, *, init: str, noise: float, seed: int
+    source: Path, out: Path, new: NewTokens, *, init: str, noise: float = 0.0, settings: Settings | None = None
 ) -> dict[str, Any]:
-    """Copy a checkpoint into `out` with embeddings of `size` rows; returns facts.
+    """Copy a checkpoint into `out` with rows for `new` filled by the method `init`; returns facts.
 
-    `parts` maps each new id to the old ids its text used to be spelled with. With `init` = mean_subword its row is
-    the mean of their rows, in input and output matrix separately (computed in float32), or the mean of all old rows
-    if there are none; with `random`, a draw from a normal with the old rows' mean and deviation per column. `noise`
-    is added as a share of the old matrix's standard deviation. InputError if a matrix is not found.
+    Input and output matrix are filled apart, and one tied matrix once. `noise` is added as a share of the old matrix's
+    standard deviation. Only one matrix is held at a time (distillation holds the model). InputError if no matrix of
+    `new.first` rows is found, or if its numbers are not finite.
     """
-    from safetensors.torch import load_file, save_file
-
     check_folder(source)
-    rows = embedding_rows(source)
-    files = sorted(file.name for file in source.glob("model*.safetensors"))
-    grown, parameters, total = [], 0, 0
-    for name in files:
-        tensors = load_file(source / name)
-        for key, tensor in tensors.items():
-            if key.endswith(_TABLES) and tensor.shape[0] == rows:
-                salt = seed * 1000 + len(grown)
-                tensors[key] = _grow(tensor, parts, size, init=init, noise=noise, seed=salt)
-                grown.append(key)
-            parameters += tensors[key].numel()
-            total += tensors[key].numel() * tensors[key].element_size()
-        save_file(tensors, out / name, metadata={"format": "pt"})
-    if not any("embed" in key or "wte" in key for key in grown):
-        raise InputError(f"no embedding of {rows} rows among the weights", where=str(source))
-    _copy_settings(source, out, size, total)
-    return {"parameters": parameters, "embedding_matrices": len(grown)}
+    settings = settings or Settings()
+    method = INITS.load(init)
+    with TensorFolder(source) as tensors:
+        sides = _sides(tensors, new.first)
+        if not {"input", "tied"} & set(sides.values()):
+            raise InputError(f"no embedding of {new.first} rows among the weights", where=str(source))
+        prepared = method.prepare(new, settings)
+        plan = [_plan(tensors, name, new.size if name in sides else 0) for name in tensors]
+        writer = TensorWriter(out, plan, shard_bytes=_shard_bytes(source, tensors))
+        try:
+            for name in tensors:
+                if name not in sides:
+                    writer.write(name, tensors.read_bytes(name))
+                    continue
+                # The number in the list, not the name, so that a matrix draws alike in differently named models.
+                seed = (settings.seed, list(sides).index(name))
+                _write_table(writer, tensors, name, sides[name], new, noise, seed, lambda t: method.rows(t, prepared))
+            writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
+    _copy_settings(source, out, new.size)
+    return {"parameters": sum(int(np.prod(item.shape)) for item in plan), "embedding_matrices": len(sides)}
 
 
-def _grow(
-    old_VD: torch.Tensor, parts: Mapping[int, Sequence[int]], size: int, *, init: str, noise: float, seed: int
-) -> torch.Tensor:
-    """The matrix (or bias vector) with rows V … size − 1 added."""
-    import torch
-
-    rows = old_VD.shape[0]
-    draw = torch.Generator().manual_seed(seed)
-    new = torch.empty(size, *old_VD.shape[1:], dtype=old_VD.dtype)
-    new[:rows] = old_VD
-    exact = old_VD.float()
-    centre, spread, deviation = exact.mean(0), exact.std(0), exact.std()
-    for number in range(rows, size):
-        if init == "random":
-            row = centre + spread * torch.randn(centre.shape, generator=draw)
-        else:
-            spelled = list(parts.get(number, ()))
-            row = exact[spelled].mean(0) if spelled else centre
-        if noise:
-            row = row + noise * deviation * torch.randn(row.shape, generator=draw)
-        new[number] = row.to(new.dtype)
-    return new
+def _sides(tensors: TensorFolder, rows: int) -> dict[str, Side | None]:
+    """The tensors that grow, by name, and which side each is; None for a bias."""
+    tables = [name for name in tensors if name.endswith((*_INPUTS, *_OUTPUTS)) and tensors[name].shape[0] == rows]
+    tied = not any(name.endswith(_OUTPUTS) for name in tables)
+    sides: dict[str, Side | None] = {
+        name: "output" if name.endswith(_OUTPUTS) else "tied" if tied else "input" for name in tables
+    }
+    return sides | {name: None for name in tensors if name.endswith(_BIASES) and tensors[name].shape[0] == rows}
 
 
-def _copy_settings(source: Path, out: Path, size: int, total: int) -> None:
-    """config.json with the new vocab_size, the shards' index with the new total, generation_config as it is."""
+def _plan(tensors: TensorFolder, name: str, rows: int) -> TensorPlan:
+    info = tensors[name]
+    return TensorPlan(name, info.dtype, (rows, *info.shape[1:]) if rows else info.shape)
+
+
+def _shard_bytes(source: Path, tensors: TensorFolder) -> int:
+    """Shards about as large as the source's, so that what loaded in pieces still does."""
+    if (source / WEIGHTS[0]).is_file():
+        return 1 << 62
+    sizes: dict[int, int] = {}
+    for info in tensors.values():
+        sizes[info.file] = sizes.get(info.file, 0) + info.num_bytes
+    return max(sizes.values())
+
+
+def _write_table(
+    writer: TensorWriter,
+    tensors: TensorFolder,
+    name: str,
+    side: Side | None,
+    new: NewTokens,
+    noise: float,
+    seed: tuple[int, int],
+    fill: Callable[[Table], np.ndarray],
+) -> None:
+    """Old rows as they are, then new ones. A bias gets the mean of the parts' biases, whatever the method."""
+    info = tensors[name]
+    if info.dtype not in FLOATS.values():
+        raise InputError(f"tensor '{name}' is {info.dtype}, which cannot grow", where=str(tensors.folder))
+    old = np.empty(info.size, np.float32)
+    for start in range(0, info.size, _BLOCK):
+        old[start : start + _BLOCK] = block = tensors.read_flat(name, start, min(start + _BLOCK, info.size))
+        if not np.isfinite(block).all():
+            raise InputError(f"tensor '{name}' holds numbers that are not finite", where=str(tensors.folder))
+        writer.write(name, block)
+    if not new.parts:
+        return
+    old_VD = old.reshape(info.shape[0], -1)
+    table = Table(old_VD=old_VD, side=side or "output", new=new, seed=seed)
+    rows_ND = fill(table) if side else subword_mean(table)
+    if noise:
+        centre_D, spread_D = moments(old_VD)
+        deviation = np.sqrt(np.mean(spread_D**2) + np.var(centre_D))  # of all the matrix's numbers
+        draw = np.random.default_rng([*seed, 1])  # not the stream that random rows were drawn from
+        rows_ND = rows_ND + np.float32(noise) * deviation * draw.standard_normal(rows_ND.shape, np.float32)
+    writer.write(name, rows_ND.astype(np.float32))
+
+
+def _copy_settings(source: Path, out: Path, size: int) -> None:
+    """config.json with the new vocab_size, generation_config as it is."""
     config = read_config(source)
     for part in (config, config.get("text_config")):
         if isinstance(part, dict) and "vocab_size" in part:
@@ -92,16 +133,3 @@ def _copy_settings(source: Path, out: Path, size: int, total: int) -> None:
     (out / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding="utf-8")
     if (source / "generation_config.json").is_file():
         shutil.copyfile(source / "generation_config.json", out / "generation_config.json")
-    index = source / WEIGHTS[1]
-    if index.is_file():
-        table = json.loads(index.read_text(encoding="utf-8"))
-        table.setdefault("metadata", {})["total_size"] = total
-        (out / WEIGHTS[1]).write_text(json.dumps(table, indent=2), encoding="utf-8")
-
-
-def spelled_before(growth: Any) -> dict[int, list[int]]:
-    """Each new id to the ids of the base tokenizer's segmentation of its text ([] for reserved tokens)."""
-    return {
-        number: [token.id for token in growth.base_tokenizer.model.tokenize(name)] if name in growth.language_of else []
-        for name, number in growth.new_ids().items()
-    }

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..core.errors import InputError, StageError
 from ..core.params import params
-from ..core.stage import Inputs, Role, Runtime, Stage
+from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
 
 
 @params
@@ -57,8 +57,12 @@ class Params:
     """Whether a new piece may end inside a cluster (a consonant with its vowels, marks and subscripts)."""
     pretokenizer: Literal["repair", "keep"] = "repair"
     """Byte-level bases: whether the word expression is repaired so that it keeps vowel signs with their letters."""
-    init: Literal["mean_subword", "random"] = "mean_subword"
-    """New embedding rows: the mean of the rows that used to spell the piece, or random. Ours, not the paper's."""
+    init: Literal[
+        "random", "mean_all", "mean_subword", "mean_subword_plain", "weighted_subword", "focus", "auxiliary", "distill"
+    ] = "mean_subword"
+    """How new embedding rows are filled: see docs/why/initialisation.md. Ours, not the paper's."""
+    init_tokens: int = 500_000
+    """Tokens of the documents that `focus` reads, or that `distill` learns from, at most. Ours, not the paper's."""
     init_noise: float = 0.0
     """Noise added to new rows, as a share of the matrix's standard deviation. Ours, not the paper's."""
     seed: int = 0
@@ -81,7 +85,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from ..model.chat import write_template
     from . import embeddings
     from .growth import open_growth
+    from .initialisation import Settings
     from .kept import read_kept, report
+    from .new_tokens import describe
     from .plan import plan_languages, protected_texts
     from .proposals import read_proposals
     from .runtimes import write_report
@@ -122,14 +128,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         write_template(runtime.out, params.chat_template)
     facts |= {"fertility": _fertility(runtime.out, growth, after, found, kept_rows)}
     if rows:
+        vectors = inputs.optional("vectors")
+        new = describe(growth, after, found, base, rows=rows, vectors=vectors.path if vectors else None)
+        settings = Settings(seed=params.seed, max_tokens=params.init_tokens, device=runtime.device)
         facts |= embeddings.grow_checkpoint(
-            base,
-            runtime.out,
-            embeddings.spelled_before(growth),
-            size,
-            init=params.init,
-            noise=params.init_noise,
-            seed=params.seed,
+            base, runtime.out, new, init=params.init, noise=params.init_noise, settings=settings
         )
     return {
         "vocab_size": size,
@@ -263,9 +266,16 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     return out
 
 
+def reads(params: Params) -> Mapping[str, str]:
+    """The initialisation's revision."""
+    from .init import INITS
+
+    return {"initialisation": INITS.revision(params.init)}
+
+
 STAGE = Stage(
     name="vocab.expand",
-    revision=2,
+    revision=3,
     summary="New pieces for new languages, grown together by continued BPE, with their embedding rows.",
     params=Params,
     inputs={
@@ -283,10 +293,16 @@ STAGE = Stage(
             many=True,
             required=False,
         ),
+        "vectors": Role(
+            kinds=("checkpoint", EXTERNAL),
+            help="for `init: auxiliary` (or `focus`): a .vec or .npz file, or a model, that knows the words",
+            required=False,
+        ),
     },
     output=output_kind,
     run=run,
     estimate=estimate,
+    reads=reads,
     heavy=True,
     paper="SeaLLMs (arXiv:2312.00738) §2.2 expands for its languages; continued BPE as in arXiv:2512.03989; "
     "mean-of-subwords rows as in LFM2's in-place expansion (arXiv:2607.15232).",
