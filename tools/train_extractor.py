@@ -23,7 +23,7 @@ from resiliparse.parse.html import HTMLTree
 from transplant import transplant
 
 from sampan.crawl.blocks import Layout, scan
-from sampan.crawl.extractor import MODEL, write
+from sampan.crawl.extractor import MODEL, chosen, write
 from sampan.crawl.features import Page, features
 from sampan.crawl.gold import GoldPage, host_share, read_gold, shingle_score, string_score
 from sampan.crawl.page import decode
@@ -35,7 +35,8 @@ STORIES, STORY_WEIGHT = "storybooks", 0.2
 FOLDS = 4
 COPIES, COPY_WEIGHT = 4, 0.25
 SETTINGS = Settings(trees=140, depth=5, rate=0.08)
-THRESHOLDS = (0.4, 0.45, 0.5, 0.55, 0.6)
+THRESHOLDS = tuple((near, outside) for near in (0.4, 0.45, 0.5) for outside in (0.7, 0.8))
+"""Near the main element and elsewhere."""
 _GRAM = 10
 
 
@@ -151,10 +152,11 @@ def fit(rows: list[Row], seed: int = 0) -> Forest:
     return train(values, target, weight, rows[0].names, SETTINGS)
 
 
-def scores(rows: list[Row], chances: list[np.ndarray], threshold: float) -> dict[str, float]:
+def scores(rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, float]) -> dict[str, float]:
     """F1 per set."""
     found = {}
-    texts = [write(row.layout, np.flatnonzero(c > threshold).tolist()) for row, c in zip(rows, chances, strict=True)]
+    kept = [np.flatnonzero(chosen(row.page, c, *thresholds)) for row, c in zip(rows, chances, strict=True)]
+    texts = [write(row.layout, blocks.tolist()) for row, blocks in zip(rows, kept, strict=True)]
     for name in SETS:
         pairs = [(text, row.gold) for text, row in zip(texts, rows, strict=True) if row.gold.set == name]
         if name == "trafilatura_eval":
@@ -164,18 +166,18 @@ def scores(rows: list[Row], chances: list[np.ndarray], threshold: float) -> dict
     return {name: round(f1, 4) for name, f1 in found.items()}
 
 
-def cross_validate(rows: list[Row]) -> float:
-    """The threshold that is best on pages of the training half that the forest has not seen; prints the scores."""
+def cross_validate(rows: list[Row]) -> tuple[float, float]:
+    """The thresholds that are best on pages of the training half that the forest has not seen; prints the scores."""
     chances: dict[int, np.ndarray] = {}
     for fold in range(FOLDS):
         forest = fit([row for row in rows if fold_of(row) != fold])
         chances |= {id(row): forest.chances(row.values) for row in rows if fold_of(row) == fold}
     said = [chances[id(row)] for row in rows]
-    best = (0.0, 0.5)
-    for threshold in THRESHOLDS:
-        found = scores(rows, said, threshold)
-        print("cross-validated", threshold, found, flush=True)
-        best = max(best, (found["trafilatura_eval"] + found["article_extraction_benchmark"], threshold))
+    best = (0.0, THRESHOLDS[0])
+    for thresholds in THRESHOLDS:
+        found = scores(rows, said, thresholds)
+        print("cross-validated", thresholds, found, flush=True)
+        best = max(best, (found["trafilatura_eval"] + found["article_extraction_benchmark"], thresholds))
     return best[1]
 
 
@@ -183,13 +185,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("web", type=Path, help="the folder with the sets of pages")
     parser.add_argument("--out", type=Path, default=MODEL, help="path of the model without its suffix")
-    parser.add_argument("--no-cv", action="store_true", help="skip cross-validation and use threshold 0.5")
+    parser.add_argument("--no-cv", action="store_true", help="skip cross-validation and use thresholds 0.4 and 0.8")
     options = parser.parse_args()
     golds = [gold for name in (*SETS, STORIES) for gold in read_gold(options.web / name) if not gold.held_out]
     rows = [row for row in map(prepare, golds) if row is not None]
     print(len(rows), "pages,", sum(len(row.target) for row in rows), "blocks", flush=True)
-    threshold = 0.5 if options.no_cv else cross_validate(rows)
-    facts = {"threshold": threshold, "pages": len(rows), "sets": [*SETS, STORIES]}
+    near, outside = (0.4, 0.8) if options.no_cv else cross_validate(rows)
+    facts = {"threshold": near, "threshold_outside": outside, "pages": len(rows), "sets": [*SETS, STORIES]}
     save_forest(options.out, fit(rows), facts)
     return 0
 

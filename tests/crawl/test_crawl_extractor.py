@@ -216,10 +216,10 @@ def test_features_are_finite_and_those_the_model_asks_for():
     names, values = features(PageSums(layout, "A headline"))
     assert len(set(names)) == len(names) == len(values)
     assert np.isfinite(values).all()
-    forest, threshold = load_model()
+    forest, *thresholds = load_model()
     assert list(forest.names) == names
-    assert 0 < threshold < 1
-    chances = judge(layout, "A headline")
+    assert all(0 < threshold < 1 for threshold in thresholds)
+    chances = judge(PageSums(layout, "A headline"))
     assert ((chances > 0) & (chances < 1)).all()
 
 

@@ -50,8 +50,21 @@ def test_a_page(tmp_path, run_stage, extractor, packed):
     assert THAI.strip() in document.text
     assert "Home" not in document.text
     assert (document.url, document.meta["title"]) == ("http://x.org/ข่าว", "ข่าว วันนี้")
-    assert document.meta["date"] == "2024-05-01T00:00:00Z"
+    assert document.meta["crawled"] == "2024-05-01T00:00:00Z"
     assert not dropped
+
+
+def test_what_a_page_says_of_itself_goes_into_the_document(tmp_path, run_stage, monkeypatch):
+    head = '<meta property="article:published_time" content="2019-01-18"><link rel="canonical" href="http://x.org/1">'
+    page = PAGE.replace("<title>", head + "<title>").replace("<html", '<html lang="th"', 1)
+    path = write(tmp_path / "a.warc", [response(page.encode(), "http://x.org/1?ref=2")])
+    metrics, (document,), _ = crawl(run_stage, path)
+    said = {key: document.meta[key] for key in ("date", "declared_language", "canonical", "charset")}
+    assert said == {"date": "2019-01-18", "declared_language": "th", "canonical": "http://x.org/1", "charset": "utf-8"}
+    assert "cut" not in document.meta and "cut" not in metrics["records"]
+    monkeypatch.setattr("sampan.crawl.page.MAX_CHARACTERS", page.index("</body>"))
+    metrics, (document,), _ = crawl(run_stage, path)
+    assert document.meta["cut"] == "yes" and metrics["records"]["cut"] == 1
 
 
 def test_every_reason_is_counted_and_nothing_is_fatal(tmp_path, run_stage):

@@ -73,6 +73,8 @@ def _read_part(params: Any, part: Mapping[str, Any], writer: DocumentWriter, rec
                 if document is not None:
                     writer.write(document)
                     kept += 1
+                    if "cut" in document.meta:
+                        records["cut"] += 1
                 if params.max_documents and kept >= params.max_documents:
                     return part["end"]
     if not good and part["start"] == 0:
@@ -93,12 +95,12 @@ def document_of_record(params: Any, record: Record) -> Document | None:
     if record.kind == "revisit":
         raise LeftOut("revisit")
     try:
-        text, title, charset = _text(params, record)
+        text, said = _text(params, record)
     except (ValueError, LookupError, TypeError):  # of headers that say nonsense: one page, not the file
         raise LeftOut("unparsable") from None
     if not text.strip():
         raise LeftOut("no_text")
-    meta = {"title": title, "date": record.headers.get("warc-date", ""), "charset": charset}
+    meta = {**said, "crawled": record.headers.get("warc-date", "")}
     return Document(
         id=record.headers.get("warc-record-id", "").strip("<>") or f"sha256:{digest_text(record.url + text)[:32]}",
         text=text,
@@ -109,10 +111,10 @@ def document_of_record(params: Any, record: Record) -> Document | None:
     )
 
 
-def _text(params: Any, record: Record) -> tuple[str, str, str]:
-    """(text, title, charset) of a record that holds a page or, in a WET file, text."""
+def _text(params: Any, record: Record) -> tuple[str, dict[str, str]]:
+    """The text of a record that holds a page or, in a WET file, text; and what goes into the document's meta."""
     if record.kind == "conversion":
-        return _sized(params, record.body).decode("utf-8", errors="replace"), "", "utf-8"
+        return _sized(params, record.body).decode("utf-8", errors="replace"), {"charset": "utf-8"}
     if record.kind == "response":
         response = split_response(record.body)
         if response is None:
@@ -150,8 +152,9 @@ def _sized(params: Any, payload: bytes) -> bytes:
     return payload
 
 
-def page_text(params: Any, payload: bytes, charset: str, url: str) -> tuple[str, str, str]:
-    """(text, title, charset) of HTML; LeftOut if it would take too long or cannot be parsed."""
+def page_text(params: Any, payload: bytes, charset: str, url: str) -> tuple[str, dict[str, str]]:
+    """The text of HTML and what the page says of itself (`Page.meta`, and the `charset` used); LeftOut if it would take
+    too long or cannot be parsed."""
     html, used = decode(payload, charset)
     if reason := overwork(html):
         raise LeftOut(reason)
@@ -159,7 +162,7 @@ def page_text(params: Any, payload: bytes, charset: str, url: str) -> tuple[str,
         page = extract(html, extractor=params.extractor, min_characters=params.min_text_characters, url=url)
     except (ValueError, RuntimeError, TypeError):
         raise LeftOut("unparsable_html") from None
-    return page.text, page.title, used
+    return page.text, {**page.meta(), "charset": used}
 
 
 def _charset(content_type: str) -> str:

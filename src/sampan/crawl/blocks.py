@@ -26,10 +26,20 @@ _WITHIN_TEXT = (
     "span|b|i|em|strong|font|u|small|img|sup|sub|time|source|picture|input|label|meta|link|wbr|ins|del|code|cite|abbr|"
     "big|mark|s|q|tt|kbd|samp|var|dfn|bdi|bdo|ruby|rb|rt|rp|data|strike|nobr|acronym|map|area|track|embed|param|col|base"
 )
+
+
+def _any_of(names: str) -> str:
+    """A pattern for one of the names, by their first letters: the engine tries the ways of an alternation in turn."""
+    ends: dict[str, list[str]] = {}
+    for name in names.split("|"):
+        ends.setdefault(name[0], []).append(name[1:])
+    return "|".join(f"{first}(?:{'|'.join(rest)})" for first, rest in ends.items())
+
+
 _LEFT_OUT = re.compile(
-    rf"<(?:({_RAW})(?=[\s>])[^>]*+>(?:[^<]++|<(?!/\1>))*+(?:</\1>|\Z)"
-    rf"|({_UNREAD})(?=[\s>])[^>]*+>(?:[^<]++|<(?!/?\2[\s>]))*+</\2>"
-    rf"|/?(?:{_WITHIN_TEXT})(?=[\s>])[^>]*+>"
+    rf"<(?:/?(?:{_any_of(_WITHIN_TEXT)})(?=[\s>])[^>]*+>"
+    rf"|({_any_of(_RAW)})(?=[\s>])[^>]*+>(?:[^<]++|<(?!/\1>))*+(?:</\1>|\Z)"
+    rf"|({_any_of(_UNREAD)})(?=[\s>])[^>]*+>(?:[^<]++|<(?!/?\2[\s>]))*+</\2>"
     r"|!--(?:[^-]++|-(?!->))*+(?:-->|\Z))"
 )
 """Elements without readable text (of nested ones the innermost), tags that do not part a text, and comments."""

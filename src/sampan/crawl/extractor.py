@@ -16,28 +16,45 @@ from .trees import Forest, load_forest
 
 MODEL = Path(__file__).with_name("models") / "extractor"
 _CELLS = (TAG_NUMBERS["td"], TAG_NUMBERS["th"])
+_MAIN_SHARE = 0.7
+"""Share of the text that is likely main text, which the main element holds. Chosen by cross-validation."""
 
 
 @cache
-def load_model() -> tuple[Forest, float]:
-    """The shipped forest, and the probability above which a block is kept."""
+def load_model() -> tuple[Forest, float, float]:
+    """The shipped forest, and the probabilities above which a block is kept inside and outside the main element."""
     forest, facts = load_forest(MODEL)
-    return forest, facts["threshold"]
+    return forest, facts["threshold"], facts["threshold_outside"]
 
 
-def judge(layout: Layout, title: str) -> np.ndarray:
+def judge(page: Page) -> np.ndarray:
     """The probability of each block to belong to the main text. [B]"""
-    forest, _ = load_model()
-    _, values = features(Page(layout, title))
-    return forest.chances(values)
+    return load_model()[0].chances(features(page)[1])
 
 
 def main_text(layout: Layout, title: str) -> str:
     """The main text of a page, '' if it has none."""
     if not layout.texts:
         return ""
-    keep = with_code(layout, judge(layout, title) > load_model()[1])
+    page = Page(layout, title)
+    keep = with_code(layout, chosen(page, judge(page), *load_model()[1:]))
     return write(layout, np.flatnonzero(keep).tolist())
+
+
+def chosen(page: Page, chances: np.ndarray, threshold: float, outside: float) -> np.ndarray:
+    """Which blocks are kept: above `threshold` near the main element, above `outside` elsewhere. [B]
+
+    The main element is the one with the fewest blocks that holds most of what is likely main text, and what its parent
+    holds is near it: what looks like text but stands apart from the rest is a teaser, a notice or a comment.
+    """
+    layout = page.layout
+    likely = chances > threshold
+    running = np.concatenate([[0.0], np.cumsum(page.mass * chances * likely)])
+    holding = np.flatnonzero(running[layout.end] - running[layout.first] >= _MAIN_SHARE * running[-1])
+    near = layout.parent[holding[(layout.end - layout.first)[holding].argmin()]]
+    likely[: layout.first[near]] = chances[: layout.first[near]] > outside
+    likely[layout.end[near] :] = chances[layout.end[near] :] > outside
+    return likely
 
 
 def with_code(layout: Layout, keep: np.ndarray) -> np.ndarray:

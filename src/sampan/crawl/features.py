@@ -32,8 +32,9 @@ _MAX_CHAIN = 64
 
 
 @cache
-def _character_table() -> np.ndarray:
-    """For the characters up to U+FFFF: mass, and 0 or 1 for each of `CLASSES`. [65536, 1 + K]"""
+def _character_table() -> tuple[np.ndarray, np.ndarray]:
+    """For the characters up to U+FFFF the number of their kind [65536]; and for each kind the mass, and 0 or 1 for each
+    of `CLASSES` [kinds, 1 + K]. There are a few dozen kinds, so that text is counted by kind and not by class."""
     table = np.zeros((_TABLE, 1 + len(CLASSES)), np.uint8)
     marked = {"enders": _ENDERS, "commas": _COMMAS, "copyright": "©", "bars": _BARS, "mails": "@", "colons": _COLONS}
     for code in range(_TABLE):
@@ -52,16 +53,19 @@ def _character_table() -> np.ndarray:
     table[ord("\n"), 1 + CLASSES.index("lines")] = 1
     for name, characters in (*marked.items(), ("symbols", "|•·»«@*")):
         table[[ord(char) for char in characters], 1 + CLASSES.index(name)] = 1
-    return table
+    kinds, kind_of = np.unique(table, axis=0, return_inverse=True)
+    return kind_of.reshape(-1).astype(np.int64), kinds.astype(np.float64)
 
 
 def count_characters(texts: list[str]) -> np.ndarray:
     """Mass and the number of characters of each class, per text. [1 + K, B]"""
+    kind_of, kinds = _character_table()
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
-    starts = np.zeros(len(texts), np.int64)
-    np.cumsum([len(text) for text in texts[:-1]], out=starts[1:])
-    rows = _character_table()[np.minimum(codes, _TABLE - 1)]
-    return np.add.reduceat(rows, starts, axis=0, dtype=np.float32).T
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    keys = kind_of[np.minimum(codes, _TABLE - 1)]
+    keys += np.repeat(np.arange(len(texts)) * len(kinds), lengths)
+    counts = np.bincount(keys, minlength=len(texts) * len(kinds)).reshape(len(texts), -1)
+    return (counts @ kinds).T.astype(np.float32)
 
 
 class Columns:
@@ -104,7 +108,6 @@ class Page:
             above.append(layout.parent[above[-1]])
         self.above = np.stack(above)
         self.path = _paths(layout, self.above)
-        self.near_index = np.arange(self.blocks) + np.asarray(_OFFSETS)[:, None] + 3
 
     def over(self, rows: np.ndarray) -> np.ndarray:
         """Sums of rows [K, B] over the blocks of each element. [K, E]"""
@@ -116,7 +119,7 @@ class Page:
         """Rows [K, B] as they are at the blocks before and after. [K * 6, B]"""
         wide = np.full((len(rows), self.blocks + 6), outside, np.float32)
         wide[:, 3:-3] = rows
-        return wide[:, self.near_index].reshape(-1, self.blocks)
+        return np.stack([wide[:, 3 + o : 3 + o + self.blocks] for o in _OFFSETS], axis=1).reshape(-1, self.blocks)
 
     def before(self, row: np.ndarray) -> np.ndarray:
         """Sum over the blocks before each. [B]"""

@@ -38,19 +38,28 @@ def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[st
             f"none of {files} pages became a document (dropped: {summary['dropped']})",
             where=", ".join(source.name for source in sources),
         )
-    return {"files": files, "documents": summary["documents"], "text_bytes": summary["text_bytes"]}
+    return {
+        "files": files,
+        "documents": summary["documents"],
+        "cut": sum(shard.facts["cut"] for shard in shards),
+        "text_bytes": summary["text_bytes"],
+    }
 
 
 def read_shard(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """Write the documents of the files in `job["files"]`."""
     params = parse_params(Params, job["params"], where="crawl.html")
+    cut = 0
     with DocumentWriter(out) as writer:
         for item in job["files"]:
             try:
-                writer.write(_document(params, item))
+                document = _document(params, item)
             except LeftOut as reason:
                 writer.drop(str(reason), "", item["name"], source=params.source)
-    return {"files": len(job["files"])}
+                continue
+            writer.write(document)
+            cut += "cut" in document.meta
+    return {"files": len(job["files"]), "cut": cut}
 
 
 def _jobs(params: Any, sources: Sequence[Artifact]) -> list[dict[str, Any]]:
@@ -72,19 +81,18 @@ def _jobs(params: Any, sources: Sequence[Artifact]) -> list[dict[str, Any]]:
 def _document(params: Any, item: Mapping[str, str]) -> Document:
     url = params.url_prefix + quote(plain_name(item["inside"]), safe="/%?=&") if params.url_prefix else ""
     try:
-        text, title, charset = page_text(params, _payload(params, Path(item["file"])), "", url)
+        text, meta = page_text(params, _payload(params, Path(item["file"])), "", url)
     except (ValueError, LookupError, TypeError):
         raise LeftOut("unparsable") from None
     if not text.strip():
         raise LeftOut("no_text")
-    meta = {"title": title, "charset": charset}
     return Document(
         id=item["name"],
         text=text,
         source=params.source,
         url=url,
         license=params.license,
-        meta={key: value for key, value in meta.items() if value},
+        meta=meta,
     )
 
 

@@ -12,7 +12,7 @@ _HTML_LANGUAGE = re.compile(
     r"<html\b[^>]{0,500}?\blang\s*=\s*[\"']?([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)", re.IGNORECASE
 )
 _JSON_DATE = re.compile(r'"datePublished"\s*:\s*"([^"]{8,40})"')
-_TIME = re.compile(r'<time\b[^>]{0,300}?\bdatetime\s*=\s*["\']([^"\']{8,40})["\']')
+_TIME = re.compile(r'\b[^>]{0,300}?\bdatetime\s*=\s*["\']([^"\']{8,40})["\']')
 _DAY = re.compile(r"(1[89]\d\d|20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
 _DATES = (
     "article:published_time", "datepublished", "dc.date.issued", "dcterms.created", "dc.date", "pubdate",
@@ -58,6 +58,10 @@ def _date(html: str, said: dict[str, str]) -> str:
         candidates.insert(1, found[1])
     days = (day for value in candidates if value and (day := _DAY.match(value)))
     day = next(days, None)
-    if day is None and (found := _TIME.search(html)):
-        day = _DAY.match(found[1])
+    at = html.find("<time") if day is None else -1
+    while at >= 0:
+        if found := _TIME.match(html, at + len("<time")):
+            day = _DAY.match(found[1])
+            break
+        at = html.find("<time", at + 1)
     return "-".join(day.groups()) if day else ""
