@@ -117,7 +117,7 @@ def test_the_report_says_what_runtimes_read(expanded):
     assert reports["sentencepiece"]["family"] == "sentencepiece"
 
 
-# -- tiktoken -----------------------------------------------------------------------------------------------------------
+# -- tiktoken -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_tiktoken_reads_any_text_alike(readers, text):
     assert grown.encode_ordinary(text) == hf(text, add_special_tokens=False)["input_ids"]
 
 
-# -- bad input ----------------------------------------------------------------------------------------------------------
+# -- bad input ------------------------------------------------------------------------------------------------
 
 
 def test_text_in_the_wrong_script_is_named_and_the_rest_is_grown(bases, tmp_path):
@@ -216,7 +216,7 @@ def test_a_corrupt_model_and_a_model_that_is_too_small_are_refused(bases, corpus
         run_stage(STAGE, tmp_path / "b", {"base": tmp_path / "small", "documents": corpus})
 
 
-# -- real vocabularies --------------------------------------------------------------------------------------------------
+# -- real vocabularies ----------------------------------------------------------------------------------------
 
 REAL = [
     ("llama2", "tokenizer.model", "ggml-vocab-llama-spm"),
