@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections import Counter
 
 import numpy as np
 import pytest
+import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vocab_corpora import MIXED, PHRASES, everything, make_texts, run_stage, write_corpus
@@ -115,7 +117,7 @@ def test_the_report_says_what_runtimes_read(expanded):
     assert reports["sentencepiece"]["family"] == "sentencepiece"
 
 
-# -- tiktoken -----------------------------------------------------------------------------------------------------------
+# -- tiktoken -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +164,7 @@ def test_tiktoken_reads_any_text_alike(readers, text):
     assert grown.encode_ordinary(text) == hf(text, add_special_tokens=False)["input_ids"]
 
 
-# -- bad input ----------------------------------------------------------------------------------------------------------
+# -- bad input ------------------------------------------------------------------------------------------------
 
 
 def test_text_in_the_wrong_script_is_named_and_the_rest_is_grown(bases, tmp_path):
@@ -212,3 +214,51 @@ def test_a_corrupt_model_and_a_model_that_is_too_small_are_refused(bases, corpus
     (tmp_path / "small/config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": 300}))
     with pytest.raises(InputError, match="300 rows"):
         run_stage(STAGE, tmp_path / "b", {"base": tmp_path / "small", "documents": corpus})
+
+
+# -- real vocabularies ----------------------------------------------------------------------------------------
+
+REAL = [
+    ("llama2", "tokenizer.model", "ggml-vocab-llama-spm"),
+    ("llama3", "tokenizer.model", "ggml-vocab-llama-bpe"),
+    ("qwen", "qwen.tiktoken", "ggml-vocab-qwen2"),
+]
+SHORT = {"en": "eng_Latn", "th": "tha_Thai", "lo": "lao_Laoo", "km": "khm_Khmr", "my": "mya_Mymr", "vi": "vie_Latn"}
+
+
+def udhr(shared, short):
+    with gzip.open(shared / f"data/text/{short}/udhr.jsonl.gz", "rt", encoding="utf-8") as file:
+        return [json.loads(line)["text"] for line in file]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("folder", "file", "golden"), REAL)
+def test_grown_real_vocabularies_keep_golden_ids_and_read_alike(tmp_path, shared, folder, file, golden):
+    root = shared / "data/tokenizers" / folder
+    table = tmp_path / "documents.jsonl"
+    rows = [{"text": text, "language": code} for short, code in SHORT.items() for text in udhr(shared, short)]
+    table.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+    values = {"num_new_tokens": 700, "min_frequency": 3, "max_kept_change": 0.0}
+    metrics = run_stage(STAGE, tmp_path / "out", {"base": root / file, "documents": table}, **values)
+    assert metrics["kept"][0]["changed_documents"] == 0
+    hf = load_tokenizer(tmp_path / "out")
+    first = len(hf) - metrics["new_tokens"] - metrics["reserved_tokens"]
+    texts = (root / f"{golden}.gguf.inp").read_bytes().decode().split("\n__ggml_vocab_test__\n")
+    wanted = [[int(i) for i in line.split()] for line in (root / f"{golden}.gguf.out").read_text().split("\n")]
+    same = 0
+    for text, ids in zip(texts, wanted, strict=True):
+        now = hf(text, add_special_tokens=False)["input_ids"]
+        if max(now, default=0) < first:
+            assert now == ids, repr(text)
+            same += 1
+    assert same >= len(texts) - 6  # a few hold Khmer or other text of the new languages
+    if folder == "llama2":
+        other = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "out/tokenizer.model")).encode
+    else:
+        other = tiktoken_of(tmp_path / "out").encode_ordinary
+    every = [path.parent.name for path in sorted((shared / "data/text").glob("*/udhr.jsonl.gz"))]
+    assert len(every) >= 12
+    for text in (text for short in every for text in udhr(shared, short)):
+        ids = hf(text, add_special_tokens=False)["input_ids"]
+        assert ids == other(text), text
+        assert hf.decode(ids) == text

@@ -89,25 +89,16 @@ class ByteLevelGrowth(Growth):
         # tiktoken joins the pair of lowest rank whatever its parts: every split of a new piece is a merge, and so is
         # every split of an old piece that a new one opens.
         ids, fresh = self.vocab | self.new_ids(), set(self.pieces)
-        extra = [(ids[a + b], ids[a], ids[b], (a, b)) for piece in self.pieces for a, b in _splits(piece, ids)]
-        parts = self._parts(fresh)
-        extra += [(ids[a + b], ids[a], ids[b], (a, b)) for a, b in parts]
-        old = [(self.vocab[a + b], merge) for merge in self.base_merges for a, b in [merge]]
-        ranked = [*old, *((item[0], item[-1]) for item in sorted(extra))]
-        return [merge for _, merge in sorted(ranked, key=lambda item: item[0])]
+        extra = [split for piece in self.pieces for split in _splits(piece, ids)] + self._parts(fresh)
+        extra.sort(key=lambda split: (ids[split[0] + split[1]], ids[split[0]], ids[split[1]]))
+        return sorted([*self.base_merges, *extra], key=lambda split: ids[split[0] + split[1]])
 
     def _parts(self, fresh: set[str]) -> list[Merge]:
         """Splits of old tokens with a new piece on one side or both."""
+        heads, tails = {piece[:2] for piece in fresh}, {piece[-2:] for piece in fresh}
+        near = [token for token in self._old_tokens if token[:2] in heads or token[-2:] in tails]
         ids = self.vocab | dict.fromkeys(fresh, 0)
-        longest = max(map(len, self._old_tokens), default=0)
-        shorter = {piece for piece in fresh if len(piece) < longest}
-        return [
-            (a, b)
-            for token in self._old_tokens
-            if len(token) > 1
-            for a, b in _splits(token, ids)
-            if a in shorter or b in shorter
-        ]
+        return [(a, b) for token in near for a, b in _splits(token, ids) if a in fresh or b in fresh]
 
     def _is_by_rank(self) -> bool:
         """Whether the base is a tiktoken vocabulary: its merges are all splits of its tokens, in order of id."""

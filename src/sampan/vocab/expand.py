@@ -88,7 +88,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .initialisation import Settings
     from .kept import read_kept, report
     from .new_tokens import describe
-    from .plan import plan_languages, protected_texts
+    from .plan import plan_languages, protected_texts, script_of
     from .proposals import read_proposals
     from .runtimes import write_report
     from .selection import licenses_of, samples
@@ -103,20 +103,15 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         max_documents=params.max_documents,
     )
     plans = plan_languages(params, found)
+    given = list(read_proposals(inputs.many("pieces")))
     growth = open_growth(
         base,
-        scripts=sorted({plan.guard.script for plan in plans}),
+        scripts=sorted({plan.guard.script for plan in plans} | {script_of(item.language) for item in given}),
         rows=rows,
         repair=params.pretokenizer == "repair",
     )
-    if rows and rows < growth.base_size:
-        raise InputError(
-            f"the model's embedding has {rows} rows, and its tokenizer {growth.base_size} ids",
-            where=str(inputs.one("base").path),
-            how="The tokenizer is another model's; give the one that it was trained with.",
-        )
+    _check_sizes(rows, growth.base_size, inputs.one("base").path)
     kept = read_kept(growth, protected_texts(params, found))
-    given = list(read_proposals(inputs.many("pieces")))
     facts = _grow_all(params, growth, plans, found, kept, given, runtime)
     size = growth.pad(params.pad_to_multiple)
     after = growth.build()
@@ -142,6 +137,15 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         "licenses": licenses_of(found),
         **facts,
     }
+
+
+def _check_sizes(rows: int, ids: int, where: Path) -> None:
+    if rows and rows < ids:
+        raise InputError(
+            f"the model's embedding has {rows} rows, and its tokenizer {ids} ids",
+            where=str(where),
+            how="The tokenizer is another model's; give the one that it was trained with.",
+        )
 
 
 def _base_folder(path: Path, state: Path) -> Path:
