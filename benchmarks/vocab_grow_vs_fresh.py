@@ -90,7 +90,7 @@ def main() -> int:
             print(side.__name__, result[side.__name__], flush=True)
     mine, theirs = result["ours"], result["sentencepiece_peer"]
     line = {
-        "claim": f"CPU-seconds to grow by {NEW_TOKENS} pieces on {size / 1e6:.0f} MB against a fresh sentencepiece model",
+        "claim": f"CPU-seconds to grow by {NEW_TOKENS} pieces on {size / 1e6:.0f} MB; peer: a fresh sentencepiece",
         "ours": mine["cpu_seconds"],
         "peer": theirs.get("cpu_seconds"),
         "ratio": round(theirs["cpu_seconds"] / mine["cpu_seconds"], 2) if theirs else None,

@@ -54,9 +54,10 @@ def write_documents(shared: Path, out: Path, languages: Sequence[str]) -> int:
 def texts_of(documents: Path) -> dict[str, list[str]]:
     """The texts of such a table by language."""
     out: dict[str, list[str]] = {}
-    for line in documents.read_text("utf-8").splitlines():
-        row = json.loads(line)
-        out.setdefault(row["language"], []).append(row["text"])
+    with documents.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            row = json.loads(line)
+            out.setdefault(row["language"], []).append(row["text"])
     return out
 
 
