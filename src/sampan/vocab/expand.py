@@ -83,18 +83,16 @@ class Params:
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from ..model.chat import write_template
-    from . import embeddings
+    from .embeddings import embedding_rows
     from .growth import open_growth
-    from .initialisation import Settings
     from .kept import read_kept, report
-    from .new_tokens import describe
     from .plan import plan_languages, protected_texts, script_of
     from .proposals import read_proposals
     from .runtimes import write_report
     from .selection import licenses_of, samples
 
     base = _base_folder(inputs.one("base").path, runtime.state)
-    rows = embeddings.embedding_rows(base) if (base / "config.json").is_file() else 0
+    rows = embedding_rows(base) if (base / "config.json").is_file() else 0
     found = samples(
         inputs.many("documents"),
         inputs.many("conversations"),
@@ -123,12 +121,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         write_template(runtime.out, params.chat_template)
     facts |= {"fertility": _fertility(runtime.out, growth, after, found, kept_rows)}
     if rows:
-        vectors = inputs.optional("vectors")
-        new = describe(growth, after, found, base, rows=rows, vectors=vectors.path if vectors else None)
-        settings = Settings(seed=params.seed, max_tokens=params.init_tokens, device=runtime.device)
-        facts |= embeddings.grow_checkpoint(
-            base, runtime.out, new, init=params.init, noise=params.init_noise, settings=settings
-        )
+        facts |= _grow_rows(params, inputs, runtime, base, growth, after, found, rows)
     return {
         "vocab_size": size,
         "new_tokens": len(growth.pieces),
@@ -146,6 +139,27 @@ def _check_sizes(rows: int, ids: int, where: Path) -> None:
             where=str(where),
             how="The tokenizer is another model's; give the one that it was trained with.",
         )
+
+
+def _grow_rows(
+    params: Params,
+    inputs: Inputs,
+    runtime: Runtime,
+    base: Path,
+    growth: Any,
+    after: Any,
+    found: Mapping[str, Any],
+    rows: int,
+) -> dict[str, Any]:
+    """The model's weights with rows for the new tokens, as `init` says; returns facts."""
+    from .embeddings import grow_checkpoint
+    from .initialisation import Settings
+    from .new_tokens import describe
+
+    vectors = inputs.optional("vectors")
+    new = describe(growth, after, found, base, rows=rows, vectors=vectors.path if vectors else None)
+    settings = Settings(seed=params.seed, max_tokens=params.init_tokens, device=runtime.device)
+    return grow_checkpoint(base, runtime.out, new, init=params.init, noise=params.init_noise, settings=settings)
 
 
 def _base_folder(path: Path, state: Path) -> Path:
