@@ -11,6 +11,7 @@ from sampan.artifacts.documents import Document, read_documents, read_summary, w
 from sampan.core.errors import InputError, RecipeError
 from sampan.core.params import parse_params
 from sampan.core.stage import Artifact
+from sampan.corpus import calibrate
 from sampan.corpus.clean import Params
 from sampan.corpus.cleaning import Cleaner
 from sampan.corpus.filters import FILTERS
@@ -168,10 +169,44 @@ def test_the_sum_holds_and_cleaning_again_changes_nothing(tmp_path, run_stage):
     assert [d.row() for d in read_documents(twice)] == [d.row() for d in read_documents(made)]
 
 
+USE_PROFILES = (
+    "corpus.clean",
+    "corpus.calibrate",
+    "corpus.quality",
+    "corpus.train_lm",
+    "corpus.train_quality",
+    "corpus.mix",
+    "corpus.split",
+    "lang.train_identifier",
+)
+
+
+@pytest.mark.parametrize("name", USE_PROFILES)
+def test_stages_that_use_language_profiles_have_them_in_their_key(name):
+    from sampan.core.identity import digest_resources
+    from sampan.recipe.stages import STAGES
+
+    stage = STAGES.load(name)
+    assert digest_resources("sampan.lang", "profiles") in stage.reads(stage.params()).values()
+
+
+def test_only_the_filters_used_are_in_the_key():
+    from sampan.corpus.clean import STAGE
+
+    names = {name for name in STAGE.reads(Params(filters=["length"])) if name.startswith("filter ")}
+    assert names == {"filter length", "filter boilerplate"}
+    assert "language models/latin" in STAGE.reads(Params())
+
+
 def test_errors(tmp_path, run_stage):
     (tmp_path / "t.jsonl").write_text('{"text": "kurz"}')
     with pytest.raises(InputError, match="none of 1 documents"):
         run_stage("corpus.clean", {}, {"documents": [tmp_path / "t.jsonl"]})
+    (tmp_path / "none.jsonl").write_text("")
+    with pytest.raises(InputError, match="there is no document to clean"):
+        run_stage("corpus.clean", {}, {"documents": [tmp_path / "none.jsonl"]})
+    with pytest.raises(RecipeError, match="at least 1"):
+        parse_params(calibrate.Params, {"max_documents": 0}, where="test")
     with pytest.raises(RecipeError, match="Did you mean 'tha_Thai'"):
         cleaner(languages=["tha_Tai"])
     with pytest.raises(RecipeError, match="Did you mean 'length'"):

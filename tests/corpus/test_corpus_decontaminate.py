@@ -132,6 +132,20 @@ def test_a_tests_own_phrasing_is_no_contamination(tmp_path, run_stage):
     assert metrics["examples"][0]["item"] == "i3"
 
 
+def test_nothing_to_look_for_or_in_is_an_error(items, tmp_path, run_stage):
+    """Items without a text would let everything pass as clean."""
+    for name, line in {"documents": '{"text": "Sua perahu"}', "items": '{"question": " "}', "none": ""}.items():
+        (tmp_path / f"{name}.jsonl").write_text(f"{line}\n" if line else "")
+    with pytest.raises(InputError, match="no item with a text"):
+        run_stage(
+            "corpus.decontaminate",
+            {},
+            {"documents": [tmp_path / "documents.jsonl"], "items": [tmp_path / "items.jsonl"]},
+        )
+    with pytest.raises(InputError, match="no document to search"):
+        run_stage("corpus.decontaminate", {}, {"documents": [tmp_path / "none.jsonl"], "items": [items]})
+
+
 def test_fields(tmp_path):
     row = {"id": 7, "prompts": [{"text": "a passage", "choices": ["x", "y"]}], "metadata": {"source": "somewhere"}}
     path = table(tmp_path / "set" / "en.test.jsonl", [row])

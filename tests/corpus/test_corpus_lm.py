@@ -103,6 +103,16 @@ def test_stage_is_deterministic_and_bounded(run_stage, tmp_path):
         run_stage("corpus.train_lm", {}, {"documents": [write(tmp_path / "b", [("x", "xxx")])]})
 
 
+def test_documents_without_a_unit_teach_nothing(run_stage, tmp_path):
+    """A model of them alone would be made of nan."""
+    (tmp_path / "marks.jsonl").write_text('{"text": "... !!!", "language": "th"}\n{"text": "", "language": "th"}\n')
+    with pytest.raises(InputError, match="no text in a language"):
+        run_stage("corpus.train_lm", {}, {"documents": [tmp_path / "marks.jsonl"]})
+    (tmp_path / "some.jsonl").write_text('{"text": "... !!!", "language": "th"}\n{"text": "กาแฟ", "language": "th"}\n')
+    metrics, _ = run_stage("corpus.train_lm", {}, {"documents": [tmp_path / "some.jsonl"]})
+    assert metrics["documents"] == 1
+
+
 def test_kenlm_folder_is_read_where_kenlm_is_installed(monkeypatch, tmp_path):
     (tmp_path / "th.arpa.bin").write_bytes(b"")
     monkeypatch.setitem(__import__("sys").modules, "kenlm", None)

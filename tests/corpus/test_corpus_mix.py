@@ -119,6 +119,13 @@ def test_quality_params_that_fit_nothing_are_an_error(mix):
         mix([rows], upsample_head=True)
 
 
+def test_documents_without_language_ask_for_shares(mix):
+    with pytest.raises(InputError, match="no document has a language to share by.*corpus.clean"):
+        mix([documents("", 10, 10)])
+    with pytest.raises(InputError, match="no document to mix"):
+        mix([[]])
+
+
 def test_the_names_of_buckets_are_those_of_corpus_quality():
     from sampan.corpus import quality
 

@@ -71,9 +71,10 @@ def estimate(params: Params, inputs) -> dict:
 
 
 def reads(params: Params) -> dict:
-    """The language profiles, whose thresholds and words decide what is kept, the identifier, and the filters."""
+    """The language profiles, whose thresholds and words decide what is kept, the identifier, and the filters used;
+    `boilerplate` also knows the lines that `drop_lines` takes out."""
     profiles = {f"language {name}": digest_resources("sampan.lang", name) for name in ("profiles", "models/latin")}
-    return profiles | {f"filter {name}": FILTERS.revision(name) for name in FILTERS}
+    return profiles | {f"filter {name}": FILTERS.revision(name) for name in {*params.filters, "boilerplate"}}
 
 
 STAGE = Stage(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
+from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -38,6 +39,11 @@ def estimate(params: Params, inputs) -> dict:
     return {name: share * sum(fact.get(name, 0) for fact in facts) for name in ("documents", "text_bytes")}
 
 
+def reads(params: Params) -> dict:
+    """The language profiles, which say what codes mean."""
+    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+
+
 STAGE = Stage(
     name="corpus.split",
     revision=1,
@@ -47,5 +53,6 @@ STAGE = Stage(
     output="documents",
     run=run,
     estimate=estimate,
+    reads=reads,
     paper="Held-out text by hash, so that a later run with more documents moves none from one side to the other.",
 )
