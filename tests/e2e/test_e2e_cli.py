@@ -243,6 +243,7 @@ def test_do_goes_on_after_a_kill_and_clears_up(here):
         assert time.monotonic() < until
         finished = list(here.glob(".table.unfinished/*/read/000000/facts.json"))
         time.sleep(0.01)
+    os.killpg(first.pid, signal.SIGSTOP)  # so that it cannot end before it is killed
     assert "another process is making this folder" in fails(*command[3:], cwd=here)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()

@@ -64,7 +64,7 @@ def gather_documents(shards: Sequence[Shard], out: Path) -> dict[str, Any]:
     for shard, summary in zip(shards, summaries, strict=True):
         for file in sorted(shard.folder.glob("shard-*.parquet")):
             if summary["documents"] or (number == 0 and shard is shards[-1]):
-                _move(file, out / f"shard-{number:05d}.parquet")
+                second_name(file, out / f"shard-{number:05d}.parquet")
                 number += 1
     previews = [line for shard in shards for line in _lines(shard.folder / PREVIEW)]
     (out / PREVIEW).write_text("".join(previews[:PREVIEW_ROWS]), encoding="utf-8")
@@ -133,7 +133,7 @@ def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines(keepends=True)
 
 
-def _move(file: Path, target: Path) -> None:
+def second_name(file: Path, target: Path) -> None:
     """A second name for the file where the file system can, so that a finished shard stays finished; else a copy."""
     try:
         os.link(file, target)

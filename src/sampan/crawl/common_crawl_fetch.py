@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from ..artifacts.document_shards import second_name
 from ..core.errors import InputError, RecipeError
 from ..core.identity import digest_file
 from ..core.stage import Runtime
@@ -49,7 +50,7 @@ def fetch_all(params: Any, runtime: Runtime) -> dict[str, Any]:
         )
     reasons = _fetch_rows(params, client, rows, runtime)
     shutil.copyfile(index, runtime.out / "index.jsonl")
-    _second_name(runtime.state / "pages.warc.gz", runtime.out / "pages.warc.gz")
+    second_name(runtime.state / "pages.warc.gz", runtime.out / "pages.warc.gz")
     return {
         "records": len(rows) - reasons.total(),
         "dropped": dict(sorted((Counter(json.loads(counts.read_text())) + reasons).items())),
@@ -184,10 +185,3 @@ def _journal(path: Path) -> list[tuple[int, str]]:
 def _their_code(code: str) -> str:
     first = normalise_code(code, where="languages").partition("_")[0]
     return _THEIR_CODES.get(first, first)
-
-
-def _second_name(file: Path, target: Path) -> None:
-    try:
-        os.link(file, target)
-    except OSError:
-        shutil.copyfile(file, target)
