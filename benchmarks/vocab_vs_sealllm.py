@@ -48,6 +48,7 @@ def ten_lines(base: Path, texts: dict[str, list[str]], out: Path) -> None:
     proto = sentencepiece_model_pb2.ModelProto()
     proto.ParseFromString(base.read_bytes())
     known = {piece.piece for piece in proto.pieces}
+    score = -float(len(known))
     for language in sorted(texts):
         model = io.BytesIO()
         sentencepiece.SentencePieceTrainer.train(
@@ -61,10 +62,12 @@ def ten_lines(base: Path, texts: dict[str, list[str]], out: Path) -> None:
         )
         own = sentencepiece_model_pb2.ModelProto()
         own.ParseFromString(model.getvalue())
-        fresh = [piece for piece in own.pieces if piece.piece not in known and piece.type == 1]
+        fresh = [piece.piece for piece in own.pieces if piece.piece not in known and piece.type == 1]
+        fresh.sort(key=lambda piece: len(piece) > 1)  # SentencePiece lists characters last; pieces need them
         for piece in fresh[: NEW_TOKENS // len(texts)]:
-            known.add(piece.piece)
-            proto.pieces.add(piece=piece.piece, score=piece.score)
+            known.add(piece)
+            score -= 1
+            proto.pieces.add(piece=piece, score=score)
     out.mkdir()
     write_folder(proto.SerializeToString(), out)
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class ByteLevelGrowth(Growth):
     """Growth of a BPE vocabulary over byte letters."""
 
+    whole_characters = False
+
     def __init__(self, folder: Path, *, rows: int = 0, scripts: Sequence[str] = (), repair: bool = True) -> None:
         self.by_rank = False
         super().__init__(folder, rows=rows)

@@ -27,6 +27,9 @@ class Growth(ABC):
     vocabulary and, perhaps, a repaired word expression. Subclasses know how their family spells text.
     """
 
+    whole_characters = True
+    """Whether tokens are whole characters (or single bytes), and never parts of two."""
+
     def __init__(self, folder: Path, *, rows: int = 0) -> None:
         """`rows`: rows of the model's embedding, where it has more than the tokenizer has ids."""
         self.folder = folder

@@ -178,10 +178,10 @@ def _words(tokens: Tokens, runs: Runs, pieces: Cut, *, whole: bool, only_inside:
     join_T[:-1] = pieces.run_T[1:] == pieces.run_T[:-1]
     if not whole:
         end_T = runs.ends[pieces.end_T - 1]
+        # Byte-level bases have tokens over the ends of clusters nearly everywhere: there, every atom must do.
+        mendable_T = _mendable(runs, pieces, end_T) if tokens.growth.whole_characters else np.ones(len(end_T), bool)
         single_T = end_T & np.concatenate([[True], end_T[:-1]])
-        join_T[:-1] &= (~end_T & _mendable(runs, pieces, end_T))[:-1] | (
-            single_T[:-1] & single_T[1:] & (not only_inside)
-        )
+        join_T[:-1] &= (~end_T & mendable_T)[:-1] | (single_T[:-1] & single_T[1:] & (not only_inside))
     at = np.flatnonzero(join_T)
     join_T[at] = tokens.may_join(runs.guard, pieces.ids_T[at], pieces.ids_T[at + 1])
     in_word = join_T.copy()
