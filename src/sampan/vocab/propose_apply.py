@@ -166,6 +166,8 @@ class _Adding:
         waiting = self._add_twos([piece for piece in asked if not self._growth.known(piece)])
         if intermediates and self._room > 0:
             waiting = self._add_chains(waiting)
+        # What had no path of its own may have become a part of a later piece.
+        waiting = [piece for piece in waiting if not self._growth.known(piece)]
         self._left_out["over_budget" if self._room < 1 else "no_path"] += len(waiting)
         joined = [piece for piece in asked if self._growth.known(piece)]
         hold(self._growth, [], 0.0, dict)
