@@ -189,7 +189,7 @@ def test_arc(tmp_path, run_stage, version, packed):
     path.write_bytes(pack("gz" if packed else "plain", records))
     _, documents, _ = crawl(run_stage, path)
     assert [d.url for d in documents] == [f"http://x.org/{n}" for n in ("1", "with a space", "bad", "3")]
-    assert {d.meta["date"] for d in documents} == {"2014-02-16T05:02:21Z"}
+    assert {d.meta["crawled"] for d in documents} == {"2014-02-16T05:02:21Z"}
 
 
 @pytest.mark.parametrize("kind", ["gz", "zst", "plain"])
