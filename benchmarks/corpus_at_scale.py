@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from shared_data import SHARED
 from web_pages import pages, write_warc
 
 FILES = 16
@@ -134,7 +135,7 @@ def manifests(recipe: Path, store: Path) -> dict[str, dict]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, required=True, help="the shared data folder")
+    parser.add_argument("--shared", type=Path, default=SHARED, help="the shared data folder")
     parser.add_argument("--scratch", type=Path, default=Path("scale-scratch"))
     parser.add_argument("--size", type=float, default=1e9, help="bytes of HTML (default 1e9)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)

@@ -24,6 +24,7 @@ from pathlib import Path
 from statistics import median
 
 from corpus_at_scale import edited
+from shared_data import PEERS_PYTHON, SHARED
 from web_pages import write_warc
 
 BAR = 10.0
@@ -67,8 +68,8 @@ def urls(folder: Path, column: str) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, required=True, help="the shared data folder")
-    parser.add_argument("--peer", type=Path, default=Path(".venv-peers/bin/python"), help="the peers' Python")
+    parser.add_argument("--shared", type=Path, default=SHARED, help="the shared data folder")
+    parser.add_argument("--peer", type=Path, default=PEERS_PYTHON, help="the peers' Python")
     parser.add_argument("--scratch", type=Path, default=Path("corpus-scratch"))
     parser.add_argument("--size", type=float, default=1e8, help="bytes of HTML (default 1e8)")
     parser.add_argument("--rounds", type=int, default=2, help="runs of each side")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 from pathlib import Path
 
 import regex
+from shared_data import SHARED
 
 from sampan.lang.units import units
 
@@ -33,7 +33,7 @@ LANGUAGES = {
 }
 SKIPPED = ("tldr", "oscar_web", "voa_zawgyi")
 """Command help whose alias pages differ in one word; a crawl with its duplicates; text in another encoding."""
-DEFAULT = Path(os.environ.get("SAMPAN_SHARED", "../shared")) / "data" / "text"
+DEFAULT = SHARED / "data" / "text"
 
 
 def real_texts(folder: Path, language: str, *, skipped: tuple[str, ...] = SKIPPED) -> list[str]:

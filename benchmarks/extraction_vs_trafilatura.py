@@ -19,6 +19,7 @@ from pathlib import Path
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
+from shared_data import SHARED
 
 from sampan.crawl.gold import GoldPage, digest_score, read_gold, shingle_score, string_score
 from sampan.crawl.page import decode, extract
@@ -117,7 +118,7 @@ def table(pages: dict[str, list[GoldPage]], texts: dict, gold: dict) -> dict[str
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("web", type=Path)
+    parser.add_argument("web", type=Path, nargs="?", default=SHARED / "data" / "web")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     pages = {name: list(read_gold(options.web / name)) for name in SETS}

@@ -19,6 +19,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from shared_data import SHARED
+
 from sampan.core.params import parse_params
 from sampan.core.stage import Artifact, Inputs, Runtime
 from sampan.vocab.measure import STAGE
@@ -89,7 +91,7 @@ def write_page(tables: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=SHARED / "data")
     parser.add_argument("--add", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "fertility_flores.json")
     given = parser.parse_args()

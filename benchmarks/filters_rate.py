@@ -12,13 +12,13 @@ import argparse
 import datetime
 import gzip
 import json
-import os
 import platform
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from shared_data import SHARED
 
 from sampan.artifacts.documents import Document
 from sampan.corpus.clean import Params
@@ -89,10 +89,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     out = parser.parse_args().out
-    shared = Path(os.environ.get("SAMPAN_SHARED", Path(__file__).resolve().parents[2] / "shared"))
     table = {}
     for code in languages():
-        table[code] = measure(shared, code)
+        table[code] = measure(SHARED, code)
         print(code, " ".join(f"{name} {value}" for name, value in table[code].items()), flush=True)
     slowest = min(row["filters"] for row in table.values())
     result = {

@@ -21,6 +21,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+from shared_data import SHARED
 
 from sampan.core.identity import unit_interval
 from sampan.lang.codes import normalise_code
@@ -152,7 +153,7 @@ def level(name: str, units: dict[tuple[str, str, str], list[str]]) -> dict:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
+    parser.add_argument("--shared", type=Path, default=SHARED)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     found = texts(options.shared)

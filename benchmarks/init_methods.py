@@ -24,6 +24,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from shared_data import SHARED
+
 from sampan.core.identity import unit_interval
 from sampan.core.params import parse_params
 from sampan.core.stage import Artifact, Inputs, Runtime
@@ -235,7 +237,7 @@ def verdict(methods: dict[str, dict], default: str) -> dict:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
+    parser.add_argument("--shared", type=Path, default=SHARED)
     parser.add_argument("--work", type=Path, default=Path("build/init_methods"))
     parser.add_argument("--out", type=Path)
     parser.add_argument(

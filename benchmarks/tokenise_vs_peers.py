@@ -32,6 +32,7 @@ os.environ.update(TOKENIZERS_PARALLELISM="false", RAYON_NUM_THREADS="1", OMP_NUM
 
 import numpy as np
 import pyarrow.parquet as pq
+from shared_data import PEERS_PYTHON, SHARED
 
 from sampan.artifacts.documents import Document, write_documents
 from sampan.artifacts.tokens import read_tokens
@@ -223,8 +224,8 @@ def forced(engine: str, name: str, documents: Path, size: int, folder: Path) -> 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path(os.environ.get("SAMPAN_SHARED", "../shared")))
-    parser.add_argument("--peers-python", type=Path, default=Path(".venv-peers/bin/python"))
+    parser.add_argument("--shared", type=Path, default=SHARED)
+    parser.add_argument("--peers-python", type=Path, default=PEERS_PYTHON)
     parser.add_argument("--tokenizers", nargs="+", default=["llama3", "llama2"], choices=list(TOKENIZERS))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

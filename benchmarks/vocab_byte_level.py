@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from shared_data import SHARED
 from tokenizers import Tokenizer
 from vocab_texts import changed, count, dead, facts, flores, rows, run_stage, write_documents
 
@@ -39,7 +40,7 @@ def others(shared: Path) -> dict[str, list[str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--shared", type=Path, default=SHARED)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     table, fixed, sides = flores(options.shared), others(options.shared), {}

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from shared_data import SHARED
 from vocab_texts import CODES, facts, run_stage, texts_of, write_documents
 
 NEW_TOKENS, BASE = 16_384, 32_000
@@ -72,7 +73,7 @@ def timed(side, root: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--shared", type=Path, default=SHARED)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     fork = multiprocessing.get_context("spawn")

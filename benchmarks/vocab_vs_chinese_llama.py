@@ -22,6 +22,7 @@ from pathlib import Path
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2 as protobuf
+from shared_data import SHARED
 
 from sampan.lang.codes import normalise_code
 from sampan.vocab.adopt import adopt
@@ -101,7 +102,7 @@ def dead(model: protobuf.ModelProto, pieces: list[str]) -> set[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
+    parser.add_argument("--shared", type=Path, default=SHARED)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     data = options.shared / "data"

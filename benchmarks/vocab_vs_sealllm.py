@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from shared_data import SHARED
 from tokenizers import Tokenizer
 from vocab_texts import CODES, changed, count, dead, facts, flores, run_stage, texts_of, write_documents
 
@@ -94,7 +95,7 @@ def measure(base: Tokenizer, after: Tokenizer, table: list[dict[str, str]]) -> d
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--shared", type=Path, default=SHARED)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     table = flores(options.shared)
