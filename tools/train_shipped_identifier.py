@@ -2,7 +2,7 @@
 
     git clone https://github.com/eric-muller/udhr       (f93dd614154c when the shipped model was made)
     git clone https://github.com/tldr-pages/tldr        (08e345f42639)
-    python scripts/train_shipped_identifier.py --shared ../shared --udhr udhr --tldr tldr
+    python tools/train_shipped_identifier.py --shared ../shared --udhr udhr --tldr tldr
 
 The languages with a profile come from the shared text alone, the rows with a permissive licence. The clones give
 languages outside the profiles: 400 of the Universal Declaration in Latin script, and the pages of tldr in 15. Part of
