@@ -74,8 +74,8 @@ class DropoutEncoder:
         return ids
 
     def _word(self, piece: str, chance: random.Random) -> list[int]:
-        """Ids of one piece of text. Where the tokenizer takes a known word whole, though no merges may lead to it, so do
-        we unless a merge was left out."""
+        """Ids of one piece of text. Where the tokenizer takes a known word whole, though no merges may lead to it, so
+        do we unless a merge was left out."""
         whole = self._vocabulary.get(piece) if self._whole_words else None
         if whole is not None and not self._dropout:
             return [whole]
