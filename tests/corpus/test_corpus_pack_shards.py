@@ -294,6 +294,22 @@ def test_a_dropout_of_nothing_gives_the_librarys_ids(parts):
         assert DropoutEncoder(tokenizer, 0.0).encode(text, "seed") == wanted
 
 
+def test_a_known_word_that_no_merges_lead_to_is_whole_unless_something_is_left_out():
+    """As in Llama 3's vocabulary, whose tokenizer takes known words as they are."""
+    spec = json.loads(TOKENIZERS["byte_level"].to_str())
+    spec["model"]["ignore_merges"] = True
+    spec["model"]["vocab"]["qqzz"] = 5000
+    tokenizer = Tokenizer.from_str(json.dumps(spec))
+    assert tokenizer.encode("qqzz", add_special_tokens=False).ids == [5000]
+    assert DropoutEncoder(tokenizer, 0.0).encode("qqzz", "seed") == [5000]
+    spec["model"]["merges"].append(["q", "q"])
+    spec["model"]["vocab"]["qq"] = 5001
+    encoder = DropoutEncoder(Tokenizer.from_str(json.dumps(spec)), 0.5)
+    found = {tuple(encoder.encode("qqzz", str(seed))) for seed in range(20)}
+    letters = tuple(spec["model"]["vocab"][letter] for letter in "qqzz")
+    assert found == {(5000,), letters}
+
+
 def test_an_engine_that_gives_up_on_a_text_is_replaced_for_it():
     reference = encoders.Reference(TOKENIZERS["byte_level"].to_str())
 
@@ -377,7 +393,7 @@ def real_texts(shared):
     texts = []
     for file in sorted((shared / "data" / "text").glob("*/*.jsonl.gz")):
         with gzip.open(file, "rt", encoding="utf-8") as lines:
-            texts += [json.loads(line)["text"][:1500] for line in islice(lines, 3)]
+            texts += [json.loads(line)["text"][:1000] for line in islice(lines, 2)]
     return [*texts, " a</s> b<s>c <|begin_of_text|>d<|endoftext|> e", "", " ", "\n\n", "▁", "a\u0000b"]
 
 
@@ -401,7 +417,7 @@ def test_real_tokenizers_give_the_same_ids_by_every_engine_and_without_dropout(s
         assert "fastokens" in read
     assert ("sentencepiece" if "llama2" in file else "tiktoken") in read
     plain = DropoutEncoder(Tokenizer.from_str(spec), 0.0)
-    some = real_texts[::9] + real_texts[-6:]
+    some = real_texts[::12] + real_texts[-6:]
     assert [plain.encode(text, "seed") for text in some] == [
         ids.ids for ids in Tokenizer.from_str(spec).encode_batch_fast(some, add_special_tokens=False)
     ]

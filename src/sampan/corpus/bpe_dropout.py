@@ -37,6 +37,7 @@ class DropoutEncoder:
             raise RecipeError(f"bpe_dropout is a probability below 1, not {dropout}")
         self._tokenizer, self._dropout = tokenizer, dropout
         self._vocabulary: dict[str, int] = model["vocab"]
+        self._whole_words = bool(model.get("ignore_merges"))
         self._byte_fallback, self._fuse_unk = bool(model.get("byte_fallback")), bool(model.get("fuse_unk"))
         self._unk = self._vocabulary.get(model.get("unk_token") or "")
         self._prefix = model.get("continuing_subword_prefix") or ""
@@ -69,8 +70,17 @@ class DropoutEncoder:
                 ids.append(self._added[part])
             elif part:
                 for piece in self._pieces(part, first=number == 0):
-                    ids += self._merge(self._symbols(piece), chance)
+                    ids += self._word(piece, chance)
         return ids
+
+    def _word(self, piece: str, chance: random.Random) -> list[int]:
+        """Ids of one piece of text. Where the tokenizer takes a known word whole, though no merges may lead to it, so
+        do we unless a merge was left out."""
+        whole = self._vocabulary.get(piece) if self._whole_words else None
+        if whole is not None and not self._dropout:
+            return [whole]
+        ids, left_out = self._merge(self._symbols(piece), chance)
+        return ids if whole is None or left_out else [whole]
 
     def _pieces(self, text: str, *, first: bool) -> list[str]:
         normal = self._tokenizer.normalizer.normalize_str(text) if self._tokenizer.normalizer else text
@@ -95,8 +105,10 @@ class DropoutEncoder:
                 ids.append(self._unk)
         return ids
 
-    def _merge(self, ids: list[int], chance: random.Random) -> list[int]:
-        """Merge best rank first; a pair that is left out stays out until a neighbour's merge makes another pair."""
+    def _merge(self, ids: list[int], chance: random.Random) -> tuple[list[int], bool]:
+        """The ids merged best rank first, and whether a merge was left out; a pair that is left out stays out until a
+        neighbour's merge makes another pair."""
+        left_out = False
         after = [*range(1, len(ids)), -1] if ids else []
         before = list(range(-1, len(ids) - 1))
         queue: list[tuple[int, int, int, int]] = []
@@ -113,6 +125,7 @@ class DropoutEncoder:
             if ids[left] < 0 or after[left] != right or self._merges.get((ids[left], ids[right])) != (rank, merged):
                 continue
             if self._dropout and chance.random() < self._dropout:
+                left_out = True
                 continue
             ids[left], ids[right] = merged, -1
             after[left] = after[right]
@@ -121,7 +134,7 @@ class DropoutEncoder:
                 consider(left, after[left])
             if before[left] >= 0:
                 consider(before[left], left)
-        return [id_ for id_ in ids if id_ >= 0]
+        return [id_ for id_ in ids if id_ >= 0], left_out
 
 
 def _without_first_blank(spec: dict[str, Any]) -> PreTokenizer | None:

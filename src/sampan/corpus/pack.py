@@ -45,7 +45,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="corpus.pack",
-    revision=1,
+    revision=2,
     summary="Documents and conversations into token shards, one stream per language, or per language and quality.",
     params=Params,
     inputs={
