@@ -29,7 +29,8 @@ from pathlib import Path
 from shared_data import SHARED
 from web_pages import pages, write_warc
 
-FILES = 16
+FILE_BYTES = 62_500_000
+"""HTML in one WARC file: the same at both sizes, since a job is at most a file."""
 EDITS = 0.02
 MAX_GROWTH = 1.2
 """Peak memory of the largest process at full size against a quarter of it; allocator noise is below a tenth."""
@@ -64,8 +65,9 @@ def edited(shared: Path, size: int) -> Iterator[tuple[str, bytes]]:
 def make_input(shared: Path, folder: Path, size: int) -> dict:
     folder.mkdir(parents=True)
     source, count, total = edited(shared, size), 0, 0
-    for number in range(FILES):
-        share = size * (number + 1) // FILES - total
+    files = max(1, round(size / FILE_BYTES))
+    for number in range(files):
+        share = size * (number + 1) // files - total
         rows = _take(source, share)
         n, b = write_warc(folder / f"part-{number:02d}.warc.gz", rows)
         count, total = count + n, total + b
