@@ -100,8 +100,7 @@ def test_expansion_halves_the_tokens_and_leaves_english(store):
     for language in SPACELESS_AND_TAMIL:
         before, after = before_after[language]
         assert after <= before / 2, language
-    # `max_kept_change` is a share of the tokens of all English documents; what is measured are some held-out ones.
-    assert before_after[ENGLISH][1] == pytest.approx(before_after[ENGLISH][0], rel=0.003)
+    assert before_after[ENGLISH][0] == before_after[ENGLISH][1]
 
 
 @pytest.mark.parametrize("model", ["sft", "aligned", "final"])

@@ -41,6 +41,8 @@ def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[st
     return {
         "files": len(files),
         "records": dict(sorted(records.items())),
+        "mended": sum(shard.facts["mended"] for shard in shards),
+        "cut": sum(shard.facts["cut"] for shard in shards),
         "documents": summary["documents"],
         "text_bytes": summary["text_bytes"],
     }

@@ -26,19 +26,18 @@ class LeftOut(Exception):
 
 
 def read_shard(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Write the documents of the stretches in `job["parts"]`; facts are the counts, and of each stretch the records in
-    it and the place in the file where it ended."""
+    """Write the documents of the stretches in `job["parts"]`; facts are the records by kind, how many were mended,
+    how many pages were cut off, and of each stretch the place in the file where it ended."""
     from .warc import Params
 
     params = parse_params(Params, job["params"], where="crawl.warc")
     records: Counter[str] = Counter()
+    notes: Counter[str] = Counter()
     parts = []
     with DocumentWriter(out) as writer:
         for part in job["parts"]:
-            before = records.total()
-            stopped = _read_part(params, part, writer, records)
-            parts.append({"records": records.total() - before, "stopped": stopped})
-    return {"records": dict(records), "parts": parts}
+            parts.append({"stopped": _read_part(params, part, writer, records, notes)})
+    return {"records": dict(records), "mended": notes["mended"], "cut": notes["cut"], "parts": parts}
 
 
 def open_archive(file: Path) -> tuple[Archive, Format]:
@@ -50,7 +49,9 @@ def open_archive(file: Path) -> tuple[Archive, Format]:
     return archive, WARC
 
 
-def _read_part(params: Any, part: Mapping[str, Any], writer: DocumentWriter, records: Counter[str]) -> int:
+def _read_part(
+    params: Any, part: Mapping[str, Any], writer: DocumentWriter, records: Counter[str], notes: Counter[str]
+) -> int:
     file = Path(part["file"])
     archive, form = open_archive(file)
     good = kept = 0
@@ -64,7 +65,7 @@ def _read_part(params: Any, part: Mapping[str, Any], writer: DocumentWriter, rec
                 good += 1
                 records[record.kind] += 1
                 if record.mended:
-                    records["mended"] += 1
+                    notes["mended"] += 1
                 try:
                     document = document_of_record(params, record)
                 except LeftOut as reason:
@@ -74,7 +75,7 @@ def _read_part(params: Any, part: Mapping[str, Any], writer: DocumentWriter, rec
                     writer.write(document)
                     kept += 1
                     if "cut" in document.meta:
-                        records["cut"] += 1
+                        notes["cut"] += 1
                 if params.max_documents and kept >= params.max_documents:
                     return part["end"]
     if not good and part["start"] == 0:
