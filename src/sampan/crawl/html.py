@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from dataclasses import field
 from pathlib import Path
-from typing import Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from .page_params import PageParams
 
 
 @params
-class Params:
+class Params(PageParams):
     paths: list[str] = field(default_factory=list)
     """Glob patterns relative to the input folder (`news/**/*.html.gz`); empty reads every .html, .htm and .xhtml file,
     plain or with .gz or .zst."""
     url_prefix: str = ""
     """Put before a file's path (without .gz or .zst) to make its URL: `https://` for a mirror whose first folders are
     hosts, `https://example.org/` for one of a single host; empty leaves URLs out."""
-    extractor: Literal["sampan", "resiliparse", "trafilatura"] = "sampan"
-    """How the main text is found, as in crawl.warc."""
-    min_text_characters: int = 80
-    """A main text shorter than this is replaced by all visible text of the page, if that is longer. Ours, not the
-    papers'."""
-    min_page_bytes: int = 64
-    """Smaller files are left out."""
-    max_page_bytes: int = 8_000_000
-    """Larger files are left out; also those that unpack to more."""
-    source: str = "web"
-    """Source name given to every document."""
-    license: str = ""
-    """Licence given to every document."""
 
 
 def is_page(path: Path) -> bool:
@@ -56,7 +43,7 @@ def estimate(params: Params, inputs) -> dict:
     return {
         "documents": pages,
         "text_bytes": size / 10,
-        "seconds": pages / {"sampan": 300, "resiliparse": 700}.get(params.extractor, 70),
+        "seconds": params.seconds_for(pages),
     }
 
 

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from .page_params import PageParams
 
 
 @params
-class Params:
+class Params(PageParams):
     paths: list[str] = field(default_factory=list)
     """Glob patterns relative to the input folder; empty reads every WARC, WET and ARC file."""
-    extractor: Literal["sampan", "resiliparse", "trafilatura"] = "sampan"
-    """How the main text is found: by our own block model, by resiliparse's rules (faster, less exact) or by trafilatura
-    (the slowest). docs/why/extraction.md has the measured F1 and speed of each. trafilatura is an extra:
-    `pip install 'sampan[trafilatura]'`."""
-    min_text_characters: int = 80
-    """A main text shorter than this is replaced by all visible text of the page, if that is longer. Ours, not the
-    papers'."""
-    min_page_bytes: int = 64
-    """Pages with a smaller payload are left out."""
-    max_page_bytes: int = 8_000_000
-    """Pages with a larger payload are left out."""
-    source: str = "web"
-    """Source name given to every document."""
-    license: str = ""
-    """Licence given to every document."""
     max_documents: int = 0
     """Most documents kept from one file, the first ones; 0 keeps all."""
 
@@ -45,7 +30,7 @@ def estimate(params: Params, inputs) -> dict:
     return {
         "documents": pages,
         "text_bytes": size / 2,
-        "seconds": pages / {"sampan": 300, "resiliparse": 700}.get(params.extractor, 70),
+        "seconds": params.seconds_for(pages),
     }
 
 
