@@ -83,10 +83,10 @@ def letters(text: str) -> str:
 
 
 def shares(texts: list[str], gold: str) -> np.ndarray:
-    """How surely each text stands in the gold text: 0 where less than `_PARTLY` of its runs of ten letters do (a headline
-    has words of its article), 1 where `_WHOLLY` do. A text with hardly more than a run ("News", "3") may stand in any
-    article by chance; it counts where it is a line of the gold, or where what comes before or after it on the page also
-    does so there."""
+    """How surely each text stands in the gold text: 0 where less than `_PARTLY` of its runs of ten letters do (a
+    headline has words of its article), 1 where `_WHOLLY` do. A text with hardly more than a run ("News", "3") may stand
+    in any article by chance; it counts where it is a line of the gold, or where what comes before or after it on the
+    page also does so there."""
     wanted = letters(gold)
     runs = {wanted[i : i + _GRAM] for i in range(len(wanted) - _GRAM + 1)}
     lines = set(map(letters, gold.split("\n")))

@@ -36,7 +36,7 @@ def facts(html: str) -> dict[str, str]:
         name = name.lower()
         if name in _WANTED:
             said.setdefault(name, _value(attributes))
-    link = _LINK.search(head)
+    link = _LINK.search(head) if "canonical" in head else None
     language = _HTML_LANGUAGE.search(html[:4000])
     declared = language[1] if language else next((said[name] for name in _LANGUAGES if name in said), "")
     found = {
