@@ -204,7 +204,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("web", type=Path, help="the folder with the sets of pages")
     parser.add_argument("--out", type=Path, default=MODEL, help="path of the model without its suffix")
-    parser.add_argument("--no-cv", action="store_true", help="skip cross-validation and use 0.5 and 0.8, as the shipped model does")
+    parser.add_argument(
+        "--no-cv", action="store_true", help="skip cross-validation and use 0.5 and 0.8, as the shipped model does"
+    )
     options = parser.parse_args()
     golds = [gold for name in (*SETS, STORIES) for gold in read_gold(options.web / name) if not gold.held_out]
     rows = [row for row in map(prepare, golds) if row is not None]
