@@ -27,7 +27,7 @@ class Settings:
 
 def _bin(values_FN: np.ndarray, bins: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """Bin numbers [F, N] and the edges of each feature, at its quantiles."""
-    binned = np.zeros(values_FN.shape, np.int64)
+    binned = np.zeros(values_FN.shape, np.uint8)
     edges = []
     for feature, row in enumerate(values_FN):
         known = np.unique(np.quantile(row, np.linspace(0, 1, bins + 1)[1:-1], method="nearest"))

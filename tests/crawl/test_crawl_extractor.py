@@ -12,10 +12,11 @@ from resiliparse.parse.html import HTMLTree
 
 from sampan.crawl import blocks
 from sampan.crawl.blocks import HINT_NAMES, TAG_NUMBERS, hints_of, scan
-from sampan.crawl.extractor import judge, load_model
+from sampan.crawl.extractor import bar, judge, load_model
 from sampan.crawl.features import Page as PageSums
 from sampan.crawl.features import count_characters, features
 from sampan.crawl.gold import digest_score, letter_digests, read_gold, shingle_score, string_score
+from sampan.crawl.guard import MAX_DEPTH, overwork
 from sampan.crawl.page import extract
 from sampan.crawl.trees import Forest, load_forest, save_forest
 
@@ -153,6 +154,33 @@ def test_mass_is_about_the_same_in_every_script():
     mass = count_characters(same)[0]
     # equal meaning, so equal up to the density of the script: half to double
     assert mass.max() < 2 * mass.min()
+
+
+def test_control_characters_and_blanks_of_every_kind():
+    assert layout_of("<p>a\x00b</p><p>\u2003 c\u3000\xa0d \u2028e</p><p>f&nbsp;&nbsp;g</p>").texts == [
+        "ab",
+        "c d e",
+        "f g",
+    ]
+    assert layout_of("<p>a<br> <br>b<br>c\x02d</p>").texts == ["a", "b\nc\nd"]
+
+
+def test_the_bar_of_a_clear_page_is_higher():
+    sums = PageSums(layout_of(page(ENGLISH)), "A headline")
+    clear = np.where(sums.mass > 40, 0.97, 0.02)
+    unclear = np.where(sums.mass > 40, 0.5, 0.2)
+    assert bar(sums, clear, 0.5) > bar(sums, unclear, 0.5)
+    # sure of everything, all of it right: an F1 of 1 is expected, and half of that is the bar
+    assert bar(sums, np.ones(sums.blocks), 0.5) == pytest.approx(0.5)
+
+
+def test_depth_is_told_by_tags():
+    fill = "<br>" * MAX_DEPTH
+    assert overwork(fill + "<div>" * (MAX_DEPTH + 1)) == "too_deep"
+    assert overwork(fill + "<DIV>" * MAX_DEPTH + "<p>" * 50) == ""
+    assert overwork(fill + "<div></div>" * (MAX_DEPTH + 1)) == ""
+    # end tags without a beginning do not make room for more
+    assert overwork("</div>" * 500 + "<div>" * (MAX_DEPTH + 1)) == "too_deep"
 
 
 @given(st.text("<>/abp divul=\"' \n&;é中", max_size=400))

@@ -11,7 +11,7 @@ from ..artifacts.documents import Document, DocumentWriter
 from ..core.identity import digest_text
 from ..core.params import parse_params
 from .arc_records import ARC
-from .guard import overwork
+from .guard import MAX_DEPTH, overwork
 from .http import MAX_HEAD, BadEncoding, TooLarge, decode_body, is_whole_response, split_response
 from .packed import Archive
 from .page import decode, extract, is_html
@@ -157,7 +157,7 @@ def page_text(params: Any, payload: bytes, charset: str, url: str) -> tuple[str,
     """The text of HTML and what the page says of itself (`Page.meta`, and the `charset` used); LeftOut if it would take
     too long or cannot be parsed."""
     html, used = decode(payload, charset)
-    if reason := overwork(html):
+    if payload.count(b"<") > MAX_DEPTH and (reason := overwork(html)):  # bytes are counted faster, and never fewer
         raise LeftOut(reason)
     try:
         page = extract(html, extractor=params.extractor, min_characters=params.min_text_characters, url=url)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 
 import numpy as np
 
@@ -43,10 +43,11 @@ _LEFT_OUT = re.compile(
     r"|!--(?:[^-]++|-(?!->))*+(?:-->|\Z))"
 )
 """Elements without readable text (of nested ones the innermost), tags that do not part a text, and comments."""
-_TAG = re.compile(r"<([^\s>]++)([^>]*+)>([^<]*+)")
-_BREAK = "\x00"
+_TAG = re.compile(r"<([^\s>]++)([^>]*+)>")
+_BREAK = "\x02"
+"""Stands for a line break: a character that no page needs and, unlike NUL, is found fast in strings of wide ones."""
 _BREAKS = re.compile(r"<br(?:\s[^>]*+)?>")
-_PARAGRAPH = re.compile(r"\x00\s*+\x00[\s\x00]*+")
+_PARAGRAPH = re.compile(r"\x02\s*+\x02[\s\x02]*+")
 
 TAGS = [
     "div",
@@ -177,20 +178,24 @@ def scan(body: str) -> Layout:
     body = _BREAKS.sub(_BREAK, _LEFT_OUT.sub("", body)).replace("\xad", "").replace("&nbsp;", " ")
     if _BREAK in body:
         body = _PARAGRAPH.sub("<hr>", body)
-    names, attributes, after = zip(*(_TAG.findall(body) or [("body", "", "")]), strict=True)
+    parts = _TAG.split(body)
+    names, attributes, after = (parts[1::3], parts[2::3], parts[3::3]) if len(parts) > 1 else (["body"], [""], [""])
     codes_N = np.fromiter(map(_CODES.__getitem__, names), np.int64, len(names))
+    link_N, end_link_N = codes_N == _LINK, codes_N == _END_LINK
     opens_N = codes_N <= OTHER_TAG
     closes_N = (codes_N >= 64) & (codes_N <= 64 + OTHER_TAG)
-    runs_R = np.flatnonzero(opens_N | closes_N | (codes_N == _RULE))
-    pre = TAG_NUMBERS["pre"]
-    pre_N = np.cumsum((codes_N == pre).astype(np.int64) - (codes_N == pre + 64)) if pre in codes_N else None
-    texts, kept_B = _read(after, runs_R.tolist(), pre_N)
-    start_B = runs_R[kept_B]
+    runs_R = np.flatnonzero(~(link_N | end_link_N))
 
     sizes_N = np.fromiter(map(len, after), np.int64, len(after))
-    linked_N = np.cumsum((codes_N == _LINK).astype(np.int64) - (codes_N == _END_LINK)) > 0
-    sums_KR = np.add.reduceat(np.stack([sizes_N, sizes_N * linked_N, codes_N == _LINK]), runs_R, axis=1)
-    sizes_B, linked_B, links_B = sums_KR[:, kept_B]
+    blank_N = np.fromiter(map(str.isspace, after), np.bool_, len(after))
+    linked_N = np.cumsum(link_N.view(np.int8) - end_link_N.view(np.int8), dtype=np.int64) > 0
+    rows_KN = np.stack([sizes_N, sizes_N * linked_N, link_N, (sizes_N > 0) & ~blank_N])
+    sums_KR = np.add.reduceat(rows_KN, runs_R, axis=1)
+    pre = TAG_NUMBERS["pre"]
+    pre_N = np.cumsum((codes_N == pre).astype(np.int64) - (codes_N == pre + 64)) if "pre" in names else None
+    texts, kept_B = _read(after, runs_R, np.flatnonzero(sums_KR[3]), pre_N)
+    start_B = runs_R[kept_B]
+    sizes_B, linked_B, links_B = sums_KR[:3, kept_B]
     nodes_E, place_B, parent_E, depth_E, first_E, end_E = _elements(opens_N, closes_N, start_B)
     own = codes_N[nodes_E]
     return Layout(
@@ -221,12 +226,15 @@ def _within_limits(body: str) -> tuple[str, bool]:
     return body, cut
 
 
-def _read(after: tuple[str, ...], runs: list[int], pre_N: np.ndarray | None) -> tuple[list[str], list[int]]:
-    """The texts that are not blank, and which of the runs of text they are; a run goes on to the next one's begin."""
+def _read(
+    after: list[str], runs_R: np.ndarray, filled: np.ndarray, pre_N: np.ndarray | None
+) -> tuple[list[str], list[int]]:
+    """The texts of the `filled` runs, and which runs they are; a run goes on to the next one's begin."""
     texts, kept = [], []
-    for run, (start, stop) in enumerate(pairwise([*runs, len(after)])):
+    starts, stops = runs_R[filled].tolist(), np.append(runs_R[1:], len(after))[filled].tolist()
+    for run, start, stop in zip(filled.tolist(), starts, stops, strict=True):
         raw = after[start] if stop - start == 1 else "".join(after[start:stop])
-        if raw and not raw.isspace() and (text := _clean(raw, pre_N is not None and pre_N[start] > 0)):
+        if text := _clean(raw, pre_N is not None and pre_N[start] > 0):
             texts.append(text)
             kept.append(run)
             if len(texts) >= MAX_BLOCKS:
@@ -241,6 +249,8 @@ def _clean(raw: str, preformatted: bool) -> str:
     if preformatted:
         raw = raw.replace(_BREAK, "\n").strip("\n").rstrip()
         return raw
+    if raw.isprintable() and "  " not in raw:  # of all blanks only single spaces are in it: the usual case
+        return raw.strip(" ")
     if _BREAK in raw:
         return "\n".join(filter(None, (" ".join(line.split()) for line in raw.split(_BREAK))))
     return " ".join(raw.split())
@@ -279,16 +289,23 @@ def _elements(opens_N: np.ndarray, closes_N: np.ndarray, start_B: np.ndarray) ->
 @lru_cache(maxsize=20_000)
 def hints_of(attributes: str) -> int:
     """The bits of `HINT_NAMES` for an element's attributes as they are written."""
-    if not attributes:
-        return 0
+    bits = 0
     attributes = attributes[:_MAX_HINTED]
+    for names in _NAMES.findall(attributes):
+        bits |= _bits_of(names)
+    if ("none" in attributes or "hidden" in attributes) and _UNSEEN.search(attributes):
+        bits |= _WORD_BITS["hidden"]
+    return bits
+
+
+@lru_cache(maxsize=20_000)
+def _bits_of(names: str) -> int:
+    """The bits for the value of one attribute: names repeat between pages where whole lists of attributes do not."""
     bits, before = 0, ""
-    for word in _WORDS.findall(" ".join(_NAMES.findall(attributes))):
+    for word in _WORDS.findall(names):
         word = word.lower()
         bits |= _WORD_BITS.get(word, 0)
         if word in _BODY_WORDS or (word in _BODY_IS and before in _BODY_OF):
             bits |= 1 << BODY_BIT
         before = word
-    if ("none" in attributes or "hidden" in attributes) and _UNSEEN.search(attributes):
-        bits |= _WORD_BITS["hidden"]
     return bits

@@ -16,15 +16,18 @@ from .trees import Forest, load_forest
 
 MODEL = Path(__file__).with_name("models") / "extractor"
 _CELLS = (TAG_NUMBERS["td"], TAG_NUMBERS["th"])
+_LEAST, _MOST = 0.2, 0.6
+"""The bar of a page stays between these. Ours."""
 _MAIN_SHARE = 0.7
 """Share of the text that is likely main text, which the main element holds. Chosen by cross-validation."""
 
 
 @cache
 def load_model() -> tuple[Forest, float, float]:
-    """The shipped forest, and the probabilities above which a block is kept inside and outside the main element."""
+    """The shipped forest; the share of the F1 expected of a page above which a block is kept; and the probability
+    above which one outside the main element is."""
     forest, facts = load_forest(MODEL)
-    return forest, facts["threshold"], facts["threshold_outside"]
+    return forest, facts["share_of_f1"], facts["threshold_outside"]
 
 
 def judge(page: Page) -> np.ndarray:
@@ -41,14 +44,27 @@ def main_text(layout: Layout, title: str) -> str:
     return write(layout, np.flatnonzero(keep).tolist())
 
 
-def chosen(page: Page, chances: np.ndarray, threshold: float, outside: float) -> np.ndarray:
-    """Which blocks are kept: above `threshold` near the main element, above `outside` elsewhere. [B]
+def bar(page: Page, chances: np.ndarray, share: float) -> float:
+    """The probability above which a block is kept: `share` of the highest F1 that any bar makes one expect.
+
+    Half of it would be right if probabilities were (Lipton et al., 2014, arXiv:1402.1892): a clear page is judged more
+    strictly than one of which little is sure.
+    """
+    order = np.argsort(-chances, kind="stable")
+    mass = page.mass[order] + 1
+    hits = np.cumsum(mass * chances[order])
+    best = (2 * hits / (np.cumsum(mass) + hits[-1])).max()
+    return float(np.clip(share * best, _LEAST, _MOST))
+
+
+def chosen(page: Page, chances: np.ndarray, share: float, outside: float) -> np.ndarray:
+    """Which blocks are kept: above the page's `bar` near the main element, above `outside` elsewhere. [B]
 
     The main element is the one with the fewest blocks that holds most of what is likely main text, and what its parent
     holds is near it: what looks like text but stands apart from the rest is a teaser, a notice or a comment.
     """
     layout = page.layout
-    likely = chances > threshold
+    likely = chances > bar(page, chances, share)
     running = np.concatenate([[0.0], np.cumsum(page.mass * chances * likely)])
     holding = np.flatnonzero(running[layout.end] - running[layout.first] >= _MAIN_SHARE * running[-1])
     near = layout.parent[holding[(layout.end - layout.first)[holding].argmin()]]

@@ -7,11 +7,12 @@ that take no room as none, so that lines of equal meaning weigh about the same i
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from functools import cache
 
 import numpy as np
 
-from .blocks import BODY_BIT, HINT_NAMES, TAG_NUMBERS, Layout
+from .blocks import HINT_NAMES, TAG_NUMBERS, Layout
 
 CLASSES = ("letters", "upper", "digits", "enders", "commas", "symbols", "copyright", "bars", "mails", "colons", "lines")
 _ENDERS = ".!?…。！？．｡؟۔।॥။៕៚៙។ຯฯ๚๛⸮‼⁇⁈⁉"
@@ -23,9 +24,11 @@ _TABLE = 0x10000
 _OWN_TAGS = ("p", "div", "h1", "h2", "h3", "h4", "li", "td", "th", "pre", "blockquote", "dt", "dd", "figcaption")
 _PARA_MASS = 60.0
 """A block of this mass with few links counts as a paragraph."""
-_OFFSETS = (-3, -2, -1, 1, 2, 3)
+_OFFSETS = (-2, -1, 1, 2)
 _LEVELS = 3
 """Elements around the innermost one whose sums are features."""
+_MOST = 0.75
+"""Share of a page's text; hints of an element that holds more say nothing of a block."""
 _MAX_FEATURES = 256
 _MAX_CHAIN = 64
 """Levels that are climbed from the heaviest element to meet a block."""
@@ -54,7 +57,7 @@ def _character_table() -> tuple[np.ndarray, np.ndarray]:
     for name, characters in (*marked.items(), ("symbols", "|•·»«@*")):
         table[[ord(char) for char in characters], 1 + CLASSES.index(name)] = 1
     kinds, kind_of = np.unique(table, axis=0, return_inverse=True)
-    return kind_of.reshape(-1).astype(np.int64), kinds.astype(np.float64)
+    return kind_of.reshape(-1).astype(np.uint8), kinds.astype(np.float64)
 
 
 def count_characters(texts: list[str]) -> np.ndarray:
@@ -62,8 +65,8 @@ def count_characters(texts: list[str]) -> np.ndarray:
     kind_of, kinds = _character_table()
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    keys = kind_of[np.minimum(codes, _TABLE - 1)]
-    keys += np.repeat(np.arange(len(texts)) * len(kinds), lengths)
+    keys = np.repeat(np.arange(0, len(texts) * len(kinds), len(kinds)), lengths)
+    keys += kind_of[np.minimum(codes, _TABLE - 1)]
     counts = np.bincount(keys, minlength=len(texts) * len(kinds)).reshape(len(texts), -1)
     return (counts @ kinds).T.astype(np.float32)
 
@@ -75,7 +78,7 @@ class Columns:
         self.names: list[str] = []
         self.room_FB = np.empty((_MAX_FEATURES, blocks), np.float32)
 
-    def add(self, name: str, row: np.ndarray | float) -> None:
+    def add(self, name: str, row: np.ndarray | list | float) -> None:
         self.room_FB[len(self.names)] = row
         self.names.append(name)
 
@@ -107,7 +110,6 @@ class Page:
         for _ in range(_LEVELS):
             above.append(layout.parent[above[-1]])
         self.above = np.stack(above)
-        self.path = _paths(layout, self.above)
 
     def over(self, rows: np.ndarray) -> np.ndarray:
         """Sums of rows [K, B] over the blocks of each element. [K, E]"""
@@ -115,19 +117,23 @@ class Page:
         np.cumsum(rows, axis=1, out=running[:, 1:])
         return (running[:, self.layout.end] - running[:, self.layout.first]).astype(np.float32)
 
-    def near(self, rows: np.ndarray, outside: float = 0.0) -> np.ndarray:
-        """Rows [K, B] as they are at the blocks before and after. [K * 6, B]"""
-        wide = np.full((len(rows), self.blocks + 6), outside, np.float32)
-        wide[:, 3:-3] = rows
-        return np.stack([wide[:, 3 + o : 3 + o + self.blocks] for o in _OFFSETS], axis=1).reshape(-1, self.blocks)
+    def near(self, rows: np.ndarray) -> np.ndarray:
+        """Rows [K, B] as they are at the blocks before and after, 0 outside the page. [K * 4, B]"""
+        reach = max(_OFFSETS)
+        wide = np.zeros((len(rows), self.blocks + 2 * reach), np.float32)
+        wide[:, reach:-reach] = rows
+        index = np.arange(self.blocks) + np.asarray(_OFFSETS)[:, None] + reach
+        return wide[:, index].reshape(-1, self.blocks)
 
     def before(self, row: np.ndarray) -> np.ndarray:
         """Sum over the blocks before each. [B]"""
         return np.cumsum(row) - row
 
-    def by_path(self, rows: list[np.ndarray]) -> np.ndarray:
-        """Sums over the blocks with the same tags around them. [K, B]"""
-        return np.stack([np.bincount(self.path, row)[self.path] for row in rows])
+    def alike(self, groups: np.ndarray) -> np.ndarray:
+        """Of the blocks with the same number in `groups` [B]: their mass, the mass of their links, and how many they
+        are. [3, B]"""
+        rows = (self.mass, self.mass * self.linked, None)
+        return np.stack([np.bincount(groups, row) for row in rows])[:, groups]
 
     def heaviest(self, columns: Columns, name: str, weight: np.ndarray) -> None:
         """Add where each block stands to the element whose blocks weigh most: those right inside it count fully, those
@@ -155,11 +161,11 @@ class Page:
         columns.add(f"{name}_side", np.where(index < first, -1, np.where(index >= end, 1, 0)))
 
 
-def _paths(layout: Layout, above: np.ndarray) -> np.ndarray:
+def _paths(page: Page) -> np.ndarray:
     """A number per block that is the same where the nearest four elements have the same tags and the same depth. [B]"""
-    codes = layout.depth[above[0]]
-    for elements in above:
-        codes = codes * 64 + layout.tag[elements]
+    codes = page.layout.depth[page.place]
+    for tags in page.layout.tag[page.above]:
+        codes = codes * 64 + tags
     return np.unique(codes, return_inverse=True)[1]
 
 
@@ -178,19 +184,17 @@ def _add_text(page: Page, columns: Columns) -> None:
     columns.add("mass", np.log1p(page.mass))
     columns.add("linked", page.linked)
     columns.add("links", np.log1p(page.layout.links))
+    columns.add("unlinked", np.log1p(page.mass * (1 - page.linked)))
     columns.extend([f"{name}_share" for name in CLASSES[:6]], counts[:6] / size)
     columns.extend([f"{name}" for name in CLASSES[2:]], np.minimum(counts[2:], 12))
     last = [text[-1] if text[-1] not in _CLOSING else text[-2:-1] for text in texts]
-    columns.add("ends", np.asarray([char in _ENDERS for char in last]))
-    columns.add("leads", np.asarray([char in _COLONS for char in last]))
+    columns.add("ends", [char in _ENDERS for char in last])
+    columns.add("leads", [char in _COLONS for char in last])
     folded = [text.casefold() for text in texts]
-    seen: dict[str, int] = {}
-    for text in folded:
-        seen[text] = seen.get(text, 0) + 1
-    columns.add("again", np.asarray([seen[text] for text in folded]))
-    title = page.title
-    whole = max(1, len(title))
-    columns.add("titled", np.asarray([len(text) / whole if len(text) > 8 and text in title else 0 for text in folded]))
+    seen = Counter(folded)
+    columns.add("again", [seen[text] for text in folded])
+    title, whole = page.title, max(1, len(page.title))
+    columns.add("titled", [len(text) / whole if 8 < len(text) <= whole and text in title else 0 for text in folded])
 
 
 def _add_place(page: Page, columns: Columns) -> None:
@@ -216,17 +220,14 @@ def _add_place(page: Page, columns: Columns) -> None:
 
 
 def _add_surroundings(page: Page, columns: Columns) -> None:
-    """The blocks before and after, the elements around, and the blocks with the same tags around them."""
-    own = page.layout.tag[page.place]
+    """The blocks before and after, the elements around, and the blocks with alike elements around them."""
+    layout = page.layout
     rows = np.stack([np.log1p(page.mass), page.linked, np.minimum(5, page.counts[CLASSES.index("enders")])])
     names = [f"{name}{offset:+}" for name in ("mass", "linked", "enders") for offset in _OFFSETS]
     columns.extend(names, page.near(rows))
-    middle = np.stack([page.place, own, page.path])
-    same = page.near(middle, -1).reshape(3, len(_OFFSETS), -1)[:, 2:4] == middle[:, None]
-    columns.extend([f"same_{what}{o:+}" for what in ("place", "tag", "path") for o in (-1, 1)], same.reshape(6, -1))
     sums = page.over(np.stack([page.mass, page.mass * page.linked, page.para]))
     all_mass, link_mass, para_mass = sums[:, page.above[1:]]
-    blocks = (page.layout.end - page.layout.first)[page.above[1:]]
+    blocks = (layout.end - layout.first)[page.above[1:]]
     ups = [f"up{level}" for level in range(1, _LEVELS + 1)]
     size = np.maximum(1, all_mass)
     columns.extend([f"{up}_mass" for up in ups], np.log1p(all_mass))
@@ -234,7 +235,7 @@ def _add_surroundings(page: Page, columns: Columns) -> None:
     columns.extend([f"{up}_para" for up in ups], para_mass / size)
     columns.extend([f"{up}_of_all" for up in ups], para_mass / page.all_para)
     columns.extend([f"{up}_mean" for up in ups], np.log1p(all_mass / blocks))
-    mass, links, count = page.by_path([page.mass, page.mass * page.linked, np.ones(page.blocks)])
+    mass, links, count = page.alike(_paths(page))
     columns.add("path_mass", np.log1p(mass))
     columns.add("path_linked", links / np.maximum(1, mass))
     columns.add("path_count", np.log1p(count))
@@ -243,18 +244,15 @@ def _add_surroundings(page: Page, columns: Columns) -> None:
 
 
 def _add_hints(page: Page, columns: Columns) -> None:
-    """Hints of the nearest three elements, of all around that hold no more than most of the page, and of all."""
+    """Hints of all elements around that hold no more than most of the page, and of the nearest three."""
     layout = page.layout
     own = np.asarray(layout.hints, np.int64)
     share = page.over(page.mass[None])[0] / page.total
-    narrow = np.where(share < 0.75, own, 0).tolist()
-    around, wide = [0] * len(narrow), [0] * len(narrow)
+    around = np.where(share < _MOST, own, 0).tolist()
     for element, parent in enumerate(layout.parent.tolist()):
-        around[element] = around[parent] | narrow[element]
-        wide[element] = wide[parent] | layout.hints[element]
-    near = own[page.above[0]] | own[page.above[1]] | own[page.above[2]]
-    words = np.stack([np.asarray(around)[page.place], near, np.asarray(wide)[page.place]])
-    bits = (words[:, None] >> np.arange(len(HINT_NAMES))[:, None]) & 1
-    columns.extend([f"around_{name}" for name in HINT_NAMES], bits[0])
-    columns.extend([f"near_{name}" for name in HINT_NAMES[:BODY_BIT]], bits[1, :BODY_BIT])
-    columns.extend([f"in_{name}" for name in HINT_NAMES[BODY_BIT:]], bits[2, BODY_BIT:])
+        around[element] |= around[parent]
+    near = own[page.above[:3]]
+    words = np.stack([np.asarray(around)[page.place], near[0] | near[1] | near[2]], axis=1)
+    bits = np.unpackbits(words.astype("<u8").view(np.uint8), axis=1, bitorder="little")
+    columns.extend([f"around_{name}" for name in HINT_NAMES], bits.T[: len(HINT_NAMES)])
+    columns.extend([f"near_{name}" for name in HINT_NAMES], bits.T[64 : 64 + len(HINT_NAMES)])

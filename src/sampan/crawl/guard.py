@@ -6,13 +6,13 @@ thousand hours. Browsers stop nesting at 512.
 
 from __future__ import annotations
 
-import regex
+import re
 
 MAX_DEPTH = 2000
 """Elements inside each other. Ours: four times what browsers nest, and still some hundredths of a second."""
 MAX_TAGS = 300_000
 """Tags in a page. Ours: a tree of so many takes about a second and 150 MB; a long real page has twenty thousand."""
-_TAG = regex.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)")
+_TAG = re.compile(r"<(/?[a-zA-Z][a-zA-Z0-9:-]*+)")
 _NO_CHILDREN = frozenset(
     [
         "area",
@@ -40,6 +40,21 @@ _NO_CHILDREN = frozenset(
     ]
 )
 """Elements that are empty, or that the next of their kind closes."""
+_MAX_NAMES = 10_000
+
+
+class _Steps(dict[str, int]):
+    """Of a tag's name how much deeper what follows is; each way of writing it is looked at once."""
+
+    def __missing__(self, name: str) -> int:
+        closing, plain = name.startswith("/"), name.lower().lstrip("/")
+        step = 0 if plain in _NO_CHILDREN else -1 if closing else 1
+        if len(self) < _MAX_NAMES:
+            self[name] = step
+        return step
+
+
+_STEPS = _Steps()
 
 
 def overwork(html: str) -> str:
@@ -49,11 +64,9 @@ def overwork(html: str) -> str:
         return "too_many_tags"
     if tags <= MAX_DEPTH:
         return ""
-    depth = 0
-    for closing, name in _TAG.findall(html):
-        if name.lower() in _NO_CHILDREN:
-            continue
-        depth = max(0, depth - 1) if closing else depth + 1
-        if depth > MAX_DEPTH:
-            return "too_deep"
-    return ""
+    import numpy as np
+
+    names = _TAG.findall(html)
+    depth = np.cumsum(np.fromiter(map(_STEPS.__getitem__, names), np.int64, len(names)))
+    # end tags without a beginning are passed over: the depth is counted from the lowest sum so far, at most 0
+    return "too_deep" if (depth - np.minimum.accumulate(np.minimum(depth, 0))).max(initial=0) > MAX_DEPTH else ""

@@ -12,13 +12,15 @@ _HTML_LANGUAGE = re.compile(
     r"<html\b[^>]{0,500}?\blang\s*=\s*[\"']?([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)", re.IGNORECASE
 )
 _JSON_DATE = re.compile(r'"datePublished"\s*:\s*"([^"]{8,40})"')
-_TIME = re.compile(r'\b[^>]{0,300}?\bdatetime\s*=\s*["\']([^"\']{8,40})["\']')
+_DATETIME = re.compile(r'datetime=\s*["\']([^"\']{8,40})["\']')
 _DAY = re.compile(r"(1[89]\d\d|20\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
 _DATES = (
     "article:published_time", "datepublished", "dc.date.issued", "dcterms.created", "dc.date", "pubdate",
     "publishdate", "publish_date", "publish-date", "og:published_time", "parsely-pub-date", "date",
 )  # fmt: skip
 """Names of <meta> that hold the day of publication, the surest first."""
+_MAX_TAG = 300
+"""Characters from the beginning of a `<time>` to its `datetime`."""
 _MAX_HEAD = 200_000
 """Characters of a head that are read."""
 _LANGUAGES = ("og:locale", "content-language", "language", "dc.language")
@@ -34,7 +36,7 @@ def facts(html: str) -> dict[str, str]:
         name = name.lower()
         if name in _WANTED:
             said.setdefault(name, _value(attributes))
-    link = _LINK.search(head)
+    link = _LINK.search(head) if "canonical" in head else None
     language = _HTML_LANGUAGE.search(html[:4000])
     declared = language[1] if language else next((said[name] for name in _LANGUAGES if name in said), "")
     found = {
@@ -52,16 +54,19 @@ def _value(attributes: str) -> str:
 
 
 def _date(html: str, said: dict[str, str]) -> str:
-    """The day of publication, '' if none is given in year-month-day order."""
-    candidates = [said.get(name, "") for name in _DATES]
-    if "datePublished" in html and (found := _JSON_DATE.search(html)):
-        candidates.insert(1, found[1])
-    days = (day for value in candidates if value and (day := _DAY.match(value)))
-    day = next(days, None)
-    at = html.find("<time") if day is None else -1
+    """The day of publication, '' if none is given in year-month-day order: as `<meta>` says, the surest name first,
+    then as JSON says, as the other names say, and as the first `<time>` says."""
+    day = _DAY.match(said.get(_DATES[0], ""))
+    if day is None and "datePublished" in html and (found := _JSON_DATE.search(html)):
+        day = _DAY.match(found[1])
+    for name in _DATES[1:]:
+        day = day or _DAY.match(said.get(name, ""))
+    at = html.find("datetime=") if day is None else -1
     while at >= 0:
-        if found := _TIME.match(html, at + len("<time")):
-            day = _DAY.match(found[1])
-            break
-        at = html.find("<time", at + 1)
+        if found := _DATETIME.match(html, at):
+            start = html.rfind("<", max(0, at - _MAX_TAG), at)
+            if html.startswith("<time", start):
+                day = _DAY.match(found[1])
+                break
+        at = html.find("datetime=", at + 1)
     return "-".join(day.groups()) if day else ""

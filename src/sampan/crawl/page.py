@@ -60,7 +60,7 @@ def decode(payload: bytes, declared: str = "") -> tuple[str, str]:
     for mark, name in _BOMS:
         if payload.startswith(mark):
             return payload.decode(name, errors="replace"), name
-    if b"\x1b$" not in payload and b"\x1b(" not in payload:
+    if b"\x1b" not in payload or (b"\x1b$" not in payload and b"\x1b(" not in payload):
         try:
             return payload.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
@@ -89,7 +89,7 @@ def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, u
     from .metadata import facts
 
     cut = len(html) > MAX_CHARACTERS
-    html = html[:MAX_CHARACTERS].replace("\x00", "")
+    html = html[:MAX_CHARACTERS]
     tree = HTMLTree.parse(html)
     body = tree.body
     known = facts(html)

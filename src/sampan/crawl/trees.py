@@ -21,19 +21,23 @@ class Forest:
     bias: float
 
     def __post_init__(self) -> None:
+        """Questions that several trees ask are asked once."""
         trees, depth = self.features_TD.shape
-        object.__setattr__(self, "_features", self.features_TD.T.ravel())
-        object.__setattr__(self, "_thresholds", self.thresholds_TD.T.reshape(-1, 1))
+        asked = np.stack([self.features_TD.T.ravel(), self.thresholds_TD.T.ravel()])
+        questions, which = np.unique(asked, axis=1, return_inverse=True)
+        object.__setattr__(self, "_features", questions[0].astype(np.int64))
+        object.__setattr__(self, "_thresholds", questions[1].astype(self.thresholds_TD.dtype)[:, None])
+        object.__setattr__(self, "_which", which.reshape(depth, trees))
         object.__setattr__(self, "_offsets", (np.arange(trees) << depth)[:, None])
 
     def scores(self, values_FB: np.ndarray) -> np.ndarray:
         """Log odds of each column. [B]"""
-        trees, depth = self.features_TD.shape
-        above_DTB = (values_FB[self._features] > self._thresholds).reshape(depth, trees, -1)
-        leaf_TB = above_DTB[-1].view(np.uint8).copy()
+        depth = self.features_TD.shape[1]
+        above_QB = (values_FB[self._features] > self._thresholds).view(np.uint8)
+        leaf_TB = above_QB[self._which[-1]]
         for level in range(depth - 2, -1, -1):
             leaf_TB <<= 1
-            leaf_TB |= above_DTB[level]
+            leaf_TB |= above_QB[self._which[level]]
         return self.leaves_TL.ravel()[self._offsets + leaf_TB].sum(0) + self.bias
 
     def chances(self, values_FB: np.ndarray) -> np.ndarray:
