@@ -45,9 +45,13 @@ _LINE_TAIL = regex.compile(r"(?<! ) ++$", regex.M)  # each run of spaces is look
 _EMPTY_LINES = regex.compile(r"\n{3,}")
 
 
+_LAST_OF_PLANE = "\uffff"
+_PLANE = "".join(map(chr, range(ord(_LAST_OF_PLANE) + 1)))
+
+
 def _drawn(pattern: str) -> frozenset[str]:
     """The characters of the plane of all living scripts that a pattern of one character matches."""
-    return frozenset(regex.findall(pattern, "".join(map(chr, range(0x10000)))))
+    return frozenset(regex.findall(pattern, _PLANE))
 
 
 # Which characters a step can have work with: most text has none of them, and a set is asked faster than a pattern.
@@ -58,6 +62,7 @@ _JOINERS = frozenset("\u200c\u200d")
 _BURMESE = _drawn(r"[\u1000-\u109F]")
 _ORDERED = _drawn(r"[\u0E30-\u0ECE\u102B-\u1049\u17A3-\u17DD]")
 _MISREAD = _drawn(r"[\x80-\xFB]")
+_MARKS = _drawn(r"[\p{M}\u200C\u200D]")
 
 _ROUNDS = 16
 """Repairs uncover work for each other (a joiner between two marks, then their order). Real text needs one round and a
@@ -87,8 +92,9 @@ def normalise(text: str, language: str = "", *, tone_placement: str = "") -> str
     steps = _steps(language, tone_placement)
     for _ in range(_ROUNDS):
         before, present = text, frozenset(text)
+        beyond = bool(text) and max(present) > _LAST_OF_PLANE  # the sets hold none of those
         for _, wanted, step in steps:
-            if wanted is None or not wanted.isdisjoint(present):
+            if wanted is None or beyond or not wanted.isdisjoint(present):
                 after = step(text)
                 if after != text:
                     text, present = after, frozenset(after)
@@ -119,7 +125,7 @@ def _steps(language: str, tone_placement: str) -> tuple[tuple[str, frozenset[str
         ("line_end", _LINE_ENDS, lambda text: _LINE_END.sub("\n", text)),
         ("invisible", _INVISIBLES, lambda text: _INVISIBLE.sub("", text)),
         ("blank", _BLANKS, lambda text: _BLANK.sub(" ", text.replace("\t", "    "))),
-        ("mark_pile", None, lambda text: text if text.isascii() else _PILE.sub("\\1", text)),
+        ("mark_pile", _MARKS, lambda text: _PILE.sub("\\1", text)),
         ("nfc", None, lambda text: unicodedata.normalize("NFC", text)),
         ("joiner", _JOINERS, _joiners),
         ("zawgyi", _BURMESE, repair_zawgyi),
