@@ -10,12 +10,13 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import regex
 
 from .national_ids import national_ids
+from .number_runs import matches_near, number_runs
 
 KINDS = ("email", "ip", "national_id", "phone")
 PLACEHOLDERS = {"email": "[EMAIL]", "ip": "[IP]", "national_id": "[ID]", "phone": "[PHONE]"}
@@ -66,8 +67,6 @@ _CUE = regex.compile(
 )
 _BEFORE_NUMBER = 48
 """Characters that a cue and what may stand between it and its number take at most."""
-_LONG_NUMBER = regex.compile(r"\d(?:[ .\-()/\u00A0‐‑–]{0,2}\d){6,}+")
-"""As long as it goes. Every phone number lies in one: what they allow between digits is allowed here."""
 _DIGITS = regex.compile(r"\d+")
 _YEAR = regex.compile(r"(?:1[89]|2[05])\d\d")
 _THOUSANDS = regex.compile(r"[1-9]\d{0,2}(?:([ .])\d{3})(?:\1\d{3})*")
@@ -147,27 +146,17 @@ def _is_somebodys(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> boo
 
 
 def _phones(text: str, language: str) -> Iterator[tuple[int, int]]:
-    numbers = [match.span() for match in _LONG_NUMBER.finditer(text)]
-    if not numbers:
+    runs = number_runs(text)
+    if not runs:
         return
     yield from (match.span() for match in _INTERNATIONAL.finditer(text) if not _is_decimal(match[0]))
-    for match in _near(_CUE, text, numbers):
+    for match in matches_near(_CUE, text, runs, _BEFORE_NUMBER):
         if _may_be_phone(ascii_digits(match["number"]), weak=bool(match["weak"])):
             yield match.span("number")
     if language in _NATIONAL:
         for match in _NATIONAL[language].finditer(ascii_digits(text)):
             if not _OTHER_NUMBER.search(text, max(0, match.start() - 24), match.start()):
                 yield match.span()
-
-
-def _near(pattern: regex.Pattern, text: str, numbers: Iterable[tuple[int, int]]) -> Iterator[regex.Match]:
-    """The matches of a pattern that has a number in it, looked for around `numbers` alone."""
-    place = 0
-    for start, end in numbers:
-        # Two characters more: what follows a number may be asked for.
-        for match in pattern.finditer(text, max(place, start - _BEFORE_NUMBER), end + 2):
-            place = match.end()
-            yield match
 
 
 def _is_decimal(number: str) -> bool:
@@ -188,7 +177,7 @@ def _may_be_phone(number: str, *, weak: bool) -> bool:
 
 def _ids(text: str, language: str) -> Iterator[tuple[int, int]]:
     if _ENOUGH_DIGITS.search(text):
-        yield from national_ids(ascii_digits(text), language)
+        yield from national_ids(ascii_digits(text), language, number_runs(text))
 
 
 _OTHER_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
@@ -197,6 +186,8 @@ _OTHER_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
 def ascii_digits(text: str) -> str:
     """`text` with the decimal digits of every script as 0-9; no character moves. Digits that this Python does not know
     yet stay."""
+    if text.isascii():
+        return text
     return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0], match[0])), text)
 
 
