@@ -7,6 +7,7 @@ belongs to one script is in a module of its own: `mojibake`, `zawgyi`, `marks`, 
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -59,6 +60,7 @@ _LINE_ENDS = _drawn(r"[\r\v\f\x1C-\x1E\x85\u2028\u2029]")
 _INVISIBLES = _drawn(_INVISIBLE.pattern)
 _BLANKS = _drawn(_BLANK.pattern)
 _JOINERS = frozenset("\u200c\u200d")
+_ODD_ASCII = re.compile(r"[\x00-\x09\x0B-\x1F\x7F]")
 _BURMESE = _drawn(r"[\u1000-\u109F]")
 _ORDERED = _drawn(r"[\u0E30-\u0ECE\u102B-\u1049\u17A3-\u17DD]")
 _MISREAD = _drawn(r"[\x80-\xFB]")
@@ -91,16 +93,21 @@ def normalise(text: str, language: str = "", *, tone_placement: str = "") -> str
     """
     steps = _steps(language, tone_placement)
     for _ in range(_ROUNDS):
-        before, present = text, frozenset(text)
-        beyond = bool(text) and max(present) > _LAST_OF_PLANE  # the sets hold none of those
+        before, present = text, _characters(text)
+        beyond = max(present, default="") > _LAST_OF_PLANE  # the sets hold none of those
         for _, wanted, step in steps:
             if wanted is None or beyond or not wanted.isdisjoint(present):
                 after = step(text)
                 if after != text:
-                    text, present = after, frozenset(after)
+                    text, present = after, _characters(after)
         if text == before:
             break
     return text
+
+
+def _characters(text: str) -> frozenset[str]:
+    """The characters of `text`, without those of ASCII that no step is about."""
+    return frozenset(_ODD_ASCII.findall(text) if text.isascii() else text)
 
 
 def changes(text: str, language: str = "", *, tone_placement: str = "") -> list[Change]:
