@@ -6,13 +6,13 @@ thousand hours. Browsers stop nesting at 512.
 
 from __future__ import annotations
 
-import regex
+import re
 
 MAX_DEPTH = 2000
 """Elements inside each other. Ours: four times what browsers nest, and still some hundredths of a second."""
 MAX_TAGS = 300_000
 """Tags in a page. Ours: a tree of so many takes about a second and 150 MB; a long real page has twenty thousand."""
-_TAG = regex.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)")
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:-]*)")
 _NO_CHILDREN = frozenset(
     [
         "area",
@@ -47,7 +47,7 @@ def overwork(html: str) -> str:
     tags = html.count("<")
     if tags > MAX_TAGS:
         return "too_many_tags"
-    if tags <= MAX_DEPTH:
+    if tags - html.count("</") <= MAX_DEPTH:  # so few begin an element that they cannot nest deeper
         return ""
     depth = 0
     for closing, name in _TAG.findall(html):
