@@ -81,6 +81,13 @@ def test_steps_that_are_left_out_would_change_nothing(text):
         assert step(found) == found
 
 
+def test_no_step_is_about_plain_text():
+    plain = {"\n", *map(chr, range(0x20, 0x7F))}
+    wanted = [characters for _, characters, _ in normalise._steps("", "") if characters is not None]
+    assert len(wanted) >= 7
+    assert not any(plain & characters for characters in wanted)
+
+
 @pytest.mark.parametrize("table", [units._word_kinds, units._cluster_classes])
 def test_lower_case_begins_and_ends_units_where_upper_case_does(table):
     """So units of a text in lower case stand at the places of the text's own."""
