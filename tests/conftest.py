@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,25 @@ def shared() -> Path:
     if os.environ.get("CI"):
         pytest.fail(f"CI needs the shared data, and {folder} is not there")
     pytest.skip("needs the shared data folder (SAMPAN_SHARED)")
+
+
+@pytest.fixture(scope="session")
+def ray_address():
+    """The address of a Ray cluster of two workers, started once for all tests that only need one to be there."""
+    if not os.environ.get("CI"):
+        pytest.importorskip("ray")
+    code = (
+        "import ray; found = ray.init(num_cpus=2, include_dashboard=False, logging_level='ERROR'); "
+        "print(found.address_info['address'], flush=True); input()"
+    )
+    os.environ["RAY_AUTH_MODE"] = "disabled"  # else nobody but the process that started it could join it
+    command = [sys.executable, "-c", code]
+    cluster = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    address = cluster.stdout.readline().strip()
+    assert address, "Ray does not start"
+    yield address
+    cluster.communicate("\n", timeout=30)
+    del os.environ["RAY_AUTH_MODE"]
 
 
 @pytest.fixture(scope="session")

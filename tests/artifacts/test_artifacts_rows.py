@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from sampan.artifacts.conversations import read_conversations, read_preferences, write_conversations
-from sampan.artifacts.documents import read_documents, write_documents
+from sampan.artifacts.documents import Document, read_documents, write_documents
 from sampan.artifacts.tables import read_lines
 from sampan.core.errors import InputError
 
@@ -176,3 +176,13 @@ def test_an_id_of_zero_is_an_id(tmp_path):
     path = jsonl(tmp_path, row, {**row, "id": None})
     for read in (read_conversations, read_preferences):
         assert [item.id for item in read(path)] == ["0", "rows.jsonl:2"]
+
+
+def test_row_groups_end_at_a_size_too(tmp_path):
+    """Memory of whoever writes or reads a table must not depend on how long its texts are."""
+    texts = ["ກ" * 500_000, "b" * 3_000_000, "c" * 10, "d" * 5_000_000, "e"]
+    write_documents(tmp_path, (Document(id=str(n), text=text) for n, text in enumerate(texts)))
+    (file,) = tmp_path.glob("*.parquet")
+    meta = pq.read_metadata(file)
+    assert [meta.row_group(n).num_rows for n in range(meta.num_row_groups)] == [2, 2, 1]
+    assert [document.text for document in read_documents(tmp_path)] == texts

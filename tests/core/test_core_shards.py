@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -108,3 +109,24 @@ def test_what_a_killed_attempt_left_is_cleared(tmp_path):
     run_job(job)
     assert not dead.exists()
     assert elsewhere.exists(), "it may be at work"
+
+
+def test_a_shard_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """A power cut keeps what was synced: the files and their folder before the rename, the new name after it."""
+    done = []
+    name, rename = {}, os.rename
+
+    def fsync(handle):
+        done.append(os.readlink(f"/proc/self/fd/{handle}"))
+
+    def renamed(source, target):
+        name["aside"] = str(source)
+        done.append("rename")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", renamed)
+    run_job(_job(tmp_path, n=3))
+    before, after = done[: done.index("rename")], done[done.index("rename") + 1 :]
+    assert {f"{name['aside']}/ran", f"{name['aside']}/facts.json", name["aside"]} <= set(before)
+    assert after == [str(tmp_path / "state")]

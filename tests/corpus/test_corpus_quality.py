@@ -182,8 +182,8 @@ def texts(shared, language, *names):
 def test_language_model_ranks_edited_text_above_noisy_text(
     language, reference, good, noisy, bar, shared, run_stage, tmp_path
 ):
-    from sampan.corpus.sampling import known_language
     from sampan.corpus.scorers import load_scorer
+    from sampan.lang.codes import known_language
 
     folder = write(tmp_path / "reference", texts(shared, language, *reference))
     _, made = run_stage("corpus.train_lm", {}, {"documents": [folder]})

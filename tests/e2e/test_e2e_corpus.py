@@ -78,10 +78,9 @@ def test_four_workers_give_what_one_gives(recipe, alone, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_ray_cluster_gives_what_one_worker_gives(recipe, alone, tmp_path):
-    if not os.environ.get("CI"):
-        pytest.importorskip("ray")
-    call("run", recipe, "--store", tmp_path, "--workers", 2, "--engine", "ray")
+def test_a_ray_cluster_gives_what_one_worker_gives(recipe, alone, tmp_path, ray_address):
+    engine = ("--engine", "ray", "--engine-option", f"address={ray_address}")
+    call("run", recipe, "--store", tmp_path, "--workers", 2, *engine)
     assert digests(recipe, tmp_path) == alone
 
 

@@ -16,6 +16,9 @@ from ..core.identity import tree_files
 
 SHARD_BYTES = 64 << 20
 ROW_GROUP = 4096
+ROW_GROUP_BYTES = 4 << 20
+"""A row group is held in memory several times over while it is written or read: it ends at this size or ROW_GROUP
+rows, whichever comes first."""
 PREVIEW = "preview.jsonl"
 NOT_TABLES = ("summary.json", PREVIEW, "manifest.json", "mixture.json", "changes.jsonl")
 PREVIEW_ROWS = 5
@@ -42,7 +45,7 @@ class ParquetShards:
     def __init__(self, folder: Path, schema: Any, *, shard_bytes: int = SHARD_BYTES) -> None:
         self._folder, self._schema, self._limit = folder, schema, shard_bytes
         self._rows: list[dict[str, Any]] = []
-        self._writer, self._count, self._bytes = None, 0, 0
+        self._writer, self._count, self._bytes, self._group_bytes = None, 0, 0, 0
         self._preview: list[str] = []
 
     def write(self, row: dict[str, Any], size: int) -> None:
@@ -52,7 +55,8 @@ class ParquetShards:
             short = {key: str(value)[:PREVIEW_CHARACTERS] for key, value in row.items()}
             self._preview.append(json.dumps(short, ensure_ascii=False) + "\n")
         self._bytes += size
-        if len(self._rows) >= ROW_GROUP:
+        self._group_bytes += size
+        if len(self._rows) >= ROW_GROUP or self._group_bytes >= ROW_GROUP_BYTES:
             self._flush()
         if self._bytes >= self._limit:
             self._end_shard()
@@ -73,7 +77,7 @@ class ParquetShards:
             self._count += 1
         if self._rows:
             self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
-        self._rows = []
+        self._rows, self._group_bytes = [], 0
 
     def _end_shard(self) -> None:
         if self._rows:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .disk import sync_folder, sync_tree
+
 FACTS = "facts.json"
 """Beside a finished shard's files: what its function returned, and the digest of the job it was for."""
 
@@ -70,8 +72,7 @@ def run_job(job: Job) -> Shard:
         record = {"facts": facts, "cpu_seconds": time.process_time() - clock, "process": os.getpid()}
         with open(aside / FACTS, "w", encoding="utf-8") as file:
             json.dump({"job": _digest(job), **record}, file, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
+        sync_tree(aside)  # before it has its name: after a power cut a finished shard is whole
         return _publish(aside, job) or Shard(job.folder, **record)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -88,6 +89,7 @@ def _publish(aside: Path, job: Job) -> Shard | None:
         if (done := finished(job)) is None:
             raise
         return done
+    sync_folder(job.folder.parent)
     return None
 
 

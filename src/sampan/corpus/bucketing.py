@@ -20,8 +20,8 @@ from ..artifacts.documents import DocumentWriter
 from ..core.errors import InputError, RecipeError
 from ..core.params import all_values, parse_params
 from ..core.stage import Artifact, Inputs, Runtime
+from ..lang.codes import known_language
 from .quality import Params
-from .sampling import known_language
 from .scorers import load_scorer
 
 BINS_PER_POINT = 64

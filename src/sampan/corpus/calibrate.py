@@ -8,6 +8,9 @@ from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .clean import reads
+from .filters import ORDER
+
+NOT_LEARNT = ("encoding", "length", "harmful")
 
 
 @params
@@ -16,21 +19,9 @@ class Params:
     """Languages to learn; empty learns every language that has a profile."""
     trust_label: bool = True
     """As in corpus.clean."""
-    filters: list[str] = field(
-        default_factory=lambda: [
-            "script",
-            "digits",
-            "symbols",
-            "repetition",
-            "boilerplate",
-            "menu",
-            "c4",
-            "spam",
-            "gopher",
-            "fineweb",
-        ]
-    )
-    """Filters whose limits are learnt. Ours: not `length`, which is a matter of the source and not of quality."""
+    filters: list[str] = field(default_factory=lambda: [name for name in ORDER if name not in NOT_LEARNT])
+    """Filters whose limits are learnt. Ours: not `length`, which is a matter of the source and not of quality, and not
+    `harmful`, whose words good text may well hold; `encoding` has no limits."""
     keep: float = 0.99
     """Share of each language's reference documents that must pass all of its learnt limits together. Ours; FineWeb-2
     takes per-language quantiles that match English pass rates."""

@@ -9,7 +9,7 @@ from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
 from ..lang.thresholds import check_limits
-from .filters import FILTERS
+from .filters import FILTERS, ORDER
 
 
 @params
@@ -19,23 +19,7 @@ class Params:
     trust_label: bool = True
     """Whether a document's declared language stands when its script is there and the identifier answers a sister
     language or is unsure. Ours, not the papers': the identifier calls most short Malay texts Indonesian."""
-    filters: list[str] = field(
-        default_factory=lambda: [
-            "encoding",
-            "length",
-            "script",
-            "digits",
-            "symbols",
-            "repetition",
-            "boilerplate",
-            "menu",
-            "c4",
-            "spam",
-            "gopher",
-            "fineweb",
-            "harmful",
-        ]
-    )
+    filters: list[str] = field(default_factory=lambda: list(ORDER))
     """Filters in order; the first that says no gives the reason."""
     limits: dict[str, float | None] = field(default_factory=dict)
     """Limits by name (see `lang/thresholds.py`), over those of the input `limits`, which go over each language's

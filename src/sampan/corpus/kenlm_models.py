@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..lang.codes import known_language
 from ..lang.segment import words
-from .sampling import known_language
 
 _SUFFIXES = (".arpa.bin", ".arpa", ".bin")
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..lang.codes import known_language
 from ..lang.profile import load_profile
 from ..lang.units import ngram_hashes
 from .ngram_lm import text_units
-from .sampling import id_hash, known_language
+from .sampling import id_hash
 from .scorers import SCORER
 
 METHOD = "linear_quality"

@@ -14,10 +14,10 @@ import numpy as np
 from ..artifacts.document_shards import document_jobs, read_job
 from ..core.errors import InputError, RecipeError
 from ..core.stage import Artifact, Runtime
-from ..lang.codes import normalise_code
+from ..lang.codes import known_language, normalise_code
 from ..lang.profile import load_profile
 from .ngram_lm import NgramModel, text_units, train_model
-from .sampling import id_hash, is_held_out, known_language
+from .sampling import id_hash, is_held_out
 from .scorers import SCORER, write_scorer
 
 METHOD = "ngram_lm"

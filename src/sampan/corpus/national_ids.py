@@ -6,10 +6,12 @@ country, and where it has neither checksum nor date only after a word that names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import regex
+
+from .number_runs import matches_near
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,20 @@ class Format:
     valid: Callable[[str], bool]
     languages: tuple[str, ...] = ()
     """Languages in whose texts it is looked for; () for all."""
+    before: int = -1
+    """Characters before its run of digits (see `number_runs`) at which a match begins at most; -1 if the digits may be
+    fewer than those of a run."""
 
 
-def national_ids(text: str, language: str) -> Iterator[tuple[int, int]]:
-    """Spans of id numbers in `text`, whose digits are ASCII ones (see `pii.ascii_digits`)."""
+def national_ids(text: str, language: str, runs: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Spans of id numbers in `text`, whose digits are ASCII ones (see `pii.ascii_digits`) and whose `number_runs` are
+    `runs`."""
     for form in FORMATS:
         if form.languages and language not in form.languages:
             continue
         group = "id" if "id" in form.pattern.groupindex else 0
-        for match in form.pattern.finditer(text):
+        near = form.pattern.finditer(text) if form.before < 0 else matches_near(form.pattern, text, runs, form.before)
+        for match in near:
             if form.valid(regex.sub(r"[\s\-‐‑–]", "", match[group])):
                 yield match.span(group)
 
@@ -108,15 +115,15 @@ def _always(text: str) -> bool:
     return True
 
 
-def _form(name: str, pattern: str, valid: Callable[[str], bool], *languages: str) -> Format:
-    return Format(name, regex.compile(rf"(?<![A-Za-z\d_.\-/+])(?:{pattern})(?![A-Za-z\d_]|[\-.]\d)"), valid, languages)
+def _form(name: str, pattern: str, valid: Callable[[str], bool], *languages: str, before: int = 1) -> Format:
+    form = regex.compile(rf"(?<![A-Za-z\d_.\-/+])(?:{pattern})(?![A-Za-z\d_]|[\-.]\d)")
+    return Format(name, form, valid, languages, before)
 
 
-def _named(name: str, words: str, pattern: str, *languages: str) -> Format:
+def _named(name: str, words: str, pattern: str, *languages: str, before: int = 48) -> Format:
     """A number without a checksum, after one of the words that name it."""
-    return Format(
-        name, regex.compile(rf"(?:{words})[^\d\n]{{0,24}}(?P<id>{pattern})(?!\d)", regex.IGNORECASE), _always, languages
-    )
+    form = regex.compile(rf"(?:{words})[^\d\n]{{0,24}}(?P<id>{pattern})(?!\d)", regex.IGNORECASE)
+    return Format(name, form, _always, languages, before)
 
 
 # A township's letters, then the kind of citizen in brackets.
@@ -136,11 +143,11 @@ FORMATS = (
     _form("sri_lankan_nic", r"\d{9}[VvXx]", _always, "tam_Taml", "eng_Latn"),
     _form("cccd", r"\d{12}", _vietnamese, "vie_Latn"),
     _form("chinese_id", r"[1-9]\d{16}[\dXx]", _chinese),
-    _form("myanmar_nrc", rf"\d{{1,2}} ?/ ?(?:{_TOWNSHIP}|{_LATIN_TOWNSHIP}) ?\d{{6}}", _always),
+    _form("myanmar_nrc", rf"\d{{1,2}} ?/ ?(?:{_TOWNSHIP}|{_LATIN_TOWNSHIP}) ?\d{{6}}", _always, before=-1),
     _form("philippine_sss", r"\d{2}-\d{7}-\d", _always, "tgl_Latn", "eng_Latn"),
     _named("philippine_tin", r"\bTIN\b", r"\d{3}-?\d{3}-?\d{3}(?:-?\d{3,5})?", "tgl_Latn", "eng_Latn"),
     _named("philsys", _PHILSYS, r"\d{4}-?\d{4}-?\d{4}(?:-?\d{4})?", "tgl_Latn", "eng_Latn"),
     _named("khmer_id", "អត្តសញ្ញាណប័ណ្ណ|អត្តសញ្ញាណបណ្ណ|អត្តសញ្ញាណ", r"\d{9}(?:\(\d{2}\))?", "khm_Khmr"),
-    _named("lao_id", "ບັດປະຈຳຕົວ|ບັດປະຈໍາຕົວ", r"\d{2,4}(?:[ -]?\d{2,7}){1,3}", "lao_Laoo"),
+    _named("lao_id", "ບັດປະຈຳຕົວ|ບັດປະຈໍາຕົວ", r"\d{2,4}(?:[ -]?\d{2,7}){1,3}", "lao_Laoo", before=-1),
     _named("vietnamese_id", r"\bCMND\b|\bCMT\b|\bCCCD\b|chứng minh nhân dân|căn cước", r"\d{9}(?:\d{3})?", "vie_Latn"),
 )

@@ -26,13 +26,15 @@ class Phrases:
 
     def find(self, folded: Units) -> tuple[int, int]:
         """(different phrases that occur, units that lie in one), for a text in lower case."""
-        starts = np.flatnonzero(_among(folded.hashes_U, self._firsts))
+        if not among(folded.counted[0], self._firsts).any():
+            return 0, 0
+        starts = np.flatnonzero(among(folded.hashes_U, self._firsts))
         inside = np.zeros(len(folded) + 1, np.int64)
         different = 0
         for n, known in self._by_length.items():
             places = starts[starts <= len(folded) - n]
             grams = ngram_hashes(folded, n, places)
-            hits = _among(grams, known)
+            hits = among(grams, known)
             if hits.any():
                 different += len(np.unique(grams[hits]))
                 np.add.at(inside, places[hits], 1)
@@ -40,7 +42,7 @@ class Phrases:
         return different, int(np.count_nonzero(np.cumsum(inside)[:-1]))
 
 
-def _among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+def among(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Which of `values` are in `known`, a sorted array."""
     if not len(values) or not len(known):
         return np.zeros(len(values), bool)

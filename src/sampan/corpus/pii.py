@@ -8,6 +8,7 @@ prices, dates and serial numbers than ids.
 from __future__ import annotations
 
 import ipaddress
+import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import regex
 
 from .national_ids import national_ids
+from .number_runs import matches_near, number_runs
 
 KINDS = ("email", "ip", "national_id", "phone")
 PLACEHOLDERS = {"email": "[EMAIL]", "ip": "[IP]", "national_id": "[ID]", "phone": "[PHONE]"}
@@ -35,6 +37,8 @@ _EMAIL = regex.compile(
 # Names of local networks, the account of code hosts, and pictures for sharp screens (`icon@2x.png`).
 _NOBODYS = regex.compile(r"\.(?:invalid|local|localhost)$|^git@|@\dx\.(?:png|jpe?g|gif|webp|svg)$", regex.IGNORECASE)
 _IPV4 = regex.compile(r"(?<![A-Za-z\d_.\-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![A-Za-z\d_\-]|\.\d)")
+# Part of every address of either kind; found many times faster than the whole.
+_IPV4_PART, _IPV6_PART = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]"), re.compile(r":[0-9A-Fa-f]*:")
 _IPV6 = regex.compile(r"(?<![\w:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{6,39}(?![\w:])")
 _NAME_SERVERS = {"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4"}
 _MIN_IPV4_DIGITS = 7
@@ -61,6 +65,8 @@ _CUE = regex.compile(
     r"[\s.:：：)၊-]{0,4}(?P<number>\(?\+?\d(?:[ .\-‐‑–()/]{0,2}\d){6,13})(?!\d|[.,]\d)",
     regex.IGNORECASE,
 )
+_BEFORE_NUMBER = 48
+"""Characters that a cue and what may stand between it and its number take at most."""
 _DIGITS = regex.compile(r"\d+")
 _YEAR = regex.compile(r"(?:1[89]|2[05])\d\d")
 _THOUSANDS = regex.compile(r"[1-9]\d{0,2}(?:([ .])\d{3})(?:\1\d{3})*")
@@ -119,8 +125,8 @@ def _emails(text: str, language: str) -> Iterator[tuple[int, int]]:
 
 def _addresses(text: str, language: str) -> Iterator[tuple[int, int]]:
     """Public addresses only: those of private networks, examples and public name servers are nobody's."""
-    for sign, pattern in ((".", _IPV4), (":", _IPV6)):
-        if text.count(sign) < 2:
+    for part, pattern in ((_IPV4_PART, _IPV4), (_IPV6_PART, _IPV6)):
+        if not part.search(text):
             continue
         for match in pattern.finditer(text):
             try:
@@ -140,10 +146,11 @@ def _is_somebodys(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> boo
 
 
 def _phones(text: str, language: str) -> Iterator[tuple[int, int]]:
-    if not _ENOUGH_DIGITS.search(text):
+    runs = number_runs(text)
+    if not runs:
         return
     yield from (match.span() for match in _INTERNATIONAL.finditer(text) if not _is_decimal(match[0]))
-    for match in _CUE.finditer(text):
+    for match in matches_near(_CUE, text, runs, _BEFORE_NUMBER):
         if _may_be_phone(ascii_digits(match["number"]), weak=bool(match["weak"])):
             yield match.span("number")
     if language in _NATIONAL:
@@ -170,7 +177,7 @@ def _may_be_phone(number: str, *, weak: bool) -> bool:
 
 def _ids(text: str, language: str) -> Iterator[tuple[int, int]]:
     if _ENOUGH_DIGITS.search(text):
-        yield from national_ids(ascii_digits(text), language)
+        yield from national_ids(ascii_digits(text), language, number_runs(text))
 
 
 _OTHER_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
@@ -179,6 +186,8 @@ _OTHER_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
 def ascii_digits(text: str) -> str:
     """`text` with the decimal digits of every script as 0-9; no character moves. Digits that this Python does not know
     yet stay."""
+    if text.isascii():
+        return text
     return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0], match[0])), text)
 
 

@@ -13,8 +13,9 @@ from ..artifacts.document_shards import document_jobs, read_part
 from ..core.errors import InputError, RecipeError
 from ..core.params import all_values, parse_params
 from ..core.stage import Artifact, Runtime
+from ..lang.codes import known_language
 from .linear_text import METHOD, WEIGHTS, fit, logits, text_features
-from .sampling import id_hash, is_held_out, known_language
+from .sampling import id_hash, is_held_out
 from .scorers import write_scorer
 from .train_quality import Params
 

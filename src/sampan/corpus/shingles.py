@@ -48,10 +48,12 @@ def folded(texts: Sequence[str]) -> list[str]:
 @functools.cache
 def _fold_table() -> np.ndarray:
     """What each code point counts as: its case folding where that is one character, U+0020 for any blank."""
-    characters = [chr(point) for point in range(_FOLDED_POINTS)]
-    counted = [" " if char.isspace() else char.casefold() for char in characters]
-    pairs = zip(characters, counted, strict=True)
-    return np.array([ord(fold) if len(fold) == 1 else ord(char) for char, fold in pairs], np.uint32)
+    characters = "".join(map(chr, range(_FOLDED_POINTS)))
+    folds = map(str.casefold, characters)
+    counted = "".join(fold if len(fold) == 1 else char for char, fold in zip(characters, folds, strict=True))
+    table = codepoints(counted).copy()
+    table[np.fromiter(map(str.isspace, characters), bool, len(characters))] = ord(" ")
+    return table
 
 
 def digest(folded_text: str) -> bytes:

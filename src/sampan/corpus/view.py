@@ -12,7 +12,7 @@ import numpy as np
 
 from ..lang.profile import Profile
 from ..lang.thresholds import Thresholds
-from ..lang.units import Units, codepoints, span_hashes, units
+from ..lang.units import Points, Units, codepoints, units
 from .characters import BLANK, kinds
 from .phrases import Phrases
 
@@ -49,7 +49,7 @@ class TextView:
     @cached_property
     def units(self) -> Units:
         """Words; clusters in scripts without spaces."""
-        return units(self.text, self.profile.spaced)
+        return self._points.units(self.profile.spaced)
 
     @cached_property
     def lower(self) -> str:
@@ -59,7 +59,11 @@ class TextView:
     @cached_property
     def folded(self) -> Units:
         """`units` of the text in lower case."""
-        return self.units if self.lower == self.text else units(self.lower, self.profile.spaced)
+        if self.lower == self.text:
+            return self.units
+        if len(self.lower) == len(self.text):  # then every unit is at its place
+            return Points(codepoints(self.lower)).at(self.units.starts_U, self.units.ends_U)
+        return units(self.lower, self.profile.spaced)
 
     @cached_property
     def memo(self) -> dict:
@@ -72,8 +76,12 @@ class TextView:
         return 1 if self.profile.spaced else CLUSTERS_PER_WORD
 
     @cached_property
+    def _points(self) -> Points:
+        return Points(codepoints(self.text))
+
+    @property
     def codepoints_C(self) -> np.ndarray:
-        return codepoints(self.text)
+        return self._points.codepoints_C
 
     @cached_property
     def kinds_C(self) -> np.ndarray:
@@ -109,14 +117,15 @@ class TextView:
             return lines
         number = np.searchsorted(self._breaks, lines.starts_L)
         first = np.append(True, np.diff(number) > 1)
-        return self._spans(lines.starts_L[first], lines.ends_L[np.append(first[1:], True)])
+        starts, ends = lines.starts_L[first], lines.ends_L[np.append(first[1:], True)]
+        return Lines(starts, ends, self._points.hashes(starts, ends))
 
     def _spans(self, starts: np.ndarray, ends: np.ndarray) -> Lines:
         written = np.flatnonzero(self.kinds_C & BLANK == 0)
         first, last = np.searchsorted(written, starts), np.searchsorted(written, ends)
         kept = first < last
         starts_L, ends_L = written[first[kept]], written[last[kept] - 1] + 1
-        return Lines(starts_L, ends_L, span_hashes(self.codepoints_C, starts_L, ends_L))
+        return Lines(starts_L, ends_L, self._points.hashes(starts_L, ends_L))
 
     @cached_property
     def units_by_line(self) -> np.ndarray:

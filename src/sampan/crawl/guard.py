@@ -62,7 +62,7 @@ def overwork(html: str) -> str:
     tags = html.count("<")
     if tags > MAX_TAGS:
         return "too_many_tags"
-    if tags <= MAX_DEPTH:
+    if tags - html.count("</") <= MAX_DEPTH:  # so few begin an element that they cannot nest deeper
         return ""
     import numpy as np
 

@@ -18,10 +18,10 @@ from xml.parsers import expat
 from ..artifacts.document_shards import gather_documents
 from ..artifacts.documents import Document, DocumentWriter
 from ..artifacts.tables import open_bytes
-from ..core.errors import InputError, RecipeError
+from ..core.errors import InputError
 from ..core.params import all_values, parse_params
 from ..core.stage import Artifact, Runtime
-from ..lang.codes import normalise_code
+from ..lang.codes import known_language, normalise_code
 from .files import matching_files
 from .mediawiki import Params, is_dump
 from .wikitext import prose, tangled
@@ -134,19 +134,12 @@ def _document(params: Any, page: Page, site: Site, text: str) -> Document:
     return Document(
         id=f"{site.database or 'wiki'}/{page.id}",
         text=text,
-        language=_language(params.language or site.language),
+        language=known_language(params.language or site.language),
         source=params.source,
         url=f"{folder}/{quote(page.title.replace(' ', '_'), safe='/:,()')}" if folder else "",
         license=params.license,
         meta={key: value for key, value in meta.items() if value},
     )
-
-
-def _language(code: str) -> str:
-    try:
-        return normalise_code(code) if code else ""
-    except RecipeError:
-        return ""
 
 
 def read_pages(file: Path, site: Site, max_bytes: int) -> Iterator[Page]:

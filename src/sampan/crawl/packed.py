@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,7 +37,7 @@ class Broken(Exception):
     """A member that cannot be read on; the argument is the reason: `truncated`, `damaged` or `bomb`."""
 
 
-class Member:
+class Member(ABC):
     """Bytes that unpack on their own, from `start` in the file; `end` is known once all is read (a plain file has no
     ends: its reader says where it stopped)."""
 
@@ -51,9 +52,9 @@ class Member:
     def finished(self) -> bool:
         return self.end >= 0
 
+    @abstractmethod
     def read(self, size: int) -> bytes:
         """Up to about `size` more bytes, b"" at the end. Broken if there is damage."""
-        raise NotImplementedError
 
     def join(self) -> bool:
         """Go on with the next member if that begins in the midst of a record, as those of some writers do."""

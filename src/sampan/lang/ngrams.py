@@ -7,7 +7,6 @@ with one and never span it. Whole words are features too. A feature is a place i
 from __future__ import annotations
 
 import functools
-import sys
 import unicodedata
 
 import numpy as np
@@ -17,19 +16,27 @@ _STEP, _WORD, _MIX = np.uint32(0x01000193), np.uint32(0x9E3779B1), np.uint32(0x8
 """Multipliers of the rolling hash (FNV's prime), of words, and of the last mixing. Part of a model's format."""
 
 
+_PLANES = ((0, 0x40000), (0xE0000, 0xE0200))
+"""Code points among which all letters and marks are; the rest is unassigned or for private use."""
+
+
 @functools.cache
 def _letters() -> np.ndarray:
-    """For each code point its own value if it is a letter or a mark, else a blank (uint32)."""
-    table = np.full(sys.maxunicode + 1, _BLANK, np.uint32)
-    points = [point for point in range(sys.maxunicode + 1) if unicodedata.category(chr(point))[0] in "LM"]
-    table[points] = points
+    """For each code point its own value if it is a letter or a mark, else a blank (uint32); the last entry stands for
+    all code points above."""
+    table = np.full(_PLANES[-1][1], _BLANK, np.uint32)
+    for first, end in _PLANES:
+        kinds = "".join(map(unicodedata.category, map(chr, range(first, end)))).encode()
+        kinds = np.frombuffer(kinds, np.uint8)[::2]  # a category is two letters: the first says what kind
+        points = first + np.flatnonzero((kinds == ord("L")) | (kinds == ord("M")))
+        table[points] = points
     return table
 
 
 def letter_codes(text: str) -> np.ndarray:
     """uint32[L]: the lowered letters and marks of `text`, words parted by one blank, a blank at both ends."""
     codes = np.frombuffer(f" {text.lower()} ".encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    codes = _letters()[codes]
+    codes = np.take(_letters(), codes, mode="clip")
     blank = codes == _BLANK
     keep = np.ones(len(codes), bool)
     np.logical_not(blank[1:] & blank[:-1], out=keep[1:])

@@ -7,6 +7,7 @@ belongs to one script is in a module of its own: `mojibake`, `zawgyi`, `marks`, 
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -45,9 +46,13 @@ _LINE_TAIL = regex.compile(r"(?<! ) ++$", regex.M)  # each run of spaces is look
 _EMPTY_LINES = regex.compile(r"\n{3,}")
 
 
+_LAST_OF_PLANE = "\uffff"
+_PLANE = "".join(map(chr, range(ord(_LAST_OF_PLANE) + 1)))
+
+
 def _drawn(pattern: str) -> frozenset[str]:
     """The characters of the plane of all living scripts that a pattern of one character matches."""
-    return frozenset(regex.findall(pattern, "".join(map(chr, range(0x10000)))))
+    return frozenset(regex.findall(pattern, _PLANE))
 
 
 # Which characters a step can have work with: most text has none of them, and a set is asked faster than a pattern.
@@ -55,9 +60,11 @@ _LINE_ENDS = _drawn(r"[\r\v\f\x1C-\x1E\x85\u2028\u2029]")
 _INVISIBLES = _drawn(_INVISIBLE.pattern)
 _BLANKS = _drawn(_BLANK.pattern)
 _JOINERS = frozenset("\u200c\u200d")
+_NOT_PLAIN = re.compile(r"[^\n\x20-\x7E]+")
 _BURMESE = _drawn(r"[\u1000-\u109F]")
 _ORDERED = _drawn(r"[\u0E30-\u0ECE\u102B-\u1049\u17A3-\u17DD]")
 _MISREAD = _drawn(r"[\x80-\xFB]")
+_MARKS = _drawn(r"[\p{M}\u200C\u200D]")
 
 _ROUNDS = 16
 """Repairs uncover work for each other (a joiner between two marks, then their order). Real text needs one round and a
@@ -86,15 +93,21 @@ def normalise(text: str, language: str = "", *, tone_placement: str = "") -> str
     """
     steps = _steps(language, tone_placement)
     for _ in range(_ROUNDS):
-        before, present = text, frozenset(text)
+        before, present = text, _characters(text)
+        beyond = max(present, default="") > _LAST_OF_PLANE  # the sets hold none of those
         for _, wanted, step in steps:
-            if wanted is None or not wanted.isdisjoint(present):
+            if wanted is None or beyond or not wanted.isdisjoint(present):
                 after = step(text)
                 if after != text:
-                    text, present = after, frozenset(after)
+                    text, present = after, _characters(after)
         if text == before:
             break
     return text
+
+
+def _characters(text: str) -> frozenset[str]:
+    """The characters of `text` without plain ASCII, which is quickly passed over and no step is about."""
+    return frozenset("".join(_NOT_PLAIN.findall(text)))
 
 
 def changes(text: str, language: str = "", *, tone_placement: str = "") -> list[Change]:
@@ -119,7 +132,7 @@ def _steps(language: str, tone_placement: str) -> tuple[tuple[str, frozenset[str
         ("line_end", _LINE_ENDS, lambda text: _LINE_END.sub("\n", text)),
         ("invisible", _INVISIBLES, lambda text: _INVISIBLE.sub("", text)),
         ("blank", _BLANKS, lambda text: _BLANK.sub(" ", text.replace("\t", "    "))),
-        ("mark_pile", None, lambda text: text if text.isascii() else _PILE.sub("\\1", text)),
+        ("mark_pile", _MARKS, lambda text: _PILE.sub("\\1", text)),
         ("nfc", None, lambda text: unicodedata.normalize("NFC", text)),
         ("joiner", _JOINERS, _joiners),
         ("zawgyi", _BURMESE, repair_zawgyi),

@@ -112,15 +112,17 @@ _LONG = 300
 """From this length on, array work is faster than a dictionary of characters."""
 
 
+_POINTS = 0x40000
+"""Letters stand below this code point; the last one below stands for those above (tags, private use)."""
+
+
 @functools.cache
 def _script_table():
-    """uint8[code points]: the number of each character's script in `_script_names`, 0 for none."""
-    import sys
-
+    """uint8[_POINTS]: the number of each character's script in `_script_names`, 0 for none."""
     import numpy as np
 
-    table = np.zeros(sys.maxunicode + 1, np.uint8)
-    table[[point for point in range(sys.maxunicode + 1) if chr(point).isalpha()]] = _script_names().index("Zzzz")
+    letters = np.fromiter(map(str.isalpha, map(chr, range(_POINTS))), bool, _POINTS)
+    table = np.where(letters, np.uint8(_script_names().index("Zzzz")), np.uint8(0))
     for first, last, script in _RANGES:
         table[first : last + 1] = _script_names().index(script)
     return table
@@ -135,7 +137,7 @@ def _counts_of_long(text: str) -> Counter[str]:
     import numpy as np
 
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    found = np.bincount(_script_table()[points], minlength=len(_script_names())).tolist()
+    found = np.bincount(np.take(_script_table(), points, mode="clip"), minlength=len(_script_names())).tolist()
     return Counter({name: number for name, number in zip(_script_names(), found, strict=True) if name and number})
 
 

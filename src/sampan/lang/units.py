@@ -107,6 +107,40 @@ class Units:
         """What `ngram_hashes` cuts its hashes from, for every n."""
         return _gram_sums(self.hashes_U)
 
+    @functools.cached_property
+    def counted(self) -> tuple[np.ndarray, np.ndarray]:
+        """The different hashes, sorted, and how often each occurs."""
+        return np.unique(self.hashes_U, return_counts=True)
+
+
+@dataclass(frozen=True)
+class Points:
+    """The code points of a text, for which hashes of its spans (units, lines, paragraphs) are prepared once."""
+
+    codepoints_C: np.ndarray
+    """uint32."""
+
+    def hashes(self, starts_S: np.ndarray, ends_S: np.ndarray) -> np.ndarray:
+        """Hashes [S] (uint64) of the spans: polynomials modulo 2**64."""
+        if not len(starts_S):
+            return np.zeros(0, np.uint64)
+        inverses = _powers(_STEP, len(self.codepoints_C))[1]
+        return _mixed((self._sums[ends_S] - self._sums[starts_S]) * inverses[starts_S])
+
+    @functools.cached_property
+    def _sums(self) -> np.ndarray:
+        """What `hashes` are cut from [C + 1]."""
+        powers = _powers(_STEP, len(self.codepoints_C))[0]
+        return _running_sums(_character_hashes(self.codepoints_C) * powers)
+
+    def units(self, spaced: bool) -> Units:
+        """The counting units of the text, which is in a language whose words are set apart by spaces or not."""
+        return self.at(*(_words if spaced else _clusters)(self.codepoints_C))
+
+    def at(self, starts_U: np.ndarray, ends_U: np.ndarray) -> Units:
+        """The units at these places."""
+        return Units(self.codepoints_C, starts_U, ends_U, self.hashes(starts_U, ends_U))
+
 
 def codepoints(text: str) -> np.ndarray:
     """The characters of `text` as numbers [C], uint32."""
@@ -115,14 +149,12 @@ def codepoints(text: str) -> np.ndarray:
 
 def units(text: str, spaced: bool) -> Units:
     """The counting units of `text`, which is in a language whose words are set apart by spaces or not."""
-    codepoints_C = codepoints(text)
-    starts_U, ends_U = _words(codepoints_C) if spaced else _clusters(codepoints_C)
-    return Units(codepoints_C, starts_U, ends_U, span_hashes(codepoints_C, starts_U, ends_U))
+    return Points(codepoints(text)).units(spaced)
 
 
 def unit_hash(unit: str) -> int:
     """The hash that `units` gives a unit with this spelling."""
-    return int(span_hashes(codepoints(unit), np.array([0]), np.array([len(unit)]))[0])
+    return int(Points(codepoints(unit)).hashes(np.array([0]), np.array([len(unit)]))[0])
 
 
 def ngram_hashes(units: Units | np.ndarray, n: int, places_P: np.ndarray | None = None) -> np.ndarray:
@@ -142,13 +174,19 @@ def _gram_sums(hashes_U: np.ndarray) -> np.ndarray:
     return _running_sums(hashes_U * _powers(_GRAM_STEP, len(hashes_U) + 1)[0][:-1])
 
 
-def span_hashes(codepoints_C: np.ndarray, starts_S: np.ndarray, ends_S: np.ndarray) -> np.ndarray:
-    """Hashes [S] (uint64) of the spans of a text (its units, lines or paragraphs): polynomials modulo 2**64."""
-    if not len(starts_S):
-        return np.zeros(0, np.uint64)
-    powers, inverses = _powers(_STEP, len(codepoints_C))
-    sums = _running_sums(_mixed(codepoints_C.astype(np.uint64) + np.uint64(1)) * powers)
-    return _mixed((sums[ends_S] - sums[starts_S]) * inverses[starts_S])
+_TABLE_POINTS = 0x10000
+"""Hashes of characters below are looked up, which is five times as fast."""
+
+
+def _character_hashes(codepoints_C: np.ndarray) -> np.ndarray:
+    if len(codepoints_C) and codepoints_C.max() < _TABLE_POINTS:
+        return np.take(_character_table(), codepoints_C)
+    return _mixed(codepoints_C.astype(np.uint64) + np.uint64(1))
+
+
+@functools.cache
+def _character_table() -> np.ndarray:
+    return _mixed(np.arange(1, _TABLE_POINTS + 1, dtype=np.uint64))
 
 
 def _words(codepoints_C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -278,6 +316,9 @@ def _running_sums(values: np.ndarray) -> np.ndarray:
 
 def _mixed(values: np.ndarray) -> np.ndarray:
     """Each number scrambled, so that all bits depend on all (the finaliser of SplitMix64)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    values = values ^ (values >> np.uint64(30))
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return values

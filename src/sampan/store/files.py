@@ -1,4 +1,4 @@
-"""Small file operations that survive a kill: atomic writes, fsynced trees, safe names."""
+"""Small file operations that survive a kill: atomic writes, safe names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..core.disk import sync_folder
 from ..core.errors import StoreError
 from ..core.identity import tree_files
 
@@ -54,26 +55,6 @@ def read_json(path: Path) -> Any:
         raise StoreError(
             f"not valid JSON ({error})", where=str(path), how="Delete the file and run again: what it named is rebuilt."
         ) from None
-
-
-def sync_tree(folder: Path) -> None:
-    """fsync every file below `folder` and the folders that hold them."""
-    folders = {folder}
-    for name in tree_files(folder):
-        path = folder / name
-        folders.add(path.parent)
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-    for each in folders:
-        sync_folder(each)
-
-
-def sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def tree_bytes(folder: Path) -> int:

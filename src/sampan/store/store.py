@@ -20,10 +20,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from ..core.disk import sync_folder, sync_tree
 from ..core.errors import StoreError, did_you_mean
 from ..core.identity import digest_tree
 from ..core.stage import Artifact
-from .files import disk_errors, read_json, safe_name, sync_folder, sync_tree, tree_bytes, write_atomic
+from .files import disk_errors, read_json, safe_name, tree_bytes, write_atomic
 from .locks import locked
 
 FORMAT = "sampan-store/1"

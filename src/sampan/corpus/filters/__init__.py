@@ -7,22 +7,20 @@ that one rule means the same in Thai and in English.
 
 from ...core.registry import Registry
 
-FILTERS = Registry(
-    "filter",
-    {
-        "encoding": "sampan.corpus.filters.encoding:encoding",
-        "length": "sampan.corpus.filters.length:length",
-        "script": "sampan.corpus.filters.script:script",
-        "digits": "sampan.corpus.filters.digits:digits",
-        "symbols": "sampan.corpus.filters.symbols:symbols",
-        "repetition": "sampan.corpus.filters.repetition:repetition",
-        "boilerplate": "sampan.corpus.filters.boilerplate:boilerplate",
-        "menu": "sampan.corpus.filters.menu:menu",
-        "c4": "sampan.corpus.filters.c4:c4",
-        "spam": "sampan.corpus.filters.spam:spam",
-        "gopher": "sampan.corpus.filters.gopher:gopher",
-        "fineweb": "sampan.corpus.filters.fineweb:fineweb",
-        "harmful": "sampan.corpus.filters.harmful:harmful",
-    },
-    group="sampan.filters",
+ORDER = (
+    "encoding",
+    "length",
+    "script",
+    "digits",
+    "symbols",
+    "repetition",
+    "boilerplate",
+    "menu",
+    "c4",
+    "spam",
+    "gopher",
+    "fineweb",
+    "harmful",
 )
+"""Ours, in the order in which corpus.clean asks them: cheap ones and telling reasons first."""
+FILTERS = Registry("filter", {name: f"sampan.corpus.filters.{name}:{name}" for name in ORDER}, group="sampan.filters")

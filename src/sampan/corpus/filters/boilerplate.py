@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import regex
 
+from ...lang.units import codepoints
+from ..literals import Literals
 from ..rules import Rule, judge
 from ..verdict import Verdict
 from ..view import TextView
@@ -48,6 +50,9 @@ _PHRASE = regex.compile(rf"{_any_of(_PHRASES)}|© ?\d{{4}}", regex.IGNORECASE)
 _LABEL = regex.compile(rf"\b(?:{_any_of(_LABELS)})\b|{_any_of(_LABELS_WITHOUT_SPACES)}", regex.IGNORECASE)
 # Most texts have none, which looking for plain strings shows ten times as fast as a pattern.
 _CUES = ("©", *_listed(_PHRASES), *_listed(_LABELS), *_listed(_LABELS_WITHOUT_SPACES))
+_ALL_CUES = Literals(_CUES)
+_OTHER_CASES = {"ſ": "s", "ı": "i"}
+"""Letters that a pattern without case takes for others, though lower case leaves them as they are."""
 _EMPTY_LINES = regex.compile(r"\n{3,}")
 
 
@@ -58,12 +63,23 @@ def boilerplate(view: TextView) -> Verdict:
 
 def _about_share(view: TextView) -> float:
     """Share of the lines' characters in lines about the site, 0 for a single such line."""
-    if not any(cue in view.lower for cue in _CUES):
+    places = _ALL_CUES.places(view.lower, view.folded.codepoints_C)
+    if not places:
         return 0.0
-    places = {match.start() for pattern in (_PHRASE, _LABEL) for match in pattern.finditer(view.text)}
-    numbers = np.unique(np.searchsorted(view.lines.starts_L, np.array(sorted(places), np.int64), "right") - 1)
+    numbers = _lines_at(view, places)
     about = [length for start, length in _spans(view, numbers) if about_the_site(view.text[start : start + length])]
     return sum(about) / int(view.lines.lengths_L.sum()) if len(about) >= MIN_LINES else 0.0
+
+
+def _lines_at(view: TextView, places: list[int]) -> np.ndarray:
+    """Numbers of the lines that may speak of the site, in order, from the places of cues in the text in lower case: the
+    patterns are dear, and asked of these only."""
+    if len(view.lower) != len(view.text):
+        return np.arange(len(view.lines))
+    if any(letter in view.lower for letter in _OTHER_CASES):
+        lower = view.lower.translate(str.maketrans(_OTHER_CASES))
+        places = _ALL_CUES.places(lower, codepoints(lower))
+    return np.unique(np.searchsorted(view.lines.starts_L, np.array(places, np.int64), "right") - 1)
 
 
 def _spans(view: TextView, numbers: np.ndarray) -> Iterable[tuple[int, int]]:

@@ -12,6 +12,7 @@ import numpy as np
 from ...lang.profile import load_profile
 from ...lang.units import unit_hash
 from ..characters import BULLET, LETTER
+from ..phrases import among
 from ..rules import Rule, judge
 from ..verdict import Verdict
 from ..view import TextView
@@ -76,7 +77,7 @@ def _stop_words(view: TextView) -> float | None:
         return None
     if not view.profile.spaced:
         return sum(word in view.text for word in view.profile.stop_words)
-    return int(np.isin(_stop_hashes(view.profile.code), view.folded.hashes_U).sum())
+    return int(among(_stop_hashes(view.profile.code), view.folded.counted[0]).sum())
 
 
 @cache

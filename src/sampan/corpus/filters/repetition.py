@@ -30,18 +30,21 @@ def repetition(view: TextView) -> Verdict:
     return judge(view, RULES)
 
 
-def _repeats(spans: Lines) -> np.ndarray:
-    """Which spans repeat an earlier one [L]."""
-    _, first = np.unique(spans.hashes_L, return_index=True)
-    repeats = np.ones(len(spans), bool)
-    repeats[first] = False
-    return repeats
+def _repeats(view: TextView, spans: str) -> np.ndarray:
+    """Which lines or paragraphs repeat an earlier one [L]."""
+    if spans not in view.memo:
+        found: Lines = getattr(view, spans)
+        _, first = np.unique(found.hashes_L, return_index=True)
+        repeats = np.ones(len(found), bool)
+        repeats[first] = False
+        view.memo[spans] = repeats
+    return view.memo[spans]
 
 
 def _repeated_spans(view: TextView, spans: str) -> float | None:
     """Share of lines or paragraphs that repeat an earlier one."""
     found: Lines = getattr(view, spans)
-    return float(_repeats(found).mean()) if len(found) >= MIN_LINES else None
+    return float(_repeats(view, spans).mean()) if len(found) >= MIN_LINES else None
 
 
 def _repeated_span_characters(view: TextView, spans: str) -> float | None:
@@ -49,7 +52,7 @@ def _repeated_span_characters(view: TextView, spans: str) -> float | None:
     found: Lines = getattr(view, spans)
     if len(found) < MIN_LINES:
         return None
-    return float(found.lengths_L[_repeats(found)].sum() / found.lengths_L.sum())
+    return float(found.lengths_L[_repeats(view, spans)].sum() / found.lengths_L.sum())
 
 
 def _top_ngram(view: TextView, n: int) -> float | None:
@@ -98,9 +101,10 @@ def _repeated_ngrams(view: TextView, n: int) -> _Repeats:
         places = _repeated_ngrams(view, n - 1).places_P
         places = places[places <= len(view.units) - length]
     if not len(places):
-        return _Repeats(places, places)
+        view.memo[n] = _Repeats(places, places)
+        return view.memo[n]
     grams = ngram_hashes(view.units, length, places)
-    order = np.argsort(grams, kind="stable")
+    order = np.argsort(grams)
     same = grams[order[1:]] == grams[order[:-1]]
     repeated = np.zeros(len(places), bool)
     repeated[order[1:][same]] = True
@@ -113,10 +117,17 @@ def _covered(view: TextView, places: np.ndarray, n: int) -> float:
     """Share of the units' characters in the runs of `n` units at `places` (sorted), overlaps counted once."""
     if not len(places):
         return 0.0
-    sums = np.append(0, np.cumsum(view.units.ends_U - view.units.starts_U))
+    sums = _lengths(view)
     ends = places + n
     begins = np.append(places[0], np.maximum(places[1:], ends[:-1]))
     return float((sums[ends] - sums[begins]).sum() / sums[-1])
+
+
+def _lengths(view: TextView) -> np.ndarray:
+    """Characters of the first 0, 1, … units."""
+    if "lengths" not in view.memo:
+        view.memo["lengths"] = np.append(0, np.cumsum(view.units.ends_U - view.units.starts_U))
+    return view.memo["lengths"]
 
 
 RULES = (

@@ -80,10 +80,12 @@ def _keyword_share(view: TextView) -> float | None:
         grams = ngram_hashes(view.folded, KEYWORD_CLUSTERS)
         times = np.unique(grams, return_counts=True)[1].max()
         return float(times * KEYWORD_CLUSTERS / len(view.folded))
-    hashes, first, times = np.unique(view.folded.hashes_U, return_index=True, return_counts=True)
+    hashes, times = view.folded.counted
     for place in np.argsort(-times, kind="stable"):
-        start, end = int(view.folded.starts_U[first[place]]), int(view.folded.ends_U[first[place]])
-        if hashes[place] not in _stop_words(view.profile.code) and (view.kinds_C[start:end] & LETTER).any():
+        if hashes[place] in _stop_words(view.profile.code):
+            continue
+        first = np.argmax(view.folded.hashes_U == hashes[place])
+        if (view.kinds_C[view.folded.starts_U[first] : view.folded.ends_U[first]] & LETTER).any():
             return float(times[place] / len(view.folded))
     return 0.0
 
