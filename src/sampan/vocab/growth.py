@@ -29,6 +29,8 @@ class Growth(ABC):
 
     whole_characters = True
     """Whether tokens are whole characters (or single bytes), and never parts of two."""
+    left_out = ""
+    """A character that is left out of the text that pieces are learned from."""
 
     def __init__(self, folder: Path, *, rows: int = 0) -> None:
         """`rows`: rows of the model's embedding, where it has more than the tokenizer has ids."""
@@ -154,9 +156,16 @@ class Growth(ABC):
         """The grown tokenizer as a Rust object."""
         return self._load(self.document())
 
-    def bare(self) -> Tokenizer:
-        """The grown model alone, for runs by themselves: no normalisation, no added tokens, nothing put around."""
+    def bare(self, letters: frozenset[str] = frozenset()) -> Tokenizer:
+        """The grown model alone, for runs by themselves: no normalisation, no added tokens, nothing put around.
+
+        With `letters`, those that spell the runs, only the tokens made of them: the same cuts from a small vocabulary.
+        """
         spec = {**self.document(), "normalizer": None, "post_processor": None, "added_tokens": []}
+        if letters:
+            vocab = {token: number for token, number in spec["model"]["vocab"].items() if letters.issuperset(token)}
+            merges = [merge for merge in spec["model"]["merges"] if merge[0] in vocab and merge[1] in vocab]
+            spec["model"] |= {"vocab": vocab, "merges": merges}
         return self._load(spec | {"pre_tokenizer": self.bare_pre_tokenizer()})
 
     def _load(self, spec: dict[str, Any]) -> Tokenizer:

@@ -29,7 +29,7 @@ def usage(growth: Growth, tables: Sequence[Runs], weights: Mapping[str, float]) 
     """Count the new pieces in the texts as they are cut now."""
     import numpy as np
 
-    tokens, tokenizer = Tokens.of(growth), growth.bare()
+    tokens, tokenizer = Tokens.of(growth), growth.bare(cutting.letters(growth, tables))
     size, first, number = len(tokens.raw_V), growth.first_id, len(growth.pieces)
     counts_P, shares = np.zeros(number, np.int64), []
     for runs in tables:
