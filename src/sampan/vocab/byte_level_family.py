@@ -92,6 +92,11 @@ class ByteLevelGrowth(Growth):
     def joinable(self, token: str) -> bool:
         return True
 
+    def give_away(self, tokens: Sequence[str]) -> None:
+        """New pieces at low ids are no ranks: the result is not a tiktoken vocabulary any more."""
+        super().give_away(tokens)
+        self.by_rank = self.by_rank and not tokens
+
     def all_merges(self) -> Sequence[Merge]:
         if not self.by_rank or not self.pieces:
             return [*self.base_merges, *self.merges]

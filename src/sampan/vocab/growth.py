@@ -46,6 +46,7 @@ class Growth(ABC):
         self._made: set[Merge] = set()
         self.language_of: dict[str, str] = {}
         self.reserved: list[str] = []
+        self.given_away: dict[str, int] = {}
         used = set(self.vocab.values())
         holes = [number for number in range(max(self.base_size, rows)) if number not in used]
         self.fillers = dict(zip(self._reserved_names(len(holes)), holes, strict=True))
@@ -122,11 +123,32 @@ class Growth(ABC):
         for piece in gone:
             del self.language_of[piece]
 
+    def give_away(self, tokens: Sequence[str]) -> None:
+        """Take old tokens out, which no merge of others may use; new pieces get their ids first. `base_tokenizer`
+        still knows them."""
+        self.given_away = {token: self.vocab.pop(token) for token in tokens}
+        self.base_merges = [(a, b) for a, b in self.base_merges if a + b not in self.given_away]
+
+    @property
+    def piece_ids(self) -> list[int]:
+        """The ids of `pieces`: those of tokens given away, in order, then those from `first_id` on."""
+        number = len(self.pieces)
+        free = sorted(self.given_away.values())
+        return [*free[:number], *range(self.first_id, self.first_id + number - len(free))]
+
+    @property
+    def size(self) -> int:
+        """Ids in all."""
+        return self.first_id + max(0, len(self.pieces) - len(self.given_away)) + len(self.reserved)
+
     def pad(self, multiple: int) -> int:
-        """Reserved tokens after the last piece, up to a multiple of `multiple` ids in all; returns the size."""
-        size = self.first_id + len(self.pieces)
-        self.reserved = self._reserved_names(-size % multiple, start=len(self.fillers))
-        return size + len(self.reserved)
+        """Reserved tokens at ids given away that no piece has taken, and, where the vocabulary has grown, after the
+        last piece, up to a multiple of `multiple` ids in all; returns the size."""
+        spare = sorted(self.given_away.values())[len(self.pieces) :]
+        self.fillers |= dict(zip(self._reserved_names(len(spare), start=len(self.fillers)), spare, strict=True))
+        missing = 0 if self.given_away and self.size == self.first_id else -self.size % multiple
+        self.reserved = self._reserved_names(missing, start=len(self.fillers))
+        return self.size
 
     def _reserved_names(self, number: int, start: int = 0) -> list[str]:
         names: list[str] = []
@@ -138,7 +160,8 @@ class Growth(ABC):
 
     def new_ids(self) -> dict[str, int]:
         """New pieces and reserved tokens with their ids."""
-        return {name: self.first_id + n for n, name in enumerate([*self.pieces, *self.reserved])} | self.fillers
+        after = range(self.size - len(self.reserved), self.size)
+        return dict(zip([*self.pieces, *self.reserved], [*self.piece_ids, *after], strict=True)) | self.fillers
 
     def document(self) -> dict[str, Any]:
         """The grown tokenizer.json."""
