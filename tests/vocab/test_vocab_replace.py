@@ -17,7 +17,7 @@ from sampan.vocab.expand import STAGE, Params
 from sampan.vocab.growth import open_growth
 
 FAMILIES = ["sentencepiece", "byte_level"]
-NEW, GIVEN = 60, 60
+NEW, GIVEN = 40, 40
 
 
 @pytest.fixture(scope="module")
