@@ -23,7 +23,7 @@ from sampan.vocab.expand import STAGE, Params
 from sampan.vocab.growth import open_growth
 from sampan.vocab.guard import Guard
 from sampan.vocab.joint import Tokens
-from sampan.vocab.runs import collect, cut
+from sampan.vocab.runs import collect, cut, letters
 
 BYTES = Counter({bytes([byte]): 1 for byte in range(256)})
 
@@ -262,3 +262,34 @@ def test_grown_real_vocabularies_keep_golden_ids_and_read_alike(tmp_path, shared
         ids = hf(text, add_special_tokens=False)["input_ids"]
         assert ids == other(text), text
         assert hf.decode(ids) == text
+
+
+# -- byte-level bases -----------------------------------------------------------------------------------------
+
+
+def test_zero_width_blanks_do_not_end_the_text_that_merges_are_learned_in(bases, tmp_path):
+    """Lao with a zero-width blank between words gives byte-level bases the pieces of Lao without."""
+    rows = {"plain": make_texts("lao_Laoo"), "parted": ["\u200b".join(clusters(t)) for t in make_texts("lao_Laoo")]}
+    made = {}
+    for name, texts in rows.items():
+        table = tmp_path / f"{name}.jsonl"
+        lines = [json.dumps({"text": t, "language": "lao_Laoo"}, ensure_ascii=False) for t in texts]
+        table.write_text("\n".join(lines), "utf-8")
+        given = {"base": bases["byte_level"], "documents": table}
+        run_stage(STAGE, tmp_path / name, given, num_new_tokens=120, pad_to_multiple=1)
+        made[name] = load_tokenizer(tmp_path / name)
+    text = rows["plain"][0]
+    counts = {name: len(tokenizer(text)["input_ids"]) for name, tokenizer in made.items()}
+    # The blank itself takes a piece or two of the budget; cut at every cluster, the text would cost twice as much.
+    assert counts["parted"] <= 1.15 * counts["plain"]
+
+
+@pytest.mark.parametrize("language", ["tha_Thai", "khm_Khmr"])
+def test_a_vocabulary_of_the_runs_letters_cuts_them_alike(expanded, language):
+    growth = open_growth(expanded["byte_level"][0], scripts=[])
+    runs = collect(growth, Guard(language[4:]), language, {"a": make_texts(language)}, set(), 1.0)
+    small = growth.bare(letters(growth, [runs]))
+    widths_V = Tokens.of(growth).widths_V
+    whole, part = (cut(growth, tokenizer, runs, widths_V) for tokenizer in (growth.bare(), small))
+    assert whole.ids_T.tolist() == part.ids_T.tolist()
+    assert small.get_vocab_size() < growth.base_size / 2

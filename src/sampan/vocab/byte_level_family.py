@@ -27,9 +27,13 @@ class ByteLevelGrowth(Growth):
     """Growth of a BPE vocabulary over byte letters."""
 
     whole_characters = False
+    # The zero-width blank, which some writers of Khmer, Lao, Burmese and Thai put between words and others do not.
+    # Left in, it would end every stretch that merges are learned in, and pieces would only fit one way of writing.
+    left_out = "\u200b"
 
     def __init__(self, folder: Path, *, rows: int = 0, scripts: Sequence[str] = (), repair: bool = True) -> None:
         self.by_rank = False
+        self._bytes_of: dict[str, bytes] = {}
         super().__init__(folder, rows=rows)
         self.original_spec = dict(self.base)
         self.by_rank = self._is_by_rank()
@@ -41,10 +45,13 @@ class ByteLevelGrowth(Growth):
         return byte_letters.spell(text.encode("utf-8"))
 
     def raw(self, token: str) -> bytes:
+        if (known := self._bytes_of.get(token)) is not None:
+            return known
         try:
-            return byte_letters.unspell(token)
+            raw = byte_letters.unspell(token)
         except KeyError:
-            return b""
+            raw = b""
+        return self._bytes_of.setdefault(token, raw)
 
     def normalised(self, text: str) -> str:
         normalizer = self.base_tokenizer.normalizer
@@ -85,6 +92,11 @@ class ByteLevelGrowth(Growth):
     def joinable(self, token: str) -> bool:
         return True
 
+    def give_away(self, tokens: Sequence[str]) -> None:
+        """New pieces at low ids are no ranks: the result is not a tiktoken vocabulary any more."""
+        super().give_away(tokens)
+        self.by_rank = self.by_rank and not tokens
+
     def all_merges(self) -> Sequence[Merge]:
         if not self.by_rank or not self.pieces:
             return [*self.base_merges, *self.merges]
@@ -93,7 +105,9 @@ class ByteLevelGrowth(Growth):
         ids, fresh = self.vocab | self.new_ids(), set(self.pieces)
         extra = [split for piece in self.pieces for split in _splits(piece, ids)] + self._parts(fresh)
         extra.sort(key=lambda split: (ids[split[0] + split[1]], ids[split[0]], ids[split[1]]))
-        return sorted([*self.base_merges, *extra], key=lambda split: ids[split[0] + split[1]])
+        opened = [split for split in extra if ids[split[0] + split[1]] < self.first_id]
+        old = sorted([*self.base_merges, *opened], key=lambda split: ids[split[0] + split[1]]) if opened else None
+        return [*(old or self.base_merges), *extra[len(opened) :]]
 
     def _parts(self, fresh: set[str]) -> list[Merge]:
         """Splits of old tokens with a new piece on one side or both."""

@@ -48,7 +48,7 @@ def grow_checkpoint(
         if not {"input", "tied"} & set(sides.values()):
             raise InputError(f"no embedding of {new.first} rows among the weights", where=str(source))
         prepared = method.prepare(new, settings)
-        plan = [_plan(tensors, name, new.size if name in sides else 0) for name in tensors]
+        plan = [_plan(tensors, name, new.rows if name in sides else 0) for name in tensors]
         writer = TensorWriter(out, plan, shard_bytes=_shard_bytes(source, tensors))
         try:
             for name in tensors:
@@ -62,7 +62,7 @@ def grow_checkpoint(
         except BaseException:
             writer.abandon()
             raise
-    _copy_settings(source, out, new.size)
+    _copy_settings(source, out, new.rows)
     return {"parameters": sum(int(np.prod(item.shape)) for item in plan), "embedding_matrices": len(sides)}
 
 
@@ -101,17 +101,18 @@ def _write_table(
     seed: tuple[int, int],
     fill: Callable[[Table], np.ndarray],
 ) -> None:
-    """Old rows as they are, then new ones. A bias gets the mean of the parts' biases, whatever the method."""
+    """Old rows as they are, but for those that new ones are written over, then the other new ones. A bias gets the
+    mean of the parts' biases, whatever the method."""
     info = tensors[name]
     if info.dtype not in FLOATS.values():
         raise InputError(f"tensor '{name}' is {info.dtype}, which cannot grow", where=str(tensors.folder))
     old = np.empty(info.size, np.float32)
     for start in range(0, info.size, _BLOCK):
-        old[start : start + _BLOCK] = block = tensors.read_flat(name, start, min(start + _BLOCK, info.size))
+        block = old[start : start + _BLOCK] = tensors.read_flat(name, start, min(start + _BLOCK, info.size))
         if not np.isfinite(block).all():
             raise InputError(f"tensor '{name}' holds numbers that are not finite", where=str(tensors.folder))
-        writer.write(name, block)
     if not new.parts:
+        _write_blocks(writer, name, old)
         return
     old_VD = old.reshape(info.shape[0], -1)
     table = Table(old_VD=old_VD, side=side or "output", new=new, seed=seed)
@@ -121,7 +122,15 @@ def _write_table(
         deviation = np.sqrt(np.mean(spread_D**2) + np.var(centre_D))  # of all the matrix's numbers
         draw = np.random.default_rng([*seed, 1])  # not the stream that random rows were drawn from
         rows_ND = rows_ND + np.float32(noise) * deviation * draw.standard_normal(rows_ND.shape, np.float32)
-    writer.write(name, rows_ND.astype(np.float32))
+    fresh = new.rows - new.first
+    old_VD[list(new.places)] = rows_ND[fresh:]
+    _write_blocks(writer, name, old)
+    _write_blocks(writer, name, rows_ND[:fresh].astype(np.float32).reshape(-1))
+
+
+def _write_blocks(writer: TensorWriter, name: str, flat: np.ndarray) -> None:
+    for start in range(0, len(flat), _BLOCK):
+        writer.write(name, flat[start : start + _BLOCK])
 
 
 def _copy_settings(source: Path, out: Path, size: int) -> None:

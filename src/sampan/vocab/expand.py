@@ -47,6 +47,10 @@ class Params:
     less often and no part of another is taken out again. Ours, not the paper's (its m is unpublished)."""
     max_piece_chars: int = 16
     """Longest new piece in characters, its leading blank not counted. Ours, not the paper's."""
+    replace: int = 0
+    """Tokens of the base that may be given away at most, those that the documents use least: new pieces get their ids
+    and rows first, and the vocabulary grows by the rest only. Never bytes, special tokens, single characters or parts
+    of a token that stays. Give documents of all that the model must go on doing. Ours, not the paper's."""
     learn_pieces: bool = True
     """Whether pieces are learned from the documents in what given `pieces` leave of the budget; if not, the documents
     only show what has changed."""
@@ -73,6 +77,8 @@ class Params:
     """Name of a chat template to write beside the tokenizer; `keep` leaves what the base has."""
 
     def __post_init__(self) -> None:
+        if self.replace < 0:
+            raise ValueError("replace must not be below 0")
         if self.num_new_tokens < 1 or self.min_frequency < 1 or self.max_piece_chars < 1 or self.pad_to_multiple < 1:
             raise ValueError("num_new_tokens, min_frequency, max_piece_chars and pad_to_multiple must be at least 1")
         if self.rounds < 1 or not 0 <= self.source_balance <= 1 or not 0 <= self.max_kept_change < 1:
@@ -88,6 +94,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .kept import read_kept, report
     from .plan import plan_languages, protected_texts, script_of
     from .proposals import read_proposals
+    from .replacing import give_away, replaced
     from .runtimes import write_report
     from .selection import licenses_of, samples
 
@@ -110,6 +117,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     )
     _check_sizes(rows, growth.base_size, inputs.one("base").path)
     kept = read_kept(growth, protected_texts(params, found))
+    if params.replace:
+        others = [text for sample in found.values() for text in sample.texts]
+        give_away(growth, kept, others, min(params.replace, params.num_new_tokens), params.max_kept_change)
     facts = _grow_all(params, growth, plans, found, kept, given, runtime)
     size = growth.pad(params.pad_to_multiple)
     after = growth.build()
@@ -126,6 +136,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         "vocab_size": size,
         "new_tokens": len(growth.pieces),
         "reserved_tokens": len(growth.reserved) + len(growth.fillers),
+        "replaced_tokens": len(replaced(growth)),
         "kept": kept_rows,
         "licenses": licenses_of(found),
         **facts,
@@ -207,10 +218,13 @@ def _grow_all(
         rounds=params.rounds,
         weights=by_code(params.weights),
     )
-    total = -(-(growth.first_id + params.num_new_tokens) // params.pad_to_multiple) * params.pad_to_multiple
+    given_away = len(growth.given_away)
+    total = growth.first_id + params.num_new_tokens - given_away
+    if total > growth.first_id or not given_away:
+        total = -(-total // params.pad_to_multiple) * params.pad_to_multiple
     grower = Grower(growth, kept, limits, max_kept_change=params.max_kept_change, balance=params.source_balance)
     grower.settle()
-    room = total - growth.first_id
+    room = total - growth.first_id + given_away
     applied = add_held(growth, given, kept, budget=room, max_kept_change=params.max_kept_change)
     by_language = Counter(growth.language_of.values())
     waiting = groups(params, plans, room - len(growth.pieces)) if params.learn_pieces else []
@@ -293,7 +307,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="vocab.expand",
-    revision=3,
+    revision=4,
     summary="New pieces for new languages, grown together by continued BPE, with their embedding rows.",
     params=Params,
     inputs={

@@ -29,6 +29,8 @@ class Growth(ABC):
 
     whole_characters = True
     """Whether tokens are whole characters (or single bytes), and never parts of two."""
+    left_out = ""
+    """A character that is left out of the text that pieces are learned from."""
 
     def __init__(self, folder: Path, *, rows: int = 0) -> None:
         """`rows`: rows of the model's embedding, where it has more than the tokenizer has ids."""
@@ -44,6 +46,7 @@ class Growth(ABC):
         self._made: set[Merge] = set()
         self.language_of: dict[str, str] = {}
         self.reserved: list[str] = []
+        self.given_away: dict[str, int] = {}
         used = set(self.vocab.values())
         holes = [number for number in range(max(self.base_size, rows)) if number not in used]
         self.fillers = dict(zip(self._reserved_names(len(holes)), holes, strict=True))
@@ -120,11 +123,32 @@ class Growth(ABC):
         for piece in gone:
             del self.language_of[piece]
 
+    def give_away(self, tokens: Sequence[str]) -> None:
+        """Take old tokens out, which no merge of others may use; new pieces get their ids first. `base_tokenizer`
+        still knows them."""
+        self.given_away = {token: self.vocab.pop(token) for token in tokens}
+        self.base_merges = [(a, b) for a, b in self.base_merges if a + b not in self.given_away]
+
+    @property
+    def piece_ids(self) -> list[int]:
+        """The ids of `pieces`: those of tokens given away, in order, then those from `first_id` on."""
+        number = len(self.pieces)
+        free = sorted(self.given_away.values())
+        return [*free[:number], *range(self.first_id, self.first_id + number - len(free))]
+
+    @property
+    def size(self) -> int:
+        """Ids in all."""
+        return self.first_id + max(0, len(self.pieces) - len(self.given_away)) + len(self.reserved)
+
     def pad(self, multiple: int) -> int:
-        """Reserved tokens after the last piece, up to a multiple of `multiple` ids in all; returns the size."""
-        size = self.first_id + len(self.pieces)
-        self.reserved = self._reserved_names(-size % multiple, start=len(self.fillers))
-        return size + len(self.reserved)
+        """Reserved tokens at ids given away that no piece has taken, and, where the vocabulary has grown, after the
+        last piece, up to a multiple of `multiple` ids in all; returns the size."""
+        spare = sorted(self.given_away.values())[len(self.pieces) :]
+        self.fillers |= dict(zip(self._reserved_names(len(spare), start=len(self.fillers)), spare, strict=True))
+        missing = 0 if self.given_away and self.size == self.first_id else -self.size % multiple
+        self.reserved = self._reserved_names(missing, start=len(self.fillers))
+        return self.size
 
     def _reserved_names(self, number: int, start: int = 0) -> list[str]:
         names: list[str] = []
@@ -136,7 +160,8 @@ class Growth(ABC):
 
     def new_ids(self) -> dict[str, int]:
         """New pieces and reserved tokens with their ids."""
-        return {name: self.first_id + n for n, name in enumerate([*self.pieces, *self.reserved])} | self.fillers
+        after = range(self.size - len(self.reserved), self.size)
+        return dict(zip([*self.pieces, *self.reserved], [*self.piece_ids, *after], strict=True)) | self.fillers
 
     def document(self) -> dict[str, Any]:
         """The grown tokenizer.json."""
@@ -154,9 +179,16 @@ class Growth(ABC):
         """The grown tokenizer as a Rust object."""
         return self._load(self.document())
 
-    def bare(self) -> Tokenizer:
-        """The grown model alone, for runs by themselves: no normalisation, no added tokens, nothing put around."""
+    def bare(self, letters: frozenset[str] = frozenset()) -> Tokenizer:
+        """The grown model alone, for runs by themselves: no normalisation, no added tokens, nothing put around.
+
+        With `letters`, those that spell the runs, only the tokens made of them: the same cuts from a small vocabulary.
+        """
         spec = {**self.document(), "normalizer": None, "post_processor": None, "added_tokens": []}
+        if letters:
+            vocab = {token: number for token, number in spec["model"]["vocab"].items() if letters.issuperset(token)}
+            merges = [merge for merge in spec["model"]["merges"] if merge[0] in vocab and merge[1] in vocab]
+            spec["model"] |= {"vocab": vocab, "merges": merges}
         return self._load(spec | {"pre_tokenizer": self.bare_pre_tokenizer()})
 
     def _load(self, spec: dict[str, Any]) -> Tokenizer:

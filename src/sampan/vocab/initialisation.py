@@ -36,6 +36,8 @@ class NewTokens:
     """V, the id of the first new row."""
     parts: Sequence[Sequence[int]]
     """For each new row the old ids that used to spell it; empty for reserved tokens."""
+    places: Sequence[int] = ()
+    """The old rows that the last of the new ones are written over."""
     texts: Sequence[str]
     """The text of every id, old and new, '' where it stands for none or for a part of a character."""
     documents: Sequence[str] = ()
@@ -48,8 +50,13 @@ class NewTokens:
 
     @property
     def size(self) -> int:
-        """Rows in all."""
+        """Old and new tokens in all, an old row and the one written over it as two."""
         return self.first + len(self.parts)
+
+    @property
+    def rows(self) -> int:
+        """Rows in all."""
+        return self.size - len(self.places)
 
 
 @dataclass(frozen=True, kw_only=True)

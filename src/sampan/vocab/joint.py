@@ -136,7 +136,7 @@ def _round(
     """Continue merging on all texts as they are cut now."""
     if budget < 1:
         return
-    tokens, tokenizer = Tokens.of(growth), growth.bare()
+    tokens, tokenizer = Tokens.of(growth), growth.bare(cutting.letters(growth, tables))
     target = min(_TOKENS, max(runs.bytes for runs in tables) / 2)
     weighted: dict[str, float] = {}
     for runs in tables:

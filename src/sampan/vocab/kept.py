@@ -111,16 +111,16 @@ def _excess(
     import numpy as np
 
     out: dict[str, None] = {}
-    first, number = growth.first_id, len(growth.pieces)
+    ids_P = np.array(growth.piece_ids, np.int64)
     for some in kept:
         now = _ids(tokenizer, some.texts)
         change = sum(map(len, now)) - some.tokens
         if abs(change) <= max_change * some.tokens:
             continue
-        used_P = np.zeros(number, np.int64)
+        used_V = np.zeros(growth.size, np.int64)
         for ids in now:
-            fresh = ids[(ids >= first) & (ids < first + number)]
-            used_P += np.bincount(fresh - first, minlength=number) if len(fresh) else 0
+            used_V += np.bincount(ids, minlength=growth.size) if len(ids) else 0
+        used_P = used_V[ids_P]
         here = np.flatnonzero(used_P).tolist()
         if not here:
             raise StageError(
@@ -161,8 +161,8 @@ def _offenders(growth: Growth, tokenizer: Tokenizer, kept: Sequence[Kept], suspe
 
 
 def _new_in(growth: Growth, text: str, ids: Sequence[int]) -> set[str]:
-    used = {number - growth.first_id for number in ids if number >= growth.first_id}
-    here = {growth.pieces[number] for number in used if number < len(growth.pieces)}
+    used = set(ids)
+    here = {piece for piece, number in zip(growth.pieces, growth.piece_ids, strict=True) if number in used}
     if not here:  # an old piece newly built over new ones that are no longer visible
         raw = text.encode("utf-8")
         here = {piece for piece in growth.pieces if growth.raw(piece).strip() in raw}

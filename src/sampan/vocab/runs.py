@@ -95,7 +95,8 @@ def _count(growth: Growth, script: str, texts: Sequence[str], signs: Counter[str
     whole: Counter[str] = Counter()
     for text in texts:
         signs.update(text)
-        whole.update(pattern.findall(growth.normalised(text)))
+        text = growth.normalised(text)
+        whole.update(pattern.findall(text.replace(growth.left_out, "") if growth.left_out else text))
     out: Counter[str] = Counter()
     for run, count in whole.items():
         for part in growth.fragments(run):
@@ -146,6 +147,13 @@ def _chunks(runs: Sequence[str]) -> Iterator[list[str]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def letters(growth: Growth, tables: Sequence[Runs]) -> frozenset[str]:
+    """The letters that spell all runs, for `growth.bare`; none where tokens are not spelled in byte letters."""
+    if growth.whole_characters:
+        return frozenset()
+    return frozenset(growth.spell("".join(set().union(*(run for runs in tables for run in runs.texts)))))
 
 
 def cut(growth: Growth, tokenizer: Tokenizer, runs: Runs, widths_V: np.ndarray) -> Cut:

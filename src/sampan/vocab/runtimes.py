@@ -13,6 +13,7 @@ from typing import Any
 from . import byte_letters
 from .byte_level_family import ByteLevelGrowth
 from .growth import Growth
+from .replacing import replaced
 
 _LLAMA_CPP = {
     byte_letters.GPT2: "gpt-2",
@@ -38,6 +39,7 @@ def write_report(growth: Growth, out: Path) -> dict[str, str]:
         runtimes = {"transformers": _FROM_JSON, "vllm": _FROM_JSON, "llama.cpp": known if name else unknown}
         report["tiktoken_file"] = growth.by_rank
     report["runtimes"] = runtimes
+    report["replaced"] = replaced(growth)
     (out / "tokenizer_report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
     return runtimes
 

@@ -98,10 +98,11 @@ class SentencePieceGrowth(Growth):
         grown.CopyFrom(self.proto)
         names = {number: name for name, number in (self.vocab | self.new_ids()).items()}
         scores = self._scores()
-        for number in range(len(grown.pieces), len(names)):
+        for number in [*self.given_away.values(), *range(len(grown.pieces), len(names))]:
             name = names[number]
-            kind = NORMAL if name in scores else USER_DEFINED
-            grown.pieces.add(piece=name, score=scores.get(name, 0.0), type=kind)
+            item = grown.pieces[number] if number < len(grown.pieces) else grown.pieces.add()
+            item.piece, item.score = name, scores.get(name, 0.0)
+            item.type = NORMAL if name in scores else USER_DEFINED
         grown.trainer_spec.vocab_size = len(grown.pieces)
         return grown.SerializeToString(deterministic=True)
 
@@ -109,7 +110,8 @@ class SentencePieceGrowth(Growth):
         """Scores of old normal pieces and new pieces; {} without a tokenizer.model."""
         if self.proto is None:
             return {}
-        return self._base_scores | {piece: self._floor - 1.0 - n for n, piece in enumerate(self.pieces)}
+        old = {piece: score for piece, score in self._base_scores.items() if piece not in self.given_away}
+        return old | {piece: self._floor - 1.0 - n for n, piece in enumerate(self.pieces)}
 
     @functools.cached_property
     def _base_scores(self) -> dict[str, float]:

@@ -29,14 +29,14 @@ def usage(growth: Growth, tables: Sequence[Runs], weights: Mapping[str, float]) 
     """Count the new pieces in the texts as they are cut now."""
     import numpy as np
 
-    tokens, tokenizer = Tokens.of(growth), growth.bare()
-    size, first, number = len(tokens.raw_V), growth.first_id, len(growth.pieces)
-    counts_P, shares = np.zeros(number, np.int64), []
+    tokens, tokenizer = Tokens.of(growth), growth.bare(cutting.letters(growth, tables))
+    size, ids_P = len(tokens.raw_V), np.array(growth.piece_ids, np.int64)
+    counts_P, shares = np.zeros(len(ids_P), np.int64), []
     for runs in tables:
         pieces = cutting.cut(growth, tokenizer, runs, tokens.widths_V)
         for by_run, out in ((runs.counts_R, counts_P), (runs.weights_R, None)):
             tally_V = np.bincount(pieces.ids_T, weights=by_run[pieces.run_T], minlength=size)
-            here_P = tally_V[first : first + number]
+            here_P = tally_V[ids_P]
             if out is not None:
                 out += here_P.astype(np.int64)
             else:
