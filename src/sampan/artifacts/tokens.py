@@ -129,7 +129,9 @@ class TokenWriter:
         return write_index(self._folder, self._meta, list(self._names), self._counts)
 
 
-def _write_between(file: BinaryIO, ids_N: np.ndarray, lengths_D: np.ndarray, head: np.ndarray, tail: np.ndarray) -> None:
+def _write_between(
+    file: BinaryIO, ids_N: np.ndarray, lengths_D: np.ndarray, head: np.ndarray, tail: np.ndarray
+) -> None:
     """Write each document's ids between `head` and `tail`, without putting them together in memory first."""
     ids, between = memoryview(ids_N.view(np.uint8)), tail.tobytes() + head.tobytes()
     pieces: list[Any] = [head.tobytes()]
