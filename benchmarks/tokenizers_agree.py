@@ -1,7 +1,7 @@
 """Does every runtime read a grown tokenizer alike? All shared text in 13 languages, cut by all that can read it.
 
-Llama 2, Llama 3 and Qwen are grown by vocab.expand. On every document, and on the golden inputs of llama.cpp, the ids of
-the fast tokenizer are compared with those of `sentencepiece` or `tiktoken` (the base's own reader) and of llama.cpp
+Llama 2, Llama 3 and Qwen are grown by vocab.expand. On every document, and on the golden inputs of llama.cpp, the ids
+of the fast tokenizer are compared with those of `sentencepiece` or `tiktoken` (the base's own reader) and of llama.cpp
 itself, which reads the vocabulary as `export.gguf` writes it. Decoding must give the text back, every new piece must be
 reached, and the golden ids must be as they were where no new piece is in them.
 
@@ -115,7 +115,7 @@ def show(side: str, group: str, text: str, mine: Sequence[int], theirs: Sequence
 
 
 def compare(folder: Path, groups: Groups, llama_cpp: Iterator[list[int]] | None) -> dict:
-    """Per group: documents, and how many each reader cuts otherwise; `round_trip` counts texts that do not come back."""
+    """Per group: documents, and how many each reader cuts otherwise; `round_trip`: texts that do not come back."""
     tokenizer = load_tokenizer(folder)
     name, other = own_reader(folder)
     table: dict = {}
@@ -181,8 +181,8 @@ def main() -> int:
     parser.add_argument("--llama-python", type=Path)
     parser.add_argument("--bases", nargs="+", default=list(BASES), choices=list(BASES))
     parser.add_argument("--every", type=int, default=1, help="take every n-th document")
-    parser.add_argument("--new-tokens", type=int, default=8192)
-    parser.add_argument("--max-documents", type=int, default=500, help="documents a language that are grown on")
+    parser.add_argument("--new-tokens", type=int, default=4096)
+    parser.add_argument("--max-documents", type=int, default=200, help="documents a language that are grown on")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     sides = {}

@@ -1,7 +1,7 @@
 """llama.cpp's own token ids, for tokenizers_agree.py. Needs `llama-cpp-python` in the Python that runs it.
 
-`python llama_cpp_ids.py VOCABULARY.gguf TEXTS.jsonl OUT`: a JSON string a line; the ids of all go to OUT/ids.bin and the
-number of each text's to OUT/lengths.bin, both int64. Prints the CPU seconds of cutting the text.
+`python llama_cpp_ids.py VOCABULARY.gguf TEXTS.jsonl OUT`: a JSON string a line; the ids of all go to OUT/ids.bin and
+the number of each text's to OUT/lengths.bin, both int64. Prints the CPU seconds of cutting the text.
 """
 
 from __future__ import annotations

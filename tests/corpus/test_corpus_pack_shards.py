@@ -81,7 +81,7 @@ def sources(tmp_path):
 def pack(tmp_path, tokenizer, sources, monkeypatch):
     """`pack(params, state=…, engine=…)` gives (metrics, folder), with every file a job of its own."""
     cut = packing.document_jobs
-    monkeypatch.setattr(packing, "document_jobs", lambda inputs: cut(inputs, job_bytes=1))
+    monkeypatch.setattr(packing, "document_jobs", lambda inputs, **_: cut(inputs, job_bytes=1))
     stage, made = STAGES.load("corpus.pack"), []
 
     def run(params=None, *, engine=one_by_one, state="", roles=("documents", "conversations")):
