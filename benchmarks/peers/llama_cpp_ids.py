@@ -7,7 +7,6 @@ the number of each text's to OUT/lengths.bin, both int64. Prints the CPU seconds
 from __future__ import annotations
 
 import array
-import ctypes
 import json
 import sys
 import time
@@ -41,8 +40,8 @@ def main(file: str, texts: str, out: Path) -> float:
             raw = json.loads(line).encode()
             found = (llama.llama_token * (len(raw) + 2))()
             clock = time.process_time()
-            # Special tokens in the text are matched, as `tokenizers` matches them; BOS is not added.
-            count = llama.llama_tokenize(vocabulary, raw, len(raw), found, len(found), ctypes.c_bool(False), True)
+            # Neither is BOS added nor are the names of special tokens read as such.
+            count = llama.llama_tokenize(vocabulary, raw, len(raw), found, len(found), False, False)
             seconds += time.process_time() - clock
             if count < 0:
                 sys.exit(f"llama.cpp gives an error on {line[:80]}")
