@@ -25,7 +25,6 @@ from sampan.core.stage import Artifact, Inputs, Runtime
 from sampan.corpus import encoder_choice, encoders, packing
 from sampan.corpus.bpe_dropout import DropoutEncoder
 from sampan.corpus.encoder_choice import sample_texts
-from sampan.corpus.pack_shards import with_ends
 from sampan.model.chat import write_template
 from sampan.recipe.stages import STAGES
 from sampan.vocab.adopt import adopt
@@ -82,7 +81,7 @@ def sources(tmp_path):
 def pack(tmp_path, tokenizer, sources, monkeypatch):
     """`pack(params, state=…, engine=…)` gives (metrics, folder), with every file a job of its own."""
     cut = packing.document_jobs
-    monkeypatch.setattr(packing, "document_jobs", lambda inputs: cut(inputs, job_bytes=1))
+    monkeypatch.setattr(packing, "document_jobs", lambda inputs, **_: cut(inputs, job_bytes=1))
     stage, made = STAGES.load("corpus.pack"), []
 
     def run(params=None, *, engine=one_by_one, state="", roles=("documents", "conversations")):
@@ -371,17 +370,28 @@ def test_parts_put_together_are_what_one_writer_writes(tmp_path_factory, documen
     assert len(read_tokens(folder / "out")) == len(documents)
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.integers(0, 2), st.integers(0, 2))
-def test_ends_go_around_every_document(lengths, heads, tails):
-    ids = np.arange(sum(lengths), dtype=np.uint32)
-    head, tail = np.full(heads, 100, np.uint32), np.full(tails, 200, np.uint32)
-    out, sizes = with_ends(ids, np.asarray(lengths), head, tail)
-    wanted, at = [], 0
-    for length in lengths:
-        wanted += [100] * heads + list(range(at, at + length)) + [200] * tails
-        at += length
-    assert out.tolist() == wanted
-    assert sizes.tolist() == [length + heads + tails for length in lengths]
+@pytest.mark.parametrize("more", [[], [0] * 1500, [2, 0, 1] * 700])  # 1024 pieces are written in one call
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=6), st.integers(0, 2), st.integers(0, 2), st.sampled_from([300, 70_000]))
+def test_a_batch_is_written_as_its_documents_one_by_one(tmp_path_factory, more, lengths, heads, tails, vocab_size):
+    lengths_D = np.asarray([*lengths, *more], np.int64)
+    ids = np.arange(lengths_D.sum(), dtype=np.uint32) % 256
+    head, tail = [256] * heads, [257] * tails
+    stream_D = np.arange(len(lengths_D)) % 2
+    one, all_ = (tmp_path_factory.mktemp(name) for name in ("one", "all"))
+    writer = TokenWriter(all_, vocab_size=vocab_size, tokenizer_digest="t")
+    given = {"streams": ["a", "b"], "stream_D": stream_D, "bytes_D": 3 * lengths_D}
+    writer.write([7], stream="c")
+    writer.write_batch(ids, lengths_D, **given, head=head, tail=tail)
+    writer.write([8], stream="c")
+    index = writer.close()
+    writer = TokenWriter(one, vocab_size=vocab_size, tokenizer_digest="t")
+    writer.write([7], stream="c")
+    for part, stream in zip(np.split(ids, np.cumsum(lengths_D))[:-1], stream_D, strict=True):
+        writer.write([*head, *part, *tail], stream="ab"[stream], text_bytes=3 * len(part))
+    writer.write([8], stream="c")
+    assert writer.close() == index
+    assert digest_tree(all_) == digest_tree(one)
 
 
 # ---------------------------------------------------------------- real text

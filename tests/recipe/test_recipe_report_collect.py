@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from sampan.artifacts.documents import Document, DocumentWriter
 from sampan.artifacts.scores import Score, write_scores
 from sampan.core.errors import InputError
 from sampan.recipe.report import StageSource, collect, render
-from sampan.recipe.report.collect import MAX_LOG_ROWS, MAX_PROMPTS_PER_LANGUAGE
+from sampan.recipe.report.collect import MAX_LOG_ROWS, MAX_PICTURE_BYTES, MAX_PROMPTS_PER_LANGUAGE
 
 
 def folder(tmp_path, name):
@@ -141,6 +142,27 @@ def test_report_names_a_damaged_file(sources, stage, name, text, says):
     (sources[stage].path / name).write_text(text, "utf-8")
     with pytest.raises(InputError, match=says):
         collect(recipe="r", stages=sources)
+
+
+def test_report_shows_what_vocabulary_stages_drew(tmp_path):
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"><title>tokens</title><script>alert(1)</script></svg>'
+    measured, other, huge = (folder(tmp_path, name) for name in ("measured", "other", "huge"))
+    for path in (measured, other):
+        (path / "fertility.svg").write_text(svg, "utf-8")
+    (huge / "fertility.svg").write_text(svg + " " * MAX_PICTURE_BYTES, "utf-8")
+    (measured / "fertility.json").write_text("{}", "utf-8")
+    (measured / "scores.jsonl").write_text("", "utf-8")
+    stages = [
+        StageSource(name="fertility", stage="vocab.measure", kind="bundle", path=measured, status="hit"),
+        StageSource(name="elsewhere", stage="crawl.html", kind="bundle", path=other, status="hit"),
+        StageSource(name="too_large", stage="vocab.measure", kind="bundle", path=huge, status="hit"),
+    ]
+    data = collect(recipe="r", stages=stages)
+    assert [dict(stage.pictures) for stage in data.stages] == [{"fertility.svg": svg}, {}, {}]
+    page = render(data)
+    encoded = base64.b64encode(svg.encode()).decode()
+    assert page.count(f'<img src="data:image/svg+xml;base64,{encoded}"') == 1
+    assert "alert(1)" not in page  # an image cannot run what is in it
 
 
 def test_report_needs_no_optional_files(tmp_path):

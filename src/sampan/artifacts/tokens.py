@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from ..core.stage import Artifact
 FORMAT = "token-shards/1"
 COUNTS = ("documents", "tokens", "trained_tokens", "text_bytes")
 """What the index counts, over all and by stream."""
+_PIECES = 1024
+"""Pieces of memory that the system writes in one call."""
 
 
 class TokenWriter:
@@ -55,7 +58,8 @@ class TokenWriter:
         if flags is not None and len(flags) != len(array):
             raise ValueError(f"{len(array)} ids but {len(flags)} mask flags")
         one = np.zeros(1, np.int64)
-        self._add(array, one + len(array), flags, [stream], one, one + text_bytes)
+        self._ids.write(np.ascontiguousarray(array).data)
+        self._count(one + len(array), flags, [stream], one, one + text_bytes)
 
     def write_batch(
         self,
@@ -65,30 +69,40 @@ class TokenWriter:
         streams: Sequence[str],
         stream_D: np.ndarray,
         bytes_D: np.ndarray,
+        head: Sequence[int] = (),
+        tail: Sequence[int] = (),
     ) -> None:
         """Add D documents of which every token is trained: their ids end to end, each one's length, stream (a place in
-        `streams`) and UTF-8 bytes. The same as `write` on each, in a few calls."""
+        `streams`) and UTF-8 bytes. Each begins with the ids of `head` and ends with those of `tail`, which are not in
+        `ids_N`. The same as `write` on each, in a few calls."""
         if len(ids_N) != lengths_D.sum():
             raise ValueError(f"{len(ids_N)} ids for documents of {lengths_D.sum()}")
-        self._add(np.asarray(ids_N, self._dtype), lengths_D, None, streams, stream_D, bytes_D)
+        ids_N = np.ascontiguousarray(ids_N, self._dtype)
+        ends = [np.asarray(ids, self._dtype) for ids in (head, tail)]
+        if more := sum(map(len, ends)):
+            lengths_D = lengths_D + more
+            _write_between(self._ids, ids_N, lengths_D - more, *ends)
+        else:
+            self._ids.write(ids_N.data)
+        self._count(lengths_D, None, streams, stream_D, bytes_D)
 
-    def _add(
+    def _count(
         self,
-        ids_N: np.ndarray,
         lengths_D: np.ndarray,
         mask_N: np.ndarray | None,
         streams: Sequence[str],
         stream_D: np.ndarray,
         bytes_D: np.ndarray,
     ) -> None:
+        """Everything but the ids of documents of these lengths."""
+        size = int(lengths_D.sum())
         if mask_N is not None and not mask_N.all() and self._mask is None:
             self._mask = open(self._folder / "mask.bin", "wb")
             write_ones(self._mask, self._tokens)
-        self._ids.write(np.ascontiguousarray(ids_N).data)
         if self._mask is not None:
-            self._mask.write((np.ones(len(ids_N), np.uint8) if mask_N is None else np.ascontiguousarray(mask_N)).data)
+            self._mask.write((np.ones(size, np.uint8) if mask_N is None else np.ascontiguousarray(mask_N)).data)
         untrained = 0 if mask_N is None else int((mask_N == 0).sum())  # `write` alone gives a mask, of one document
-        self._tokens += len(ids_N)
+        self._tokens += size
         self._lengths.append(np.asarray(lengths_D, np.int64))
         found_U, first_U = np.unique(stream_D, return_index=True)
         place = np.zeros(len(streams), np.uint16)
@@ -113,6 +127,29 @@ class TokenWriter:
         ends.tofile(self._folder / "offsets.bin")
         np.concatenate([np.zeros(0, np.uint16), *self._streams]).tofile(self._folder / "streams.bin")
         return write_index(self._folder, self._meta, list(self._names), self._counts)
+
+
+def _write_between(
+    file: BinaryIO, ids_N: np.ndarray, lengths_D: np.ndarray, head: np.ndarray, tail: np.ndarray
+) -> None:
+    """Write each document's ids between `head` and `tail`, without putting them together in memory first."""
+    ids, between = memoryview(ids_N.view(np.uint8)), tail.tobytes() + head.tobytes()
+    pieces: list[Any] = [head.tobytes()]
+    start = 0
+    for end in (np.cumsum(lengths_D) * ids_N.itemsize).tolist():
+        pieces += (ids[start:end], between)
+        start = end
+    pieces[-1] = tail.tobytes() if len(lengths_D) else b""
+    if not hasattr(os, "writev"):
+        file.write(b"".join(pieces))
+        return
+    file.flush()
+    for first in range(0, len(pieces), _PIECES):
+        some = pieces[first : first + _PIECES]
+        written, size = os.writev(file.fileno(), some), sum(map(len, some))
+        if written < size:  # the system takes at most 2 GiB at once
+            file.write(b"".join(some)[written:])
+            file.flush()
 
 
 def id_dtype(vocab_size: int) -> np.dtype:

@@ -22,12 +22,18 @@ from .text_batches import TextBatch, stream_name, text_batches
 def pack_documents(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """Token shards of a job's documents; the facts are the licences met."""
     params, writer = _open(job, out)
-    head, tail = np.asarray(job["head"], np.uint32), np.asarray(job["tail"], np.uint32)
     licenses: set[str] = set()
     for batch, ids_N, lengths_D in _encoded(job, params):
         licenses |= batch.licenses
-        ids_N, lengths_D = with_ends(ids_N, lengths_D, head, tail)
-        writer.write_batch(ids_N, lengths_D, streams=batch.streams, stream_D=batch.stream_D, bytes_D=batch.bytes_D)
+        writer.write_batch(
+            ids_N,
+            lengths_D,
+            streams=batch.streams,
+            stream_D=batch.stream_D,
+            bytes_D=batch.bytes_D,
+            head=job["head"],
+            tail=job["tail"],
+        )
     writer.close()
     return {"licenses": sorted(licenses)}
 
@@ -52,26 +58,6 @@ def _encoded(job: Mapping[str, Any], params: Any) -> Iterator[tuple[TextBatch, n
             ids = [encoder.encode(text, seed) for text, seed in zip(batch.texts, seeds, strict=True)]
             lengths_D = np.fromiter(map(len, ids), np.int64, len(ids))
             yield batch, np.concatenate([np.asarray(item, np.uint32) for item in ids]), lengths_D
-
-
-def with_ends(
-    ids_N: np.ndarray, lengths_D: np.ndarray, head: np.ndarray, tail: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The documents with `head` before and `tail` after each, and their new lengths."""
-    more = len(head) + len(tail)
-    if not more:
-        return ids_N, lengths_D
-    out = np.empty(len(ids_N) + more * len(lengths_D), ids_N.dtype)
-    ends = np.cumsum(lengths_D)
-    starts = ends - lengths_D + more * np.arange(len(lengths_D))  # of each document's head
-    for place, id_ in enumerate(head):
-        out[starts + place] = id_
-    for place, id_ in enumerate(tail):
-        out[starts + len(head) + lengths_D + place] = id_
-    first = starts + len(head)
-    for source, target, length in zip((ends - lengths_D).tolist(), first.tolist(), lengths_D.tolist(), strict=True):
-        out[target : target + length] = ids_N[source : source + length]
-    return out, lengths_D + more
 
 
 def pack_conversations(job: Mapping[str, Any], out: Path) -> dict[str, Any]:

@@ -11,6 +11,11 @@ from ..core.errors import InputError, RecipeError
 from ..core.params import all_values
 from ..core.stage import Inputs, Runtime
 from .encoder_choice import Choice, choose_engine
+from .encoders import REFERENCE
+
+FAST_JOB_BYTES = 256 << 20
+"""Text of a job where an engine of tens of megabytes a second is used: a smaller one is over before it has begun, and
+the ids of a corpus that one job holds need not be copied."""
 
 
 def pack(params: Any, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
@@ -28,6 +33,8 @@ def pack(params: Any, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
         choice = choose_engine(Path(common["spec"]), Path(common["tokenizer"]), jobs)
         for engine, reason in choice.refused.items():
             runtime.log(f"not encoding with {engine}: {reason}")
+        if choice.engine != REFERENCE:
+            jobs = document_jobs(documents, job_bytes=FAST_JOB_BYTES)
     # Without chance every pass is the same, so its shards are made once and written as often as they are wanted.
     turns = range(params.repeat if params.bpe_dropout else 1)
     todo = [{**common, **job, "engine": choice.engine, "turn": turn} for turn in turns for job in jobs]

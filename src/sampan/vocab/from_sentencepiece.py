@@ -28,6 +28,11 @@ def parse_model(raw: bytes, *, where: str) -> Any:
         proto = None
     if proto is None or not proto.pieces or not proto.HasField("trainer_spec"):
         raise InputError("not a SentencePiece model", where=where)
+    names = {piece.piece for piece in proto.pieces}
+    # protobuf hands over what is not UTF-8 as bytes
+    whole = all(isinstance(name, str) for name in names) and any(piece.type == UNKNOWN for piece in proto.pieces)
+    if not whole or len(names) != len(proto.pieces):
+        raise InputError("this SentencePiece model is damaged", where=where, how="Copy it again from its source.")
     if proto.trainer_spec.model_type != _BPE:
         raise InputError("this SentencePiece model is not of type BPE; only BPE models are read", where=where)
     if proto.trainer_spec.treat_whitespace_as_suffix or not proto.normalizer_spec.escape_whitespaces:

@@ -215,15 +215,28 @@ def open_growth(folder: Path, *, scripts: Iterable[str], rows: int = 0, repair: 
     from .byte_level_family import ByteLevelGrowth
     from .sentencepiece_family import SentencePieceGrowth
 
-    spec = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    if spec["model"].get("type") != "BPE":
-        raise InputError(
-            f"this tokenizer is of type {spec['model'].get('type')}; only BPE vocabularies can be continued",
-            where=str(folder),
-        )
-    if '"ByteLevel"' in json.dumps(spec.get("pre_tokenizer")):
-        return ByteLevelGrowth(folder, rows=rows, scripts=tuple(scripts), repair=repair)
-    return SentencePieceGrowth(folder, rows=rows)
+    file = folder / "tokenizer.json"
+    try:
+        spec = json.loads(file.read_text(encoding="utf-8"))
+        kind = spec["model"]["type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(file, error) from None
+    if kind != "BPE":
+        raise InputError(f"this tokenizer is of type {kind}; only BPE vocabularies can be continued", where=str(folder))
+    try:
+        if '"ByteLevel"' in json.dumps(spec.get("pre_tokenizer")):
+            return ByteLevelGrowth(folder, rows=rows, scripts=tuple(scripts), repair=repair)
+        return SentencePieceGrowth(folder, rows=rows)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> InputError:
+    return InputError(
+        f"the tokenizer does not load ({type(error).__name__}: {str(error)[:200]})",
+        where=str(file),
+        how="The file is cut short or damaged; copy it again from its source.",
+    )
 
 
 def _merge(item: Any) -> Merge:

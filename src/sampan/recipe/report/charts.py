@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -63,6 +64,20 @@ def fertility(data: ReportData) -> list[Raw]:
             seen.append(stage.fertility)
             charts.append(_fertility_chart(data, stage, rows))
     return charts
+
+
+def pictures(data: ReportData) -> list[Raw]:
+    """What vocabulary stages drew, each one once. An SVG inside an image can neither run nor load anything."""
+    found = []
+    seen: set[str] = set()
+    for stage in data.stages:
+        for name, svg in stage.pictures.items():
+            if svg not in seen:
+                seen.add(svg)
+                title = f"{stage.name}: {name.removesuffix('.svg').replace('_', ' ')}"
+                source = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+                found.append(figure(title, tag("img", src=source, alt=title, class_="picture"), class_="wide"))
+    return found
 
 
 def _fertility_chart(data: ReportData, stage: StageView, rows: list[Mapping[str, Any]]) -> Raw:

@@ -16,6 +16,8 @@ from ...artifacts.scores import Score, read_samples, read_scores
 from ...core.errors import InputError
 from .data import INPUT, ReportData, Sample, StageView
 
+MAX_PICTURE_BYTES = 500_000
+"""A larger picture is left in its artifact."""
 MAX_LOG_ROWS = 400
 MAX_PROMPTS_PER_LANGUAGE = 4
 MAX_TEXT = 1200
@@ -95,7 +97,13 @@ def _view(source: StageSource, stages: Sequence[StageSource]) -> StageView:
         train_log=_thinned(_jsonl(path / "train_log.jsonl")) if models else (),
         fertility=_json(path / "fertility.json") if models else {},
         tokens=_json(path / "index.json") if reads and kind == "tokens" else {},
+        pictures=_pictures(path) if reads and source.stage.startswith("vocab.") else {},
     )
+
+
+def _pictures(path: Path) -> dict[str, str]:
+    files = [file for file in sorted(path.glob("*.svg")) if file.stat().st_size <= MAX_PICTURE_BYTES]
+    return {file.name: file.read_text(encoding="utf-8") for file in files}
 
 
 def _named(name: str, digest: str, stages: Sequence[StageSource]) -> str:

@@ -52,6 +52,8 @@ class StageView:
     "bytes_per_token_before", "bytes_per_token_after"}], "vocab_size_before", "vocab_size_after"}."""
     tokens: Mapping[str, Any] = field(default_factory=dict)
     """Token shards: their `index.json`."""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """What the stage drew of its measurement: {file name: SVG}."""
 
     @property
     def room(self) -> str:

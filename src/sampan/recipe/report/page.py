@@ -68,7 +68,7 @@ def _sections(data: ReportData, made: list[scoreboard.Board]) -> list[tuple[str,
     return [
         ("lineage", "Lineage", graph.lineage(data) if data.stages else tag("p", "No stages.", class_="empty")),
         ("scores", "Scoreboard", board),
-        ("fertility", "Fertility", join(charts.fertility(data)) or None),
+        ("fertility", "Fertility", join(charts.fertility(data), charts.pictures(data)) or None),
         ("corpus", "Corpus", join(funnel.charts(data), tag("div", packed, class_="cards") if packed else None) or None),
         ("training", "Training", tag("div", curves, class_="cards") if curves else None),
         ("merges", "Merges", _merges(data)),
