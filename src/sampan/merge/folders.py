@@ -6,10 +6,12 @@ The first folder is the reference (the base, or the first model where there is n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..core.errors import InputError
 from ..core.identity import digest_file
@@ -19,6 +21,10 @@ HEADS = ("lm_head.weight", "embed_out.weight")
 EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
 _SAME = ("model_type", "num_attention_heads", "num_key_value_heads", "head_dim", "num_hidden_layers", "hidden_act")
 _SHOULD_BE_SAME = ("rope_theta", "rope_scaling", "rope_parameters", "sliding_window", "rms_norm_eps")
+
+
+Reader = Callable[[int, int], np.ndarray]
+"""`read(start, stop)`: those elements of one flattened tensor as float32."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,11 @@ class Folder:
     def source(self, name: str) -> str:
         """The tensor of this folder that stands for the reference's tensor `name`."""
         return self.alias.get(name, name)
+
+    def reader(self, name: str) -> Reader:
+        """Reads the tensor that stands for the reference's tensor `name`."""
+        source = self.source(name)
+        return lambda start, stop: self.tensors.read_flat(source, start, stop)
 
 
 def open_folder(label: str, path: Path) -> Folder:

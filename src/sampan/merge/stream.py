@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..model.tensors import FLOATS, TensorInfo, TensorWriter
-from .folders import Folder
+from .folders import Folder, Reader
 from .method import Block, Method, Settings
 from .sparsify import trim_threshold
 
@@ -58,8 +58,8 @@ class Tally:
         self.kept_M += other.kept_M
 
 
-Reader = Callable[[int, int], np.ndarray]
-"""`read(start, stop)`: those elements of one flattened tensor as float32."""
+SettingsOf = Callable[[str], Settings]
+"""The settings of a tensor of the output, by its name."""
 
 
 def merge_block(
@@ -176,7 +176,7 @@ def merge_folders(
     reference: Folder,
     base: Folder | None,
     models: Sequence[Folder],
-    settings: Settings,
+    settings_of: SettingsOf,
     writer: TensorWriter,
     *,
     seed: int,
@@ -184,7 +184,10 @@ def merge_folders(
     threads: int = 1,
     after_tensor: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Merge the tensors that `writer` has still to write, adding to `tally`; `after_tensor(done)` after each."""
+    """Merge the tensors that `writer` has still to write, adding to `tally`; `after_tensor(done)` after each.
+
+    `settings_of(name)` gives a tensor's settings, with as many weights as there are models.
+    """
     with ThreadPoolExecutor(threads) as threads_pool:
         pool = threads_pool if threads > 1 else None
         while writer.done < len(writer.plan):
@@ -192,6 +195,7 @@ def merge_folders(
             if info.dtype not in FLOATS.values() or info.size == 0:
                 writer.write(info.name, reference.tensors.read_bytes(info.name))
             else:
+                settings = settings_of(info.name)
                 part = _merge_one(method, info, base, models, settings, writer, seed, pool, 2 * threads)
                 tally.add(part)
             after_tensor(writer.done)
@@ -208,14 +212,11 @@ def _merge_one(
     pool: ThreadPoolExecutor | None,
     ahead: int,
 ) -> Tally:
-    def reader(folder: Folder) -> Reader:
-        return lambda start, stop: folder.tensors.read_flat(folder.source(info.name), start, stop)
-
     here = Tally.empty(len(models))
     blocks = merge_tensor(
         method,
-        reader(base) if base else None,
-        [reader(model) for model in models],
+        base.reader(info.name) if base else None,
+        [model.reader(info.name) for model in models],
         settings,
         name=info.name,
         shape=info.shape,

@@ -188,7 +188,7 @@ def _write_weights(
             reference,
             base,
             models,
-            settings,
+            lambda name: settings,
             writer,
             seed=given.seed,
             tally=tally,
