@@ -17,6 +17,7 @@ from ..model.tensors import FLOATS, TensorInfo, TensorWriter
 from .folders import Folder, Reader
 from .method import Block, Method, Settings
 from .sparsify import trim_threshold
+from .survey import grains_of
 
 BLOCK = 1 << 17
 """Elements per block: what fits a core's cache for two or three models (524 kB each as float32)."""
@@ -103,6 +104,9 @@ def merge_tensor(
     columns = shape[-1] if len(shape) > 1 else size
     thresholds = _thresholds(base, models, settings, size, block_size) if method.trims and size else ()
     whole = Block(tensor=name, start=0, columns=columns, seed=seed, thresholds=thresholds)
+    if method.survey and size:
+        grains = grains_of(base, models, whole, size, rows=method.grain == "row")
+        whole = replace(whole, survey=method.survey(grains, settings, size))
     step = max(1, block_size // columns) * columns if method.grain == "row" and columns else block_size
     starts = range(0, size, step)
 
