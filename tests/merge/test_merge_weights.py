@@ -246,7 +246,7 @@ def test_broken_checkpoint_is_named(tmp_path, trio):
         ({"method": "tie", "normalize": True}, "Did you mean 'ties'"),
         ({"method": "ties"}, "does not say whether it normalizes"),
         ({"method": "ties", "normalise": True}, "Did you mean 'normalize'"),
-        ({"method": "ties", "normalize": True, "weights": []}, "not an empty list"),
+        ({"method": "ties", "normalize": True, "weights": []}, "not empty lists"),
     ],
 )
 def test_params_are_refused_before_anything_runs(given, says):

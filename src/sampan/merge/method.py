@@ -74,8 +74,8 @@ class Method:
     """`run(deltas_MN, settings, block)`: float32 in and out; does not change `deltas_MN`; no state, no clock, and
     randomness only from (seed, tensor, model, element)."""
     revision: int
-    normalize: bool
-    """MergeKit's default for `normalize`, used where a merge is not strict."""
+    normalize: bool | None
+    """MergeKit's default for `normalize`, used where a merge is not strict; None if it has no meaning here."""
     knobs: frozenset[str]
     """Which of density, gamma, epsilon, lambda_, k, t, per_row, compat it reads; setting another is refused."""
     grain: str = "element"

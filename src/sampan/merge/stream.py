@@ -14,7 +14,8 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..model.tensors import FLOATS, TensorInfo, TensorWriter
-from .folders import Folder, Reader
+from .folders import Reader
+from .lanes import Lane
 from .method import Block, Method, Settings
 from .sparsify import trim_threshold
 from .survey import grains_of
@@ -177,9 +178,9 @@ def merge_arrays(
 
 def merge_folders(
     method: Method,
-    reference: Folder,
-    base: Folder | None,
-    models: Sequence[Folder],
+    reference: Lane,
+    base: Lane | None,
+    models: Sequence[Lane],
     settings_of: SettingsOf,
     writer: TensorWriter,
     *,
@@ -195,9 +196,9 @@ def merge_folders(
     with ThreadPoolExecutor(threads) as threads_pool:
         pool = threads_pool if threads > 1 else None
         while writer.done < len(writer.plan):
-            info = reference.tensors[writer.plan[writer.done].name]
+            info = reference.info(writer.plan[writer.done].name)
             if info.dtype not in FLOATS.values() or info.size == 0:
-                writer.write(info.name, reference.tensors.read_bytes(info.name))
+                writer.write(info.name, reference.read_bytes(info.name))
             else:
                 settings = settings_of(info.name)
                 part = _merge_one(method, info, base, models, settings, writer, seed, pool, 2 * threads)
@@ -208,8 +209,8 @@ def merge_folders(
 def _merge_one(
     method: Method,
     info: TensorInfo,
-    base: Folder | None,
-    models: Sequence[Folder],
+    base: Lane | None,
+    models: Sequence[Lane],
     settings: Settings,
     writer: TensorWriter,
     seed: int,
@@ -231,7 +232,7 @@ def _merge_one(
     for merged_N, part in blocks:
         writer.write(info.name, merged_N)
         here.add(part)
-    _check_finite(here, info.name, [model.label for model in models])
+    _check_finite(here, info.name, [model.label(info.name) for model in models])
     return here
 
 

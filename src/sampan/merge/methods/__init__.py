@@ -25,3 +25,6 @@ METHODS = Registry(
     },
     group="sampan.merge_methods",
 )
+
+WITHOUT_NORMALIZE = frozenset({"slerp", "nuslerp", "karcher", "model_stock", "sce", "passthrough"})
+"""Methods for which `normalize` has no meaning: `Method.normalize` is None. Known here without loading them."""

@@ -35,7 +35,7 @@ def karcher(models_MN: np.ndarray, settings: Settings, block: Block) -> Mixed:
 METHOD = Method(
     run=karcher,
     revision=REVISION,
-    normalize=False,
+    normalize=None,
     knobs=frozenset(),
     needs_base=False,
     positive=True,

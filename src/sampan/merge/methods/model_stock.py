@@ -36,7 +36,7 @@ def survey(grains: Grains, settings: Settings, size: int) -> np.ndarray | None:
 METHOD = Method(
     run=model_stock,
     revision=REVISION,
-    normalize=False,
+    normalize=None,
     knobs=frozenset({"per_row"}),
     grain="row",
     weighted=False,

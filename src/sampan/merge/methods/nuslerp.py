@@ -37,7 +37,7 @@ def survey(grains: Grains, settings: Settings, size: int) -> np.ndarray | None:
 METHOD = Method(
     run=nuslerp,
     revision=REVISION,
-    normalize=False,
+    normalize=None,
     knobs=frozenset({"per_row"}),
     grain="row",
     needs_base=False,

@@ -22,7 +22,7 @@ def passthrough(models_MN: np.ndarray, settings: Settings, block: Block) -> Mixe
 METHOD = Method(
     run=passthrough,
     revision=REVISION,
-    normalize=False,
+    normalize=None,
     knobs=frozenset(),
     needs_base=False,
     models=(1, 1),

@@ -66,7 +66,7 @@ def _select(deltas_MN: np.ndarray, threshold: float) -> np.ndarray:
 METHOD = Method(
     run=sce,
     revision=REVISION,
-    normalize=True,
+    normalize=None,
     knobs=frozenset({"density"}),
     weighted=False,
     survey=survey,

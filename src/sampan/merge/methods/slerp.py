@@ -26,7 +26,7 @@ def slerp(models_MN: np.ndarray, settings: Settings, block: Block) -> Mixed:
 METHOD = Method(
     run=slerp,
     revision=REVISION,
-    normalize=False,
+    normalize=None,
     knobs=frozenset({"t"}),
     needs_base=False,
     weighted=False,
