@@ -76,8 +76,10 @@ def write_weights(given: Params, method: Method, layout: Layout, runtime: Runtim
     return tally
 
 
-def write_rest(given: Params, cast: Cast, layout: Layout, vocabulary: Vocabulary, runtime: Runtime) -> None:
-    """config.json, generation config, tokenizer and chat template."""
+def write_rest(
+    given: Params, cast: Cast, layout: Layout, vocabulary: Vocabulary, template: str | None, runtime: Runtime
+) -> None:
+    """config.json, generation config, tokenizer and chat template (None: the tokenizer's own)."""
     source = vocabulary.source
     text = json.dumps(_config(given, cast.reference, layout, vocabulary), indent=2, sort_keys=True, ensure_ascii=False)
     (runtime.out / "config.json").write_text(text + "\n", "utf-8")
@@ -91,7 +93,6 @@ def write_rest(given: Params, cast: Cast, layout: Layout, vocabulary: Vocabulary
         for name in _BESIDE_UNION:
             if (source.path / name).is_file():
                 shutil.copyfile(source.path / name, runtime.out / name)
-    template = chat_template(given.chat_template, cast.folders())
     if template is not None:
         (runtime.out / _TEMPLATE).write_text(template, "utf-8")
 

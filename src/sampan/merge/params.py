@@ -92,9 +92,9 @@ class Params:
     Embeddings come from the first slice's sources, the final norm and the head from the last's."""
     dtype: Literal["same", "float32", "bfloat16", "float16"] = "same"
     """What to store; `same` is each tensor's dtype in the base. The arithmetic is always in float32."""
-    tokenizer: str = "base"
-    """Whose vocabulary, config, tokenizer and chat template the result has: `base`, `first` (model), a model's name, or
-    `union`: the base's tokens and, after them, those of the models that it lacks."""
+    tokenizer: int | str = "base"
+    """Whose vocabulary, config, tokenizer and chat template the result has: `base`, `first` (model), a model's name or
+    place, or `union`: the base's tokens and, after them, those of the models that it lacks."""
     missing_tokens: Literal["error", "base_row", "mean", "zero"] = "error"
     """Where vocabularies differ, rows are matched by token, and a model that lacks a token takes: the base's row (where
     the base lacks it too, the mean of those that have it; MergeKit's rule), the mean of those that have it, or zeros.
@@ -102,7 +102,7 @@ class Params:
     tokens: dict[str, TokenSource] | None = None
     """Sources of single tokens' rows, by token."""
     pad_to_multiple_of: int = 1
-    """Round the number of rows of a united vocabulary up to this, with rows of zeros."""
+    """Round the number of rows of the embedding up to this, with rows of zeros."""
     chat_template: str = "keep"
     """`keep` the tokenizer's; `auto`: the one that most of the models have; a name that `model.import` knows; or the
     Jinja text itself."""
@@ -133,5 +133,3 @@ class Params:
                 "shard_bytes, k and pad_to_multiple_of must be at least 1, and weights and slices not empty lists",
                 where=HERE,
             )
-        if self.pad_to_multiple_of > 1 and self.tokenizer != "union":
-            raise RecipeError("pad_to_multiple_of belongs to `tokenizer: union`", where=HERE)

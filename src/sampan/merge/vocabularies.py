@@ -69,12 +69,12 @@ def plan_vocabulary(
         for difference in differences:
             log(f"note: {difference}")
         return Vocabulary(source)
-    if not differences and not given.tokens:
+    if not differences and not given.tokens and given.pad_to_multiple_of == 1:
         return Vocabulary(source)
     for folder in everyone:
         if not (folder.path / "tokenizer.json").is_file():
             raise InputError(
-                f"{differences[0] if differences else 'tokens are given sources'}, and {folder.label} has no "
+                f"{differences[0] if differences else 'rows are to be matched by token'}, and {folder.label} has no "
                 "tokenizer.json to match tokens by",
                 where=HERE,
             )
@@ -119,9 +119,8 @@ def _align(
     pick: Pick,
 ) -> Alignment:
     heights = {folder.path: folder.tensors[embedding(folder)].shape[0] for folder in everyone}
-    rows = heights[source.path]
-    if given.tokenizer == "union":
-        rows = -(-(max(tokens.values()) + 1) // given.pad_to_multiple_of) * given.pad_to_multiple_of
+    rows = max(tokens.values()) + 1 if given.tokenizer == "union" else heights[source.path]
+    rows = -(-rows // given.pad_to_multiple_of) * given.pad_to_multiple_of
     paths = list(heights)
     own_FV = np.full((len(paths), rows), -1, np.int64)
     for f, path in enumerate(paths):
@@ -130,7 +129,7 @@ def _align(
                 own_FV[f, row] = ids[path][token]
     default_FV = _defaults(given, own_FV, paths.index(base.path))
     if given.tokenizer != "union":  # rows without a token are the source's
-        spare, keeper = np.setdiff1d(np.arange(rows), list(tokens.values())), paths.index(source.path)
+        spare, keeper = np.setdiff1d(np.arange(heights[source.path]), list(tokens.values())), paths.index(source.path)
         own_FV[keeper, spare] = default_FV[keeper, spare] = spare
     for token, wanted in (given.tokens or {}).items():
         if token not in tokens:

@@ -21,7 +21,7 @@ _SECONDS_PER_ELEMENT = 1.5e-8
 def run(given: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     """Merge `models` on `base` into a checkpoint in `runtime.out`; resumes after the last synced tensor."""
     from .folders import match_configs, open_folder
-    from .output import write_rest, write_weights
+    from .output import chat_template, write_rest, write_weights
     from .settings import Filler
     from .slices import Cast, plan_layout
     from .vocabularies import plan_vocabulary
@@ -42,8 +42,9 @@ def run(given: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         layout = plan_layout(given, filler, cast, vocabulary.alignment)
         for note in match_configs(opened[0], opened[1:], free_depth=given.slices is not None):
             runtime.log(f"note: {note}")
+        template = chat_template(given.chat_template, cast.folders())
         tally = write_weights(given, method, layout, runtime)
-        write_rest(given, cast, layout, vocabulary, runtime)
+        write_rest(given, cast, layout, vocabulary, template, runtime)
     finally:
         for folder in opened:
             folder.tensors.close()
