@@ -19,16 +19,20 @@ class Filler:
 
     def __init__(self, given: Params, method: Method, models: int) -> None:
         self._given, self._method, self._models = given, method, models
-        least, most = method.models
+        self._weights: list[Setting] = given.weights if given.weights is not None else [1.0] * models
+        self._each = {name: _listed(getattr(given, name), models) for name in _PER_MODEL}
+        if given.slices is None:
+            self._check_arity(models)
+        self._check_counts()
+        self._check_unused()
+
+    def _check_arity(self, models: int) -> None:
+        least, most = self._method.models
         if models < least or (most is not None and models > most):
             wants = f"{least}" if least == most else f"at least {least}" if models < least else f"at most {most}"
             raise RecipeError(
-                f"{given.method} merges {wants} model{'s' * (wants != '1')}, but {models} are given", where=HERE
+                f"{self._given.method} merges {wants} model{'s' * (wants != '1')}, not {models}", where=HERE
             )
-        self._weights: list[Setting] = given.weights if given.weights is not None else [1.0] * models
-        self._each = {name: _listed(getattr(given, name), models) for name in _PER_MODEL}
-        self._check_counts()
-        self._check_unused()
 
     def _check_counts(self) -> None:
         for name, values in (("weights", self._weights), *self._each.items()):
@@ -75,6 +79,7 @@ class Filler:
         models = range(self._models) if models is None else models
         names = [tensor] * len(models) if names is None else names
         own = sources or [None] * len(models)
+        self._check_arity(len(models))
 
         def each(knob: str, values: Sequence[Setting]) -> tuple[float, ...]:
             found = []
@@ -82,6 +87,8 @@ class Filler:
                 special = getattr(source, knob, None)
                 value = value_at(special, name, depth) if special is not None else None
                 value = value_at(values[model], name, depth) if value is None else value
+                if value is None and knob == "weight":
+                    raise RecipeError(f"no rule of the weights holds for tensor '{name}'", where=HERE)
                 found.append(_OFF[knob] if value is None else float(value))
             return tuple(found)
 

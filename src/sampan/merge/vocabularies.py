@@ -125,8 +125,9 @@ def _align(
     own_FV = np.full((len(paths), rows), -1, np.int64)
     for f, path in enumerate(paths):
         for token, row in tokens.items():
-            if row < rows and ids[path].get(token, rows) < heights[path]:
-                own_FV[f, row] = ids[path][token]
+            there = ids[path].get(token, -1)
+            if row < rows and there < heights[path]:
+                own_FV[f, row] = there
     default_FV = _defaults(given, own_FV, paths.index(base.path))
     if given.tokenizer != "union":  # rows without a token are the source's
         spare, keeper = np.setdiff1d(np.arange(heights[source.path]), list(tokens.values())), paths.index(source.path)
