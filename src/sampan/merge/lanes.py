@@ -85,7 +85,7 @@ class Lane:
     def _stand_ins(self, name: str, first: int, last: int, columns: int) -> np.ndarray:
         """The mean of the rows that `Alignment.default` names."""
         total_RC, count_R = np.zeros((last - first, columns), np.float32), np.zeros(last - first, np.float32)
-        for folder in self.everyone:
+        for folder in {folder.path: folder for folder in self.everyone}.values():
             ids_R = self.alignment.default[folder.path][first:last]
             if (ids_R >= 0).any():
                 total_RC += gather(folder, folder.source(name), ids_R, columns)

@@ -58,7 +58,7 @@ class Cast:
             return self.reference
         found = next((folder for folder in self.folders() if folder.label == name), None)
         if found is None:
-            labels = ", ".join(folder.label for folder in self.folders())
+            labels = ", ".join(dict.fromkeys(folder.label for folder in self.folders()))
             raise RecipeError(f"there is no model {name!r} in this merge", where=HERE, how=f"There are: {labels}.")
         return found
 

@@ -55,30 +55,35 @@ def unite(
 
 def _add(out: dict[str, Any], spec: Mapping[str, Any]) -> None:
     """Append one tokenizer's pieces, merges and added tokens to `out`. Ids go on after the greatest so far."""
+    _place_added(out)
     known = tokens_of(out)
-    special = {item["content"]: item for item in spec.get("added_tokens", [])}
+    added = {item["content"]: item for item in spec.get("added_tokens", [])}
     fresh = [token for token, _ in sorted(tokens_of(spec).items(), key=lambda pair: pair[1]) if token not in known]
-    scores = None if isinstance(spec["model"]["vocab"], dict) else dict(map(tuple, spec["model"]["vocab"]))
-    start = max(known.values(), default=-1) + 1
-    if scores is not None:  # a Unigram piece's id is its place, which added tokens may already hold
-        fresh.sort(key=lambda token: token in special)
-        _fill_places(out)
-    for number, token in enumerate(fresh, start):
-        if token in special:
-            out.setdefault("added_tokens", []).append({**special[token], "id": number})
-        if scores is not None:
-            out["model"]["vocab"].append([token, scores.get(token, 0.0)])
-        elif token not in special or token in spec["model"]["vocab"]:
-            out["model"]["vocab"][token] = number
+    vocab = out["model"]["vocab"]
+    scores = dict(map(tuple, spec["model"]["vocab"])) if isinstance(vocab, list) else {}
+    for number, token in enumerate(fresh, max(known.values(), default=-1) + 1):
+        if token in added:
+            out.setdefault("added_tokens", []).append({**added[token], "id": number})
+        if isinstance(vocab, list):
+            vocab.append([token, scores.get(token, 0.0)])
+        else:
+            vocab[token] = number
     if "merges" in out["model"]:
         merges = merges_of(out)
         have = set(merges)
         out["model"]["merges"] = [list(m) for m in (*merges, *(m for m in merges_of(spec) if m not in have))]
 
 
-def _fill_places(out: dict[str, Any]) -> None:
-    """Give the added tokens that lie behind a Unigram vocabulary a place in it, so that ids are places again."""
+def _place_added(out: dict[str, Any]) -> None:
+    """Enter the added tokens into the model's vocabulary, too.
+
+    Readers give an added token that the model lacks the id after the model's last, so that its own would not hold once
+    the vocabulary grows.
+    """
     vocab = out["model"]["vocab"]
     by_id = {item["id"]: item["content"] for item in out.get("added_tokens", [])}
+    if isinstance(vocab, dict):
+        vocab.update({token: i for i, token in by_id.items()})
+        return
     while len(vocab) in by_id:
         vocab.append([by_id[len(vocab)], 0.0])
