@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import shutil
@@ -10,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.errors import RecipeError, did_you_mean
+from ..core.errors import RecipeError, StageError, did_you_mean
 from ..core.stage import Runtime
 from ..model.chat import TEMPLATES
 from ..model.tensors import FLOATS, TensorInfo, TensorPlan, TensorWriter
@@ -41,7 +43,12 @@ def write_weights(given: Params, method: Method, layout: Layout, runtime: Runtim
         saved = json.loads(journal.read_text("utf-8"))
         done, tally = saved["done"], Tally.from_json(saved["tally"])
         runtime.log(f"resuming after {done} of {len(plan)} tensors")
-    writer = TensorWriter(work, plan, shard_bytes=given.shard_bytes, done=done)
+    try:
+        writer = TensorWriter(work, plan, shard_bytes=given.shard_bytes, done=done)
+    except OSError as error:
+        if done == 0:
+            shutil.rmtree(work)
+        raise _no_room(plan, runtime, error) from None
 
     def after_tensor(count: int) -> None:
         nonlocal last
@@ -66,14 +73,29 @@ def write_weights(given: Params, method: Method, layout: Layout, runtime: Runtim
             threads=runtime.threads,
             after_tensor=after_tensor,
         )
-    except BaseException:
-        writer.abandon()
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            writer.abandon()
+        if isinstance(error, OSError):
+            raise _no_room(plan, runtime, error) from None
         raise
     names = writer.close()
     journal.unlink(missing_ok=True)  # before the files leave: a kill between the two must start afresh
     for name in names:
         shutil.move(work / name, runtime.out / name)
     return tally
+
+
+def _no_room(plan: Sequence[TensorPlan], runtime: Runtime, error: OSError) -> Exception:
+    """What to say of a disk that is full; any other failure as it is."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return error
+    return StageError(
+        f"the merged weights need {sum(item.num_bytes for item in plan):,} bytes, and there is no room "
+        f"({error.strerror}; {shutil.disk_usage(runtime.state).free:,} bytes are free)",
+        where=str(runtime.state),
+        how="Make room and run again: tensors that are finished and synced are not merged again.",
+    )
 
 
 def write_rest(

@@ -144,7 +144,8 @@ class _Slicer:
         ]
         base = lanes[0] if self._base else None
         models = tuple(lanes[1:] if self._base else lanes)
-        return Layout(lanes[0], base, models, self._settings, tuple(self._layers))
+        settings = {name: self._settings[name] for name in names}
+        return Layout(lanes[0], base, models, settings, tuple(self._layers))
 
     def _split(self, part: Slice, where: str) -> tuple[Source | None, list[Source]]:
         """The base's source, if the method works with a base, and the models'."""
