@@ -69,4 +69,6 @@ class Method:
     """False if it mixes the models themselves rather than their differences from a base."""
     trims: bool = False
     """Whether it needs `Block.thresholds`."""
+    fused: str = ""
+    """The fused kernel that does the same (`kernels`), as DROP+MIX; '' for none."""
     paper: str = ""

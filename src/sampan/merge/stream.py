@@ -6,6 +6,7 @@ thresholds, block size and thread count do not change a bit of the result.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,13 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..core.errors import InputError
-from ..model.tensors import FLOATS, TensorInfo, TensorWriter
+from ..model.tensors import FLOATS, FlatTensor, TensorInfo, TensorWriter, encode
 from .folders import Folder
-from .method import Block, Method, Settings
+from .kernels import WORTH, fused_chain
+from .method import Block, Method, Mixed, Settings
 from .sparsify import trim_threshold
 
-BLOCK = 1 << 17
-"""Elements per block: what fits a core's cache for two or three models (524 kB each as float32)."""
+BLOCK = 1 << 16
+"""Elements per block: what fits a core's cache for two or three models (262 kB each as float32)."""
+_KEPT_BYTES = 31 << 20
+"""Below glibc's limit (32 MB) for what a process learns to keep."""
 
 
 @dataclass
@@ -62,10 +66,20 @@ Reader = Callable[[int, int], np.ndarray]
 """`read(start, stop)`: those elements of one flattened tensor as float32."""
 
 
-def merge_block(
-    method: Method, base: Reader | None, models: Sequence[Reader], settings: Settings, block: Block, stop: int
-) -> tuple[np.ndarray, Tally]:
-    """Merged elements block.start … stop - 1 of one tensor, and their tally."""
+Chain = Callable[..., tuple[np.ndarray, np.ndarray | None, Mixed, np.ndarray]]
+"""`chain(base, models, settings, block, stop)`: task vectors, base, mix and merged elements, encoded for writing."""
+
+
+def numpy_chain(
+    method: Method,
+    stored: str,
+    base: Reader | None,
+    models: Sequence[Reader],
+    settings: Settings,
+    block: Block,
+    stop: int,
+) -> tuple[np.ndarray, np.ndarray | None, Mixed, np.ndarray]:
+    """The chain that every method has; the merged elements are encoded as `stored`."""
     deltas_MN = np.empty((len(models), stop - block.start), np.float32)
     base_N = base(block.start, stop) if base else None
     for delta_N, read in zip(deltas_MN, models, strict=True):
@@ -74,15 +88,32 @@ def merge_block(
         else:
             np.subtract(read(block.start, stop), base_N, out=delta_N)
     mixed = method.run(deltas_MN, settings, block)
-    gram_MM = (deltas_MN @ deltas_MN.T).astype(np.float64)
+    merged_N = mixed.delta_N if base_N is None else base_N + mixed.delta_N
+    return deltas_MN, base_N, mixed, encode(merged_N, stored)
+
+
+def merge_block(
+    chain: Chain, base: Reader | None, models: Sequence[Reader], settings: Settings, block: Block, stop: int
+) -> tuple[np.ndarray, Tally]:
+    """Merged elements block.start … stop - 1 of one tensor, and their tally."""
+    deltas_MN, base_N, mixed, merged_N = chain(base, models, settings, block, stop)
     tally = Tally(
         elements=mixed.delta_N.size,
         merged_sq=float(np.dot(mixed.delta_N, mixed.delta_N)),
         base_sq=float(np.dot(base_N, base_N)) if base_N is not None else 0.0,
-        gram_MM=gram_MM,
+        gram_MM=_gram(deltas_MN),
         kept_M=np.array(mixed.kept_M, np.int64),
     )
-    return (mixed.delta_N if base_N is None else base_N + mixed.delta_N), tally
+    return merged_N, tally
+
+
+def _gram(deltas_MN: np.ndarray) -> np.ndarray:
+    """The inner products of all pairs, float64 of float32 sums. One by one, since BLAS is slow on a few long rows."""
+    gram_MM = np.empty((len(deltas_MN), len(deltas_MN)))
+    for a, one_N in enumerate(deltas_MN):
+        for b in range(a + 1):
+            gram_MM[a, b] = gram_MM[b, a] = np.dot(one_N, deltas_MN[b])
+    return gram_MM
 
 
 def merge_tensor(
@@ -94,21 +125,26 @@ def merge_tensor(
     name: str,
     shape: Sequence[int],
     seed: int = 0,
+    stored: str = "F32",
+    kernels: bool = False,
     block_size: int = BLOCK,
     pool: ThreadPoolExecutor | None = None,
     ahead: int = 1,
 ) -> Iterator[tuple[np.ndarray, Tally]]:
-    """Merge one tensor; yields merged blocks in order. `pool` works up to `ahead` blocks at once."""
+    """Merge one tensor; yields merged blocks, encoded as `stored`, in order. `pool` works up to `ahead` blocks at once;
+    `kernels` says whether to look for a fused kernel."""
     size = int(np.prod(shape, dtype=np.int64))
     columns = shape[-1] if len(shape) > 1 else size
     thresholds = _thresholds(base, models, settings, size, block_size) if method.trims and size else ()
     whole = Block(tensor=name, start=0, columns=columns, seed=seed, thresholds=thresholds)
     step = max(1, block_size // columns) * columns if method.grain == "row" and columns else block_size
     starts = range(0, size, step)
+    chain = fused_chain(method, base, models, stored) if kernels else None
+    chain = chain or functools.partial(numpy_chain, method, stored)
 
     def work(start: int) -> tuple[np.ndarray, Tally]:
         block = replace(whole, start=start)
-        return merge_block(method, base, models, settings, block, min(start + step, size))
+        return merge_block(chain, base, models, settings, block, min(start + step, size))
 
     if pool is None or len(starts) < 2:
         yield from map(work, starts)
@@ -185,6 +221,8 @@ def merge_folders(
     after_tensor: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Merge the tensors that `writer` has still to write, adding to `tally`; `after_tensor(done)` after each."""
+    keep_freed_memory()
+    total = sum(info.size for info in reference.tensors.values()) * (len(models) + (base is not None))
     with ThreadPoolExecutor(threads) as threads_pool:
         pool = threads_pool if threads > 1 else None
         while writer.done < len(writer.plan):
@@ -192,9 +230,18 @@ def merge_folders(
             if info.dtype not in FLOATS.values() or info.size == 0:
                 writer.write(info.name, reference.tensors.read_bytes(info.name))
             else:
-                part = _merge_one(method, info, base, models, settings, writer, seed, pool, 2 * threads)
+                part = _merge_one(method, info, base, models, settings, writer, seed, total >= WORTH, pool, 2 * threads)
                 tally.add(part)
             after_tensor(writer.done)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory of its blocks instead of handing it back and asking again, page by page.
+
+    glibc keeps freed memory up to the size of the largest array it has seen freed; this one is never touched. Without
+    it half the time of a merge goes into page faults. Elsewhere it does nothing.
+    """
+    np.empty(_KEPT_BYTES, np.uint8)
 
 
 def _merge_one(
@@ -205,11 +252,12 @@ def _merge_one(
     settings: Settings,
     writer: TensorWriter,
     seed: int,
+    kernels: bool,
     pool: ThreadPoolExecutor | None,
     ahead: int,
 ) -> Tally:
     def reader(folder: Folder) -> Reader:
-        return lambda start, stop: folder.tensors.read_flat(folder.source(info.name), start, stop)
+        return FlatTensor(folder.tensors, folder.source(info.name))
 
     here = Tally.empty(len(models))
     blocks = merge_tensor(
@@ -220,6 +268,8 @@ def _merge_one(
         name=info.name,
         shape=info.shape,
         seed=seed,
+        stored=writer.plan[writer.done].dtype,
+        kernels=kernels,
         pool=pool,
         ahead=ahead,
     )

@@ -26,5 +26,6 @@ METHOD = Method(
     revision=REVISION,
     normalize=False,
     knobs=frozenset({"density", "lambda_"}),
+    fused="dare+elect",
     paper="arXiv:2311.03099",
 )

@@ -27,5 +27,6 @@ METHOD = Method(
     normalize=True,
     knobs=frozenset({"density", "epsilon", "lambda_"}),
     grain="row",
+    fused="magprune+elect",
     paper="arXiv:2406.11617",
 )

@@ -28,5 +28,6 @@ METHOD = Method(
     normalize=False,
     knobs=frozenset({"density", "epsilon", "lambda_"}),
     grain="row",
+    fused="magprune+sum",
     paper="arXiv:2406.11617",
 )

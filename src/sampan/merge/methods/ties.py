@@ -31,5 +31,6 @@ METHOD = Method(
     normalize=True,
     knobs=frozenset({"density", "lambda_"}),
     trims=True,
+    fused="trim+elect",
     paper="arXiv:2306.01708",
 )

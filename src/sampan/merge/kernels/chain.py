@@ -1,0 +1,120 @@
+"""A block through the compiled loops: read into buffers that each thread keeps, drop, mix, round."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...model.tensors import FlatTensor
+from ..draws import STEPS, stream_key
+from ..method import Block, Mixed, Settings
+from ..mix import divisor
+from ..sparsify import keep_steps
+from . import compiled
+
+_DROPS = {"keep": compiled.KEEP, "dare": compiled.DARE, "trim": compiled.TRIM}
+_MIXES = {"sum": compiled.SUM, "elect": compiled.ELECT}
+_MOST_COLUMN_BITS = 20
+"""Rows of more columns leave too few bits of a magnitude in a 32-bit sorting key; they are sorted by 64 bits."""
+
+
+class Buffers(threading.local):
+    """Arrays that one thread uses again for every block."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, np.ndarray] = {}
+
+    def get(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        size = int(np.prod(shape))
+        kept = self._kept.get(name)
+        if kept is None or kept.size < size or kept.dtype != dtype:
+            kept = self._kept[name] = np.empty(size, dtype)
+        return kept[:size].reshape(shape)
+
+
+_buffers = Buffers()
+
+
+def run_chain(
+    fused: str, base: FlatTensor | None, models: Sequence[FlatTensor], settings: Settings, block: Block, stop: int
+) -> tuple[np.ndarray, np.ndarray | None, Mixed, np.ndarray]:
+    """Task vectors, base, mix, and the merged elements block.start … stop - 1 as bfloat16 bits.
+
+    The first three lie in this thread's buffers and are good until its next block; the last is the caller's.
+    """
+    size, count = stop - block.start, len(models)
+    base_raw_N = _buffers.get("base_raw", (size if base else 0,), np.uint16)
+    models_raw_MN = _buffers.get("models_raw", (count, size), np.uint16)
+    if base:
+        base.raw(block.start, base_raw_N)
+    for raw_N, model in zip(models_raw_MN, models, strict=True):
+        model.raw(block.start, raw_N)
+    base_N = _buffers.get("base", base_raw_N.shape, np.float32)
+    deltas_MN, mixed_N = _buffers.get("deltas", (count, size), np.float32), _buffers.get("mixed", (size,), np.float32)
+    kept_M, out_N = np.zeros(count, np.int64), np.empty(size, np.uint16)
+    drop, _, how = fused.partition("+")
+    weights_M = np.array(settings.weights, np.float32)
+    divided = np.float32(divisor(settings.weights))
+    mixing = (weights_M, settings.normalize, divided, np.float32(settings.lambda_))
+    if drop == "magprune":
+        compiled.widen(base_raw_N, base_N)
+        for raw_N, delta_N in zip(models_raw_MN, deltas_MN, strict=True):
+            compiled.load(base_raw_N, raw_N, base_N, delta_N)
+        work_MN = _prune(deltas_MN, settings, block)
+        spare_2N = _buffers.get("spare", (2, size), np.float32)
+        compiled.mix(work_MN, _MIXES[how], mixing, base_N, mixed_N, spare_2N, kept_M, out_N)
+    else:
+        arrays = (base_N, deltas_MN, mixed_N, kept_M, out_N)
+        limits = _limits(drop, settings, block)
+        compiled.by_element(base_raw_N, models_raw_MN, _DROPS[drop], limits, _MIXES[how], mixing, block.start, *arrays)
+    if how == "sum":
+        kept_M = [size if d >= 1 or drop == "keep" else int(n) for n, d in zip(kept_M, settings.density, strict=True)]
+    return deltas_MN, base_N if base else None, Mixed(mixed_N, tuple(int(kept) for kept in kept_M)), out_N
+
+
+def _limits(drop: str, settings: Settings, block: Block) -> tuple[np.ndarray, ...]:
+    """Per model the key of its draws, how many draws of STEPS keep, what the kept are multiplied by, the threshold."""
+    count = len(settings.density)
+    keys = [stream_key(block.seed, block.tensor, model) if drop == "dare" else 0 for model in range(count)]
+    steps = [STEPS if density >= 1 else max(1, round(density * STEPS)) for density in settings.density]
+    scales = [STEPS / step for step in steps]
+    thresholds = block.thresholds if drop == "trim" else [0.0] * count
+    return (
+        np.array(keys, np.uint64),
+        np.array(steps, np.uint32),
+        np.array(scales, np.float32),
+        np.array(thresholds, np.float32),
+    )
+
+
+def _prune(deltas_MN: np.ndarray, settings: Settings, block: Block) -> np.ndarray:
+    """DELLA's drop of every task vector."""
+    work_MN = _buffers.get("work", deltas_MN.shape, np.float32)
+    columns = block.columns
+    for model, (delta_N, density) in enumerate(zip(deltas_MN, settings.density, strict=True)):
+        if density >= 1:
+            work_MN[model] = delta_N
+            continue
+        steps_C = keep_steps(columns, density, settings.epsilon)
+        factors_C = np.float32(STEPS) / steps_C.astype(np.float32)
+        order_N = _order(delta_N, columns)
+        key = np.uint64(stream_key(block.seed, block.tensor, model))
+        compiled.prune_by_rank(delta_N, order_N, columns, key, block.start, steps_C, factors_C, work_MN[model])
+    return work_MN
+
+
+def _order(delta_N: np.ndarray, columns: int) -> np.ndarray:
+    """Each row's columns by rising magnitude, equal ones by column, as uint32."""
+    bits = max(1, (columns - 1).bit_length())
+    keys_N = _buffers.get("keys", delta_N.shape, np.uint32)
+    if bits > _MOST_COLUMN_BITS:
+        magnitude_N = delta_N.view(np.uint32) & np.uint32(0x7FFFFFFF)
+        keys_N[:] = np.argsort(magnitude_N.reshape(-1, columns), axis=1, kind="stable").ravel()
+        return keys_N
+    compiled.rank_keys(delta_N, columns, bits, keys_N)
+    keys_N.reshape(-1, columns).sort(axis=1)
+    compiled.settle(delta_N, columns, bits, keys_N)
+    return keys_N
