@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +29,7 @@ class Buffers(threading.local):
         self._kept: dict[str, np.ndarray] = {}
 
     def get(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         kept = self._kept.get(name)
         if kept is None or kept.size < size or kept.dtype != dtype:
             kept = self._kept[name] = np.empty(size, dtype)
@@ -62,10 +63,10 @@ def run_chain(
     if drop == "magprune":
         compiled.widen(base_raw_N, base_N)
         for raw_N, delta_N in zip(models_raw_MN, deltas_MN, strict=True):
-            compiled.load(base_raw_N, raw_N, base_N, delta_N)
-        work_MN = _prune(deltas_MN, settings, block)
-        spare_2N = _buffers.get("spare", (2, size), np.float32)
-        compiled.mix(work_MN, _MIXES[how], mixing, base_N, mixed_N, spare_2N, kept_M, out_N)
+            compiled.difference(raw_N, base_N, delta_N)
+        total_N, work_MN = _prune(deltas_MN, weights_M, settings, block, kept_M if how == "sum" else None)
+        spare_N = _buffers.get("spare", (size,), np.float32)
+        compiled.mix(total_N, work_MN, _MIXES[how], mixing, base_N, mixed_N, spare_N, kept_M, out_N)
     else:
         arrays = (base_N, deltas_MN, mixed_N, kept_M, out_N)
         limits = _limits(drop, settings, block)
@@ -90,20 +91,26 @@ def _limits(drop: str, settings: Settings, block: Block) -> tuple[np.ndarray, ..
     )
 
 
-def _prune(deltas_MN: np.ndarray, settings: Settings, block: Block) -> np.ndarray:
-    """DELLA's drop of every task vector."""
+def _prune(
+    deltas_MN: np.ndarray, weights_M: np.ndarray, settings: Settings, block: Block, kept_M: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """DELLA's drop of every task vector: the sum of what is left, weighted, and each one's part of it."""
     work_MN = _buffers.get("work", deltas_MN.shape, np.float32)
+    total_N = _buffers.get("total", deltas_MN.shape[1:], np.float32)
     columns = block.columns
     for model, (delta_N, density) in enumerate(zip(deltas_MN, settings.density, strict=True)):
+        ends = (weights_M[model], model == 0, total_N, work_MN[model])
         if density >= 1:
-            work_MN[model] = delta_N
+            compiled.keep_all(delta_N, *ends)
             continue
         steps_C = keep_steps(columns, density, settings.epsilon)
         factors_C = np.float32(STEPS) / steps_C.astype(np.float32)
         order_N = _order(delta_N, columns)
         key = np.uint64(stream_key(block.seed, block.tensor, model))
-        compiled.prune_by_rank(delta_N, order_N, columns, key, block.start, steps_C, factors_C, work_MN[model])
-    return work_MN
+        count = compiled.prune_by_rank(delta_N, order_N, columns, key, block.start, steps_C, factors_C, *ends)
+        if kept_M is not None:
+            kept_M[model] = count
+    return total_N, work_MN
 
 
 def _order(delta_N: np.ndarray, columns: int) -> np.ndarray:

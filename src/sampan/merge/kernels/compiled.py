@@ -48,46 +48,51 @@ def widen(raw_N, out_N):
 
 
 @compiled
-def drop_at_random(delta_N, draws_N, steps, scale, out_N):
-    """DARE, as in `sparsify.dare`."""
+def difference(raw_N, base_N, delta_N):
+    """The task vector of bfloat16 elements, or the model itself where `base_N` is empty."""
+    widen(raw_N, delta_N)
+    for i in range(base_N.size):
+        delta_N[i] -= base_N[i]
+
+
+@compiled
+def take(kept, weight, first, i, total_N, work_N):
+    """Weigh one element that a drop has left, keep it for the vote, and add it up."""
+    value = kept * weight
+    work_N[i] = value
+    total_N[i] = value if first else total_N[i] + value
+
+
+@compiled
+def keep_all(delta_N, weight, first, total_N, work_N):
     for i in range(delta_N.size):
-        kept = _ONE if np.uint32(draws_N[i]) < steps else _ZERO
-        out_N[i] = delta_N[i] * kept * scale
+        take(delta_N[i], weight, first, i, total_N, work_N)
 
 
 @compiled
-def drop_small(delta_N, threshold, out_N):
-    """TIES' trim, as in `sparsify.trim`."""
-    for i in range(delta_N.size):
-        out_N[i] = delta_N[i] * (_ONE if abs(delta_N[i]) >= threshold else _ZERO)
-
-
-@compiled
-def scaled(row_N, weight, out_N):
-    for i in range(out_N.size):
-        out_N[i] = row_N[i] * weight
-
-
-@compiled
-def add_scaled(row_N, weight, out_N):
-    for i in range(out_N.size):
-        out_N[i] += row_N[i] * weight
-
-
-@compiled
-def count_nonzero(row_N):
+def keep_at_random(delta_N, draws_N, steps, scale, weight, first, total_N, work_N):
+    """DARE, as in `sparsify.dare`; returns how many are not zero."""
     count = np.int32(0)
-    for i in range(row_N.size):
-        count += np.int32(row_N[i] != _ZERO)
+    for i in range(delta_N.size):
+        kept = delta_N[i] * (_ONE if np.uint32(draws_N[i]) < steps else _ZERO) * scale
+        take(kept, weight, first, i, total_N, work_N)
+        count += np.int32(kept != _ZERO)
     return count
 
 
 @compiled
-def add_agreeing(row_N, weight, vote_N, out_N):
+def keep_large(delta_N, threshold, weight, first, total_N, work_N):
+    """TIES' trim, as in `sparsify.trim`."""
+    for i in range(delta_N.size):
+        take(delta_N[i] * (_ONE if abs(delta_N[i]) >= threshold else _ZERO), weight, first, i, total_N, work_N)
+
+
+@compiled
+def add_agreeing(work_N, vote_N, out_N):
     """Add the weighted elements whose sign is the vote's; returns how many."""
     count = np.int32(0)
     for i in range(out_N.size):
-        value = row_N[i] * weight
+        value = work_N[i]
         agrees = ((value > _ZERO) == (vote_N[i] >= _ZERO)) & (value != _ZERO)
         out_N[i] += value * (_ONE if agrees else _ZERO)
         count += np.int32(agrees)
@@ -95,45 +100,26 @@ def add_agreeing(row_N, weight, vote_N, out_N):
 
 
 @compiled
-def add_agreeing_weight(row_N, weight, vote_N, out_N):
+def add_agreeing_weight(work_N, weight, vote_N, out_N):
     for i in range(out_N.size):
-        value = row_N[i] * weight
+        value = work_N[i]
         agrees = ((value > _ZERO) == (vote_N[i] >= _ZERO)) & (value != _ZERO)
         out_N[i] += (_ONE if agrees else _ZERO) * weight
 
 
 @compiled
-def add_up(work_MN, weights_M, normalize, divisor, scale, out_N, kept_M):
-    """`mix.linear_mix`; `kept_M` gains the numbers of elements that are not zero."""
+def elect(work_MN, weights_M, normalize, vote_N, out_N, spare_N, kept_M):
+    """`mix.elected_sum` of weighted task vectors and their sum; `kept_M` gains the numbers of elements that agree."""
     size = out_N.size
-    scaled(work_MN[0, :size], weights_M[0], out_N)
-    for m in range(1, weights_M.size):
-        add_scaled(work_MN[m, :size], weights_M[m], out_N)
-    if normalize:
-        for i in range(size):
-            out_N[i] /= divisor
-    scaled(out_N, scale, out_N)
-    for m in range(weights_M.size):
-        kept_M[m] += count_nonzero(work_MN[m, :size])
-
-
-@compiled
-def elect(work_MN, weights_M, normalize, scale, out_N, vote_N, total_N, kept_M):
-    """`mix.elected_sum`; `kept_M` gains the numbers of elements that agree."""
-    size = out_N.size
-    scaled(work_MN[0, :size], weights_M[0], vote_N)
-    for m in range(1, weights_M.size):
-        add_scaled(work_MN[m, :size], weights_M[m], vote_N)
     out_N[:] = _ZERO
     for m in range(weights_M.size):
-        kept_M[m] += add_agreeing(work_MN[m, :size], weights_M[m], vote_N, out_N)
+        kept_M[m] += add_agreeing(work_MN[m, :size], vote_N, out_N)
     if normalize:
-        total_N[:] = _ZERO
+        spare_N[:] = _ZERO
         for m in range(weights_M.size):
-            add_agreeing_weight(work_MN[m, :size], weights_M[m], vote_N, total_N)
+            add_agreeing_weight(work_MN[m, :size], weights_M[m], vote_N, spare_N)
         for i in range(size):
-            out_N[i] /= _ONE if abs(total_N[i]) < _NOTHING else total_N[i]
-    scaled(out_N, scale, out_N)
+            out_N[i] /= _ONE if abs(spare_N[i]) < _NOTHING else spare_N[i]
 
 
 @compiled
@@ -147,29 +133,28 @@ def narrow(values_N, raw_N):
 
 
 @compiled
-def load(base_raw_N, raw_N, base_N, delta_N):
-    """The task vector of a stretch of bfloat16 elements; the model itself where there is no base."""
-    widen(raw_N, delta_N)
-    if base_raw_N.size:
-        for i in range(delta_N.size):
-            delta_N[i] -= base_N[i]
+def mix(total_N, work_MN, how, mixing, base_N, mixed_N, spare_N, kept_M, out_raw_N):
+    """From the weighted task vectors and their sum to the mix, the sum with the base (unless that is empty), and bits.
 
-
-@compiled
-def mix(work_MN, how, mixing, base_N, mixed_N, spare_2N, kept_M, out_raw_N):
-    """Mix the first elements of `work_MN`, add to the base (unless that is empty) and round."""
+    Scaling by 1 changes nothing, so `mix.linear_mix` and `mix.elected_sum` may leave it out.
+    """
     weights_M, normalize, divisor, scale = mixing
     size = mixed_N.size
-    spare_N = spare_2N[0, :size]
     if how == ELECT:
-        elect(work_MN, weights_M, normalize, scale, mixed_N, spare_N, spare_2N[1, :size], kept_M)
+        elect(work_MN, weights_M, normalize, total_N, mixed_N, spare_N, kept_M)
+    elif normalize:
+        for i in range(size):
+            mixed_N[i] = total_N[i] / divisor
     else:
-        add_up(work_MN, weights_M, normalize, divisor, scale, mixed_N, kept_M)
+        mixed_N[:] = total_N
     if base_N.size:
         for i in range(size):
+            mixed_N[i] *= scale
             spare_N[i] = base_N[i] + mixed_N[i]
         narrow(spare_N, out_raw_N)
     else:
+        for i in range(size):
+            mixed_N[i] *= scale
         narrow(mixed_N, out_raw_N)
 
 
@@ -182,28 +167,34 @@ def by_element(base_raw_N, models_raw_MN, drop, limits, how, mixing, start, base
     """
     keys_M, steps_M, scales_M, thresholds_M = limits
     models, size = deltas_MN.shape
-    work_MT = np.empty((models, _TILE), np.float32)
-    spare_2T = np.empty((2, _TILE), np.float32)
+    weights_M, has_base, skip = mixing[0], base_raw_N.size > 0, start % 4
+    work_MT, total_T, spare_T = (
+        np.empty((models, _TILE), np.float32),
+        np.empty(_TILE, np.float32),
+        np.empty(_TILE, np.float32),
+    )
     words = np.empty(_TILE // 4 + 1, np.uint64)
     draws = words.view(np.uint16)
-    skip = start % 4
     for a in range(0, size, _TILE):
         b = min(a + _TILE, size)
-        has = base_raw_N.size > 0
-        base_raw_T = base_raw_N[a:b] if has else base_raw_N[:0]
-        base_T = base_N[a:b] if has else base_N[:0]
-        widen(base_raw_T, base_T)
+        n = b - a
+        base_T, total = base_N[a:b] if has_base else base_N[:0], total_T[:n]
+        widen(base_raw_N[a:b] if has_base else base_raw_N[:0], base_T)
         for m in range(models):
-            delta_T, kept_T = deltas_MN[m, a:b], work_MT[m, : b - a]
-            load(base_raw_T, models_raw_MN[m, a:b], base_T, delta_T)
+            delta_T, work_T, first = deltas_MN[m, a:b], work_MT[m, :n], m == 0
+            difference(models_raw_MN[m, a:b], base_T, delta_T)
             if drop == DARE:
-                draw(keys_M[m], start + a, words[: (b - a + skip + 3) // 4])
-                drop_at_random(delta_T, draws[skip : skip + b - a], steps_M[m], scales_M[m], kept_T)
+                draw(keys_M[m], start + a, words[: (n + skip + 3) // 4])
+                count = keep_at_random(
+                    delta_T, draws[skip : skip + n], steps_M[m], scales_M[m], weights_M[m], first, total, work_T
+                )
+                if how == SUM:
+                    kept_M[m] += count
             elif drop == TRIM:
-                drop_small(delta_T, thresholds_M[m], kept_T)
+                keep_large(delta_T, thresholds_M[m], weights_M[m], first, total, work_T)
             else:
-                kept_T[:] = delta_T
-        mix(work_MT, how, mixing, base_T, mixed_N[a:b], spare_2T, kept_M, out_N[a:b])
+                keep_all(delta_T, weights_M[m], first, total, work_T)
+        mix(total, work_MT, how, mixing, base_T, mixed_N[a:b], spare_T[:n], kept_M, out_N[a:b])
 
 
 @compiled
@@ -277,8 +268,9 @@ def insert(values):
 
 
 @compiled
-def prune_by_rank(delta_N, order_N, columns, key, start, steps_C, factors_C, out_N):
-    """DELLA's MAGPRUNE, as in `sparsify.magprune`, with each row's columns by rising magnitude in `order_N`."""
+def prune_by_rank(delta_N, order_N, columns, key, start, steps_C, factors_C, weight, first, total_N, work_N):
+    """DELLA's MAGPRUNE, as in `sparsify.magprune`, with each row's columns by rising magnitude in `order_N`; returns
+    how many are not zero."""
     words = np.empty((delta_N.size + 6) // 4, np.uint64)
     draw(key, start, words)
     skip = start % 4
@@ -286,6 +278,10 @@ def prune_by_rank(delta_N, order_N, columns, key, start, steps_C, factors_C, out
     for row in range(0, delta_N.size, columns):
         for r in range(columns):
             i = row + np.int64(order_N[row + r])
-            out_N[i] = np.float32(np.uint32(draws_N[i]) < steps_C[r]) * factors_C[r]
+            work_N[i] = np.float32(np.uint32(draws_N[i]) < steps_C[r]) * factors_C[r]
+    count = np.int32(0)
     for i in range(delta_N.size):
-        out_N[i] *= delta_N[i]
+        kept = work_N[i] * delta_N[i]
+        take(kept, weight, first, i, total_N, work_N)
+        count += np.int32(kept != _ZERO)
+    return count
