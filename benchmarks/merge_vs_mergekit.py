@@ -21,7 +21,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -57,21 +56,26 @@ COPY = (
 )
 
 
+LAUNCH = (
+    "import json, os, subprocess, sys, time\n"
+    "clock = time.perf_counter()\n"
+    "with open(sys.argv[1], 'w') as log:\n"
+    "    process = subprocess.Popen(sys.argv[2:], stdout=log, stderr=subprocess.STDOUT)\n"
+    "_, status, used = os.wait4(process.pid, 0)\n"
+    "print(json.dumps([status, used.ru_utime + used.ru_stime, time.perf_counter() - clock, used.ru_maxrss * 1024]))\n"
+)
+"""Started for every run, because a process's peak memory counts what its parent held when it was started."""
+
+
 def measured(command: list[str], log: Path, **env: str) -> dict[str, float]:
     """CPU seconds, wall seconds and peak bytes of a command."""
-    clock = time.perf_counter()
-    with open(log, "w") as file:
-        process = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **ONE_THREAD, **env}
-        )
-        _, status, used = os.wait4(process.pid, 0)
+    env = {**os.environ, **ONE_THREAD, **env}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides start from compiled modules, as installed ones do
+    launch = [sys.executable, "-c", LAUNCH, str(log), *command]
+    status, cpu, wall, peak = json.loads(subprocess.run(launch, env=env, capture_output=True, check=True).stdout)
     if status:
         sys.exit(f"{command[:4]} failed:\n{log.read_text()[-2000:]}")
-    return {
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
-        "wall_seconds": round(time.perf_counter() - clock, 2),
-        "peak_bytes": used.ru_maxrss * 1024,
-    }
+    return {"cpu_seconds": round(cpu, 2), "wall_seconds": round(wall, 2), "peak_bytes": peak}
 
 
 def our_arguments(method: str, paths: list[Path], out: Path) -> list[str]:

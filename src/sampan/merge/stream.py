@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from ..core.errors import InputError
 from ..model.tensors import FLOATS, FlatTensor, TensorInfo, TensorWriter, encode
 from .folders import Folder
 from .kernels import WORTH, fused_chain
-from .method import Block, Method, Mixed, Settings
+from .method import Block, Method, Settings
 from .sparsify import trim_threshold
+from .tally import Tally
 
 BLOCK = 1 << 16
 """Elements per block: what fits a core's cache for two or three models (262 kB each as float32)."""
@@ -26,48 +27,12 @@ _KEPT_BYTES = 31 << 20
 """Below glibc's limit (32 MB) for what a process learns to keep."""
 
 
-@dataclass
-class Tally:
-    """Sums over all elements seen so far, for the report: G the Gram matrix of the task vectors, and the like."""
-
-    elements: int
-    merged_sq: float
-    base_sq: float
-    gram_MM: np.ndarray
-    kept_M: np.ndarray
-
-    @classmethod
-    def empty(cls, models: int) -> Tally:
-        return cls(0, 0.0, 0.0, np.zeros((models, models)), np.zeros(models, np.int64))
-
-    @classmethod
-    def from_json(cls, data: dict) -> Tally:
-        gram_MM, kept_M = np.array(data["gram"], np.float64), np.array(data["kept"], np.int64)
-        return cls(data["elements"], data["merged_sq"], data["base_sq"], gram_MM, kept_M)
-
-    def to_json(self) -> dict:
-        return {
-            "elements": self.elements,
-            "merged_sq": self.merged_sq,
-            "base_sq": self.base_sq,
-            "gram": self.gram_MM.tolist(),
-            "kept": self.kept_M.tolist(),
-        }
-
-    def add(self, other: Tally) -> None:
-        self.elements += other.elements
-        self.merged_sq += other.merged_sq
-        self.base_sq += other.base_sq
-        self.gram_MM += other.gram_MM
-        self.kept_M += other.kept_M
-
-
 Reader = Callable[[int, int], np.ndarray]
 """`read(start, stop)`: those elements of one flattened tensor as float32."""
 
 
-Chain = Callable[..., tuple[np.ndarray, np.ndarray | None, Mixed, np.ndarray]]
-"""`chain(base, models, settings, block, stop)`: task vectors, base, mix and merged elements, encoded for writing."""
+Chain = Callable[..., tuple[np.ndarray, Tally]]
+"""`chain(base, models, settings, block, stop)`: merged elements block.start … stop - 1, encoded, and their tally."""
 
 
 def numpy_chain(
@@ -78,7 +43,7 @@ def numpy_chain(
     settings: Settings,
     block: Block,
     stop: int,
-) -> tuple[np.ndarray, np.ndarray | None, Mixed, np.ndarray]:
+) -> tuple[np.ndarray, Tally]:
     """The chain that every method has; the merged elements are encoded as `stored`."""
     deltas_MN = np.empty((len(models), stop - block.start), np.float32)
     base_N = base(block.start, stop) if base else None
@@ -88,15 +53,6 @@ def numpy_chain(
         else:
             np.subtract(read(block.start, stop), base_N, out=delta_N)
     mixed = method.run(deltas_MN, settings, block)
-    merged_N = mixed.delta_N if base_N is None else base_N + mixed.delta_N
-    return deltas_MN, base_N, mixed, encode(merged_N, stored)
-
-
-def merge_block(
-    chain: Chain, base: Reader | None, models: Sequence[Reader], settings: Settings, block: Block, stop: int
-) -> tuple[np.ndarray, Tally]:
-    """Merged elements block.start … stop - 1 of one tensor, and their tally."""
-    deltas_MN, base_N, mixed, merged_N = chain(base, models, settings, block, stop)
     tally = Tally(
         elements=mixed.delta_N.size,
         merged_sq=float(np.dot(mixed.delta_N, mixed.delta_N)),
@@ -104,7 +60,7 @@ def merge_block(
         gram_MM=_gram(deltas_MN),
         kept_M=np.array(mixed.kept_M, np.int64),
     )
-    return merged_N, tally
+    return encode(mixed.delta_N if base_N is None else base_N + mixed.delta_N, stored), tally
 
 
 def _gram(deltas_MN: np.ndarray) -> np.ndarray:
@@ -144,7 +100,7 @@ def merge_tensor(
 
     def work(start: int) -> tuple[np.ndarray, Tally]:
         block = replace(whole, start=start)
-        return merge_block(chain, base, models, settings, block, min(start + step, size))
+        return chain(base, models, settings, block, min(start + step, size))
 
     if pool is None or len(starts) < 2:
         yield from map(work, starts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Sequence
@@ -11,9 +12,10 @@ import numpy as np
 
 from ...model.tensors import FlatTensor
 from ..draws import STEPS, stream_key
-from ..method import Block, Mixed, Settings
+from ..method import Block, Settings
 from ..mix import divisor
 from ..sparsify import keep_steps
+from ..tally import Tally
 from . import compiled
 
 _DROPS = {"keep": compiled.KEEP, "dare": compiled.DARE, "trim": compiled.TRIM}
@@ -41,11 +43,8 @@ _buffers = Buffers()
 
 def run_chain(
     fused: str, base: FlatTensor | None, models: Sequence[FlatTensor], settings: Settings, block: Block, stop: int
-) -> tuple[np.ndarray, np.ndarray | None, Mixed, np.ndarray]:
-    """Task vectors, base, mix, and the merged elements block.start … stop - 1 as bfloat16 bits.
-
-    The first three lie in this thread's buffers and are good until its next block; the last is the caller's.
-    """
+) -> tuple[np.ndarray, Tally]:
+    """The merged elements block.start … stop - 1 as bfloat16 bits, and their tally."""
     size, count = stop - block.start, len(models)
     base_raw_N = _buffers.get("base_raw", (size if base else 0,), np.uint16)
     models_raw_MN = _buffers.get("models_raw", (count, size), np.uint16)
@@ -53,41 +52,66 @@ def run_chain(
         base.raw(block.start, base_raw_N)
     for raw_N, model in zip(models_raw_MN, models, strict=True):
         model.raw(block.start, raw_N)
-    base_N = _buffers.get("base", base_raw_N.shape, np.float32)
-    deltas_MN, mixed_N = _buffers.get("deltas", (count, size), np.float32), _buffers.get("mixed", (size,), np.float32)
-    kept_M, out_N = np.zeros(count, np.int64), np.empty(size, np.uint16)
     drop, _, how = fused.partition("+")
-    weights_M = np.array(settings.weights, np.float32)
-    divided = np.float32(divisor(settings.weights))
-    mixing = (weights_M, settings.normalize, divided, np.float32(settings.lambda_))
+    sums = (np.zeros(count, np.int64), np.zeros((count, count)), np.zeros(2))
+    out_N = np.empty(size, np.uint16)
     if drop == "magprune":
-        compiled.widen(base_raw_N, base_N)
-        for raw_N, delta_N in zip(models_raw_MN, deltas_MN, strict=True):
-            compiled.difference(raw_N, base_N, delta_N)
-        total_N, work_MN = _prune(deltas_MN, weights_M, settings, block, kept_M if how == "sum" else None)
-        spare_N = _buffers.get("spare", (size,), np.float32)
-        compiled.mix(total_N, work_MN, _MIXES[how], mixing, base_N, mixed_N, spare_N, kept_M, out_N)
+        _by_row(base_raw_N, models_raw_MN, how, settings, block, sums, out_N)
     else:
-        arrays = (base_N, deltas_MN, mixed_N, kept_M, out_N)
-        limits = _limits(drop, settings, block)
-        compiled.by_element(base_raw_N, models_raw_MN, _DROPS[drop], limits, _MIXES[how], mixing, block.start, *arrays)
+        limits = _limits(drop, settings, block.seed, block.tensor, block.thresholds)
+        chosen = (_DROPS[drop], limits, _MIXES[how], _mixing(settings))
+        compiled.by_element(base_raw_N, models_raw_MN, *chosen, block.start, sums, out_N)
+    kept_M, gram_MM, squares_2 = sums
     if how == "sum":
-        kept_M = [size if d >= 1 or drop == "keep" else int(n) for n, d in zip(kept_M, settings.density, strict=True)]
-    return deltas_MN, base_N if base else None, Mixed(mixed_N, tuple(int(kept) for kept in kept_M)), out_N
+        kept_M[[drop == "keep" or density >= 1 for density in settings.density]] = size
+    gram_MM += np.tril(gram_MM, -1).T
+    return out_N, Tally(size, float(squares_2[0]), float(squares_2[1]), gram_MM, kept_M)
 
 
-def _limits(drop: str, settings: Settings, block: Block) -> tuple[np.ndarray, ...]:
+def _by_row(
+    base_raw_N: np.ndarray,
+    models_raw_MN: np.ndarray,
+    how: str,
+    settings: Settings,
+    block: Block,
+    sums: tuple[np.ndarray, ...],
+    out_N: np.ndarray,
+) -> None:
+    """The chain of DELLA's methods, which rank whole rows."""
+    kept_M, gram_MM, squares_2 = sums
+    size, mixing = out_N.size, _mixing(settings)
+    base_N = _buffers.get("base", base_raw_N.shape, np.float32)
+    deltas_MN = _buffers.get("deltas", models_raw_MN.shape, np.float32)
+    mixed_N, spare_N = (_buffers.get(name, (size,), np.float32) for name in ("mixed", "spare"))
+    compiled.widen(base_raw_N, base_N)
+    for raw_N, delta_N in zip(models_raw_MN, deltas_MN, strict=True):
+        compiled.difference(raw_N, base_N, delta_N)
+    total_N, work_MN = _prune(deltas_MN, mixing[0], settings, block, kept_M if how == "sum" else None)
+    compiled.mix(total_N, work_MN, _MIXES[how], mixing, base_N, mixed_N, spare_N, kept_M, out_N)
+    compiled.add_products(deltas_MN, size, base_N, mixed_N, gram_MM, squares_2)
+
+
+@functools.lru_cache(maxsize=8)
+def _mixing(settings: Settings) -> tuple[np.ndarray, bool, np.float32, np.float32]:
+    weights_M = np.array(settings.weights, np.float32)
+    return weights_M, settings.normalize, np.float32(divisor(settings.weights)), np.float32(settings.lambda_)
+
+
+@functools.lru_cache(maxsize=8)
+def _limits(
+    drop: str, settings: Settings, seed: int, tensor: str, thresholds: tuple[float, ...]
+) -> tuple[np.ndarray, ...]:
     """Per model the key of its draws, how many draws of STEPS keep, what the kept are multiplied by, the threshold."""
     count = len(settings.density)
-    keys = [stream_key(block.seed, block.tensor, model) if drop == "dare" else 0 for model in range(count)]
+    keys = [stream_key(seed, tensor, model) if drop == "dare" else 0 for model in range(count)]
     steps = [STEPS if density >= 1 else max(1, round(density * STEPS)) for density in settings.density]
     scales = [STEPS / step for step in steps]
-    thresholds = block.thresholds if drop == "trim" else [0.0] * count
+    least = thresholds if drop == "trim" else [0.0] * count
     return (
         np.array(keys, np.uint64),
         np.array(steps, np.uint32),
         np.array(scales, np.float32),
-        np.array(thresholds, np.float32),
+        np.array(least, np.float32),
     )
 
 

@@ -27,6 +27,27 @@ _MANY = 64
 
 compiled = njit(nogil=True, cache=True, fastmath=False, error_model="numpy")
 
+summed = njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
+"""For the report's sums alone, whose last bits may depend on the machine; no weight comes from them."""
+
+
+@summed
+def inner(one_N, other_N):
+    total = np.float32(0)
+    for i in range(one_N.size):
+        total += one_N[i] * other_N[i]
+    return total
+
+
+@compiled
+def add_products(deltas_MN, size, base_N, mixed_N, gram_MM, squares_2):
+    """Add to the task vectors' Gram matrix and to the squares of (merge, base), for the first `size` elements."""
+    for a in range(deltas_MN.shape[0]):
+        for b in range(a + 1):
+            gram_MM[a, b] += inner(deltas_MN[a, :size], deltas_MN[b, :size])
+    squares_2[0] += inner(mixed_N, mixed_N)
+    squares_2[1] += inner(base_N, base_N)
+
 
 @compiled
 def draw(key, start, words):
@@ -159,14 +180,20 @@ def mix(total_N, work_MN, how, mixing, base_N, mixed_N, spare_N, kept_M, out_raw
 
 
 @compiled
-def by_element(base_raw_N, models_raw_MN, drop, limits, how, mixing, start, base_N, deltas_MN, mixed_N, kept_M, out_N):
+def by_element(base_raw_N, models_raw_MN, drop, limits, how, mixing, start, sums, out_N):
     """The whole chain for methods that look at one element at a time.
 
     `limits` is (keys_M uint64, steps_M uint32, scales_M, thresholds_M); `mixing` (weights_M, normalize, divisor,
-    scale). Fills base_N, deltas_MN, mixed_N and out_N (bfloat16 bits), and adds to kept_M.
+    scale). Fills out_N (bfloat16 bits) and adds to `sums`: (kept_M, gram_MM, squares_2).
     """
     keys_M, steps_M, scales_M, thresholds_M = limits
-    models, size = deltas_MN.shape
+    kept_M, gram_MM, squares_2 = sums
+    models, size = models_raw_MN.shape
+    base, mixed, deltas_MT = (
+        np.empty(_TILE, np.float32),
+        np.empty(_TILE, np.float32),
+        np.empty((models, _TILE), np.float32),
+    )
     weights_M, has_base, skip = mixing[0], base_raw_N.size > 0, start % 4
     work_MT, total_T, spare_T = (
         np.empty((models, _TILE), np.float32),
@@ -178,10 +205,10 @@ def by_element(base_raw_N, models_raw_MN, drop, limits, how, mixing, start, base
     for a in range(0, size, _TILE):
         b = min(a + _TILE, size)
         n = b - a
-        base_T, total = base_N[a:b] if has_base else base_N[:0], total_T[:n]
+        base_T, mixed_T, total = base[: n if has_base else 0], mixed[:n], total_T[:n]
         widen(base_raw_N[a:b] if has_base else base_raw_N[:0], base_T)
         for m in range(models):
-            delta_T, work_T, first = deltas_MN[m, a:b], work_MT[m, :n], m == 0
+            delta_T, work_T, first = deltas_MT[m, :n], work_MT[m, :n], m == 0
             difference(models_raw_MN[m, a:b], base_T, delta_T)
             if drop == DARE:
                 draw(keys_M[m], start + a, words[: (n + skip + 3) // 4])
@@ -194,7 +221,8 @@ def by_element(base_raw_N, models_raw_MN, drop, limits, how, mixing, start, base
                 keep_large(delta_T, thresholds_M[m], weights_M[m], first, total, work_T)
             else:
                 keep_all(delta_T, weights_M[m], first, total, work_T)
-        mix(total, work_MT, how, mixing, base_T, mixed_N[a:b], spare_T[:n], kept_M, out_N[a:b])
+        mix(total, work_MT, how, mixing, base_T, mixed_T, spare_T[:n], kept_M, out_N[a:b])
+        add_products(deltas_MT, n, base_T, mixed_T, gram_MM, squares_2)
 
 
 @compiled

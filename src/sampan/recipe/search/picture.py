@@ -68,7 +68,8 @@ def _panel(
     parts = [
         f'<rect width="{_SIDE}" height="{_SIDE}" fill="none" stroke="#999"/>',
         f'<text x="{_SIDE / 2}" y="{_SIDE + 26}" text-anchor="middle">{escape(x_name)}</text>',
-        f'<text x="0" y="{_SIDE + 13}">{low:g}</text><text x="{_SIDE}" y="{_SIDE + 13}" text-anchor="end">{high:g}</text>',
+        f'<text x="0" y="{_SIDE + 13}">{low:g}</text>'
+        f'<text x="{_SIDE}" y="{_SIDE + 13}" text-anchor="end">{high:g}</text>',
         f'<text x="-3" y="9" text-anchor="end">{y_ends[0]:.3g}</text>'
         f'<text x="-3" y="{_SIDE}" text-anchor="end">{y_ends[1]:.3g}</text>',
         f'<text transform="translate(-6 {_SIDE / 2}) rotate(-90)" text-anchor="middle">{escape(y_name)}</text>',

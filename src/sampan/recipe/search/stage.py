@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ...core.errors import RecipeError, did_you_mean
 from ...core.params import params, parse_params
-from ...core.stage import Inputs, Role, Runtime, Stage
+from ...core.stage import Inputs, Runtime, Stage
 from ...evals.run import STAGE as EVALS
 from ...merge.methods import METHODS
 from ...merge.weights import STAGE as MERGE
@@ -108,5 +108,5 @@ STAGE = Stage(
     estimate=estimate,
     reads=reads,
     heavy=True,
-    paper="Evolutionary merging (Akiba et al., arXiv:2403.13187) searches weights by CMA-ES (Hansen, arXiv:1604.00772).",
+    paper="Evolutionary merging (arXiv:2403.13187) searches merges by CMA-ES (arXiv:1604.00772).",
 )
