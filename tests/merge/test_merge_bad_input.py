@@ -9,6 +9,7 @@ import pytest
 
 from merge_models import CONFIG, EMBED, HEAD, SHAPES, make, merge
 from sampan.core.errors import InputError, SampanError
+from sampan.merge import folders
 from sampan.model.tensors import INDEX, SINGLE, TensorPlan, TensorWriter
 
 UP = "model.layers.0.mlp.up_proj.weight"
@@ -111,14 +112,15 @@ def test_pickled_weights_are_not_read(tmp_path, pair):
 
 
 def test_a_file_cut_short_after_it_was_opened(tmp_path, pair, monkeypatch):
-    real = os.pread
-    calls = []
+    real = folders.open_folder
 
-    def cut(file, count, offset):
-        calls.append(count)
-        return real(file, count, offset) if len(calls) < 12 else b""
+    def cut(label, path):
+        opened = real(label, path)
+        if label == "good":
+            os.truncate(path / SINGLE, (path / SINGLE).stat().st_size // 2)
+        return opened
 
-    monkeypatch.setattr(os, "pread", cut)
+    monkeypatch.setattr(folders, "open_folder", cut)
     refused(tmp_path, pair, "the file ends inside tensor")
 
 

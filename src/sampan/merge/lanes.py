@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..model.tensors import TensorInfo
+from ..model.tensors import FlatTensor, TensorInfo
 from .folders import Folder, Reader, is_vocabulary
 from .vocabularies import Alignment
 
@@ -50,15 +50,11 @@ class Lane:
         place = self.places[name]
         return place.folder.tensors.read_bytes(place.tensor)
 
-    def plain(self, name: str) -> Place | None:
-        """Where the tensor's elements lie in a row in one file, if they do."""
-        return None if self._by_token(name) else self.places[name]
-
     def reader(self, name: str) -> Reader:
         """Reads elements [start, stop) of the flattened tensor as float32."""
         place = self.places[name]
         if not self._by_token(name):
-            return lambda start, stop: place.folder.tensors.read_flat(place.tensor, start, stop)
+            return FlatTensor(place.folder.tensors, place.tensor)
         columns = int(np.prod(self.info(name).shape[1:], dtype=np.int64))
 
         def read(start: int, stop: int) -> np.ndarray:

@@ -95,4 +95,6 @@ class Method:
     survey: Callable[[Grains, Settings, int], Any] | None = None
     """`survey(grains, settings, size)`: what `run` must know of the whole tensor of `size` elements, handed to it as
     `Block.survey`. Grains do not depend on block size or threads, so sums over them do not either."""
+    fused: str = ""
+    """The fused kernel that does the same (`kernels`), as DROP+MIX; '' for none."""
     paper: str = ""

@@ -21,7 +21,8 @@ from .folders import Folder, is_tied
 from .method import Method
 from .params import HERE, Params
 from .slices import Cast, Layout, deep_config
-from .stream import Tally, merge_folders
+from .stream import merge_folders
+from .tally import Tally
 from .vocabularies import Vocabulary
 
 _BESIDE_UNION = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")

@@ -27,5 +27,6 @@ METHOD = Method(
     normalize=False,
     knobs=frozenset({"density", "lambda_", "compat"}),
     survey=dare_survey,
+    fused="dare+sum",
     paper="arXiv:2311.03099",
 )

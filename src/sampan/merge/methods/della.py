@@ -28,5 +28,6 @@ METHOD = Method(
     knobs=frozenset({"density", "epsilon", "lambda_", "compat"}),
     grain="row",
     survey=magprune_survey,
+    fused="magprune+elect",
     paper="arXiv:2406.11617",
 )

@@ -29,5 +29,6 @@ METHOD = Method(
     knobs=frozenset({"density", "epsilon", "lambda_", "compat"}),
     grain="row",
     survey=magprune_survey,
+    fused="magprune+sum",
     paper="arXiv:2406.11617",
 )

@@ -28,5 +28,6 @@ METHOD = Method(
     normalize=True,
     knobs=frozenset({"density", "lambda_"}),
     trims=True,
+    fused="trim+elect",
     paper="arXiv:2306.01708",
 )
