@@ -18,6 +18,7 @@ from ..model.tensors import FLOATS, TensorFolder
 
 HEADS = ("lm_head.weight", "embed_out.weight")
 EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "word_embeddings.weight")
+_PIECE = 1 << 20
 _SAME = ("model_type", "num_attention_heads", "num_key_value_heads", "head_dim", "num_hidden_layers", "hidden_act")
 _SHOULD_BE_SAME = ("rope_theta", "rope_scaling", "rope_parameters", "sliding_window", "rms_norm_eps")
 
@@ -115,7 +116,7 @@ def match_heads(reference: Folder, other: Folder) -> None:
                 other.alias[head] = embedding
             continue
         no_place = head in other.tensors and (head not in reference.tensors or is_tied(reference))
-        if no_place and other.tensors.read_bytes(head) != other.tensors.read_bytes(embedding):
+        if no_place and not _equal(other.tensors, head, embedding):
             raise InputError(
                 f"'{head}' of {other.label} has learnt its own values, but {reference.label} ties it to "
                 f"'{embedding}' and has no place for them",
@@ -123,6 +124,12 @@ def match_heads(reference: Folder, other: Folder) -> None:
                 how=f"Untie {reference.label} (store '{head}' as a copy of its embedding and set "
                 "tie_word_embeddings to false in its config.json), or leave this model out.",
             )
+
+
+def _equal(tensors: TensorFolder, one: str, two: str) -> bool:
+    """Whether two tensors of one shape hold the same numbers, compared a piece at a time."""
+    pieces = ((start, min(start + _PIECE, tensors[one].size)) for start in range(0, tensors[one].size, _PIECE))
+    return all(np.array_equal(tensors.read_flat(one, *piece), tensors.read_flat(two, *piece)) for piece in pieces)
 
 
 def match_place(one: tuple[Folder, str], two: tuple[Folder, str], *, free_rows: bool = False) -> None:
