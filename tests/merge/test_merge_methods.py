@@ -33,17 +33,23 @@ def merge(name, models, *, base=None, seed=0, block_size=1 << 17, **knobs):
 
 # SEA-LION v3 merges with weight = density = 1, worked by hand from the definitions: methods, k, models, sum, mean
 GOLDEN = [
-    (("task_arithmetic", "della_linear", "dare_linear"), 1, (T1, T2), [3, -1, 0, 2, -2], [1.5, -0.5, 0, 1, -1]),
-    (("dare_ties", "ties", "della"), 1, (T1, T2), [3, -2, 0, 3, -2], [1.5, -2, 0, 3, -1]),
+    (
+        ("task_arithmetic", "della_linear", "dare_linear", "breadcrumbs"),
+        1,
+        (T1, T2),
+        [3, -1, 0, 2, -2],
+        [1.5, -0.5, 0, 1, -1],
+    ),
+    (("dare_ties", "ties", "della", "breadcrumbs_ties"), 1, (T1, T2), [3, -2, 0, 3, -2], [1.5, -2, 0, 3, -1]),
     (("consensus_ta",), 1, (T1, T2), [3, -1, 0, 2, 0], [1.5, -0.5, 0, 1, -1]),
     (
-        ("task_arithmetic", "della_linear", "dare_linear"),
+        ("task_arithmetic", "della_linear", "dare_linear", "breadcrumbs"),
         1,
         (T1, T2, T3),
         [4, -0.5, -1, 1, -3],
         [4 / 3, -1 / 6, -1 / 3, 1 / 3, -1],
     ),
-    (("dare_ties", "ties", "della"), 1, (T1, T2, T3), [4, -2, -1, 3, -3], [4 / 3, -2, -1, 3, -1]),
+    (("dare_ties", "ties", "della", "breadcrumbs_ties"), 1, (T1, T2, T3), [4, -2, -1, 3, -3], [4 / 3, -2, -1, 3, -1]),
     (("consensus_ta",), 1, (T1, T2, T3), [0, -0.5, -1, 1, 0], [4 / 3, -1 / 6, -1 / 3, 1 / 3, -1]),
     (("consensus_ta",), 2, (T1, T2, T3), [0, 0, 0, 0, 0], [4 / 3, 0, 0, 0, -1]),
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from .draws import draws, stream_key
 from .method import Block, Grains, Settings
-from .sparsify import band, band_limits, dare, magprune, trim
+from .sparsify import band, band_ranks, dare, kth_magnitudes, magprune, trim
 
 _NOTHING = 1e-7
 
@@ -30,18 +30,16 @@ def band_all(deltas_MN: np.ndarray, settings: Settings, block: Block) -> list[np
 
 
 def band_survey(grains: Grains, settings: Settings, size: int) -> tuple[tuple[float, float], ...]:
-    """Per model the least and greatest magnitude that breadcrumbs keeps of the tensor."""
-
-    def of(model: int) -> tuple[float, float]:
-        if settings.density[model] >= 1:
-            return 0.0, np.inf
-
-        def blocks() -> Iterator[np.ndarray]:
-            return (deltas_MN[model] for _, deltas_MN in grains())
-
-        return band_limits(blocks, size, settings.density[model], settings.gamma[model])
-
-    return tuple(of(model) for model in range(len(settings.density)))
+    """Per model the least and greatest magnitude that breadcrumbs keeps of the tensor; equal ones are all kept."""
+    knobs = list(zip(settings.density, settings.gamma, strict=True))
+    thinned = [model for model, (density, _) in enumerate(knobs) if density < 1]
+    limits = [(0.0, float("inf"))] * len(knobs)
+    if thinned:
+        ranks = [band_ranks(size, *knobs[model]) for model in thinned]
+        found = kth_magnitudes(lambda: (deltas_MN[thinned] for _, deltas_MN in grains()), ranks)
+        for model, (high, low) in zip(thinned, found, strict=True):
+            limits[model] = low, high
+    return tuple(limits)
 
 
 def dare_all(deltas_MN: np.ndarray, settings: Settings, block: Block) -> list[np.ndarray]:

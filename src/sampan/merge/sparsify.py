@@ -26,27 +26,35 @@ def trim_threshold(blocks: Callable[[], Iterable[np.ndarray]], size: int, densit
     Elements equal to it are all kept, so the kept share may exceed `density` where magnitudes coincide (ours; the
     paper does not say), and the result depends on no order.
     """
-    return kth_magnitudes(blocks, [max(1, round(density * size))])[0]
+    return kth_magnitudes(lambda: ((delta_N,) for delta_N in blocks()), [[max(1, round(density * size))]])[0][0]
 
 
-def kth_magnitudes(blocks: Callable[[], Iterable[np.ndarray]], ranks: Sequence[int]) -> list[float]:
-    """The magnitudes of the `ranks`-th largest elements (1 is the largest) of a tensor given as blocks.
+def kth_magnitudes(
+    blocks: Callable[[], Iterable[Sequence[np.ndarray]]], ranks: Sequence[Sequence[int]]
+) -> list[list[float]]:
+    """Per vector the magnitudes of its `ranks`-th largest elements (1 is the largest); each block has all vectors.
 
     Two passes of counting over the upper and lower halves of the float's bits, which order magnitudes as integers do:
-    exact, without a sort and without holding the tensor.
+    exact, without a sort and without holding the tensors.
     """
-    upper = np.zeros(1 << 15, np.int64)
-    for delta_N in blocks():
-        upper += np.bincount(_magnitude_bits(delta_N) >> np.uint32(16), minlength=1 << 15)
-    found = [_find(upper, rank) for rank in ranks]
-    lower = {high: np.zeros(1 << 16, np.int64) for high, _ in found}
-    for delta_N in blocks():
-        bits = _magnitude_bits(delta_N)
-        for high, counts in lower.items():
-            inside = bits[bits >> np.uint32(16) == high]
-            counts += np.bincount(inside & np.uint32(0xFFFF), minlength=1 << 16)
-    whole = [high << 16 | _find(lower[high], rank - above)[0] for rank, (high, above) in zip(ranks, found, strict=True)]
-    return [float(value) for value in np.array(whole, np.uint32).view(np.float32)]
+    upper = [np.zeros(1 << 15, np.int64) for _ in ranks]
+    for block in blocks():
+        for counts, vector_N in zip(upper, block, strict=True):
+            counts += np.bincount(_magnitude_bits(vector_N) >> np.uint32(16), minlength=1 << 15)
+    found = [[_find(counts, rank) for rank in wanted] for counts, wanted in zip(upper, ranks, strict=True)]
+    lower = [{high: np.zeros(1 << 16, np.int64) for high, _ in places} for places in found]
+    for block in blocks():
+        for bins, vector_N in zip(lower, block, strict=True):
+            bits = _magnitude_bits(vector_N)
+            for high, counts in bins.items():
+                inside = bits[bits >> np.uint32(16) == high]
+                counts += np.bincount(inside & np.uint32(0xFFFF), minlength=1 << 16)
+    out = []
+    for wanted, places, bins in zip(ranks, found, lower, strict=True):
+        pairs = zip(wanted, places, strict=True)
+        whole = [high << 16 | _find(bins[high], rank - above)[0] for rank, (high, above) in pairs]
+        out.append([float(value) for value in np.array(whole, np.uint32).view(np.float32)])
+    return out
 
 
 def _magnitude_bits(delta_N: np.ndarray) -> np.ndarray:
@@ -66,19 +74,15 @@ def band(delta_N: np.ndarray, low: float, high: float) -> np.ndarray:
     return delta_N * ((magnitude_N >= np.float32(low)) & (magnitude_N <= np.float32(high)))
 
 
-def band_limits(
-    blocks: Callable[[], Iterable[np.ndarray]], size: int, density: float, gamma: float
-) -> tuple[float, float]:
-    """The least and the greatest magnitude that breadcrumbs keeps of a tensor of `size` elements.
+def band_ranks(size: int, density: float, gamma: float) -> tuple[int, int]:
+    """The ranks by falling magnitude, 1 the largest, of the first and the last element that breadcrumbs keeps.
 
-    Of the elements by falling magnitude the first `gamma`·size are dropped and the next `density`·size kept (rounded
-    down, as in MergeKit); fewer are dropped at the top where too few would be left. Equal magnitudes at a limit are all
-    kept.
+    The first `gamma`·size are dropped and the next `density`·size kept (rounded down, as in MergeKit); fewer are
+    dropped at the top where too few would be left.
     """
     keep = max(1, int(density * size))
     top = min(int(gamma * size), size - keep)
-    high, low = kth_magnitudes(blocks, [top + 1, top + keep])
-    return low, high
+    return top + 1, top + keep
 
 
 def _steps(probability: np.ndarray | float) -> np.ndarray:

@@ -42,7 +42,7 @@ def survey(grains: Grains, settings: Settings, size: int) -> Found:
     if settings.density[0] < 1:
         differ = sum(int(np.count_nonzero(variance_N)) for variance_N in map(_variance_in, grains()))
         keep = int(settings.density[0] * differ)
-        threshold = kth_magnitudes(lambda: map(_variance_in, grains()), [keep])[0] if keep else np.inf
+        threshold = kth_magnitudes(lambda: zip(map(_variance_in, grains())), [[keep]])[0][0] if keep else np.inf
     squares_M = sum((_select(deltas_MN, threshold).astype(np.float64) ** 2).sum(axis=1) for _, deltas_MN in grains())
     total, models = squares_M.sum(), len(squares_M)
     return Found(threshold, tuple((squares_M / total if total > 0 else np.full(models, 1 / models)).tolist()))
