@@ -206,6 +206,9 @@ def test_broken_checkpoint_is_named(tmp_path, trio):
         ({"method": "ties"}, "does not say whether it normalizes"),
         ({"method": "ties", "normalise": True}, "Did you mean 'normalize'"),
         ({"method": "ties", "normalize": True, "weights": []}, "not empty lists"),
+        ({"method": "ties", "normalize": True, "slices": []}, "not empty lists"),
+        ({"method": "slerp", "normalize": True}, "slerp has no normalize"),
+        ({"method": "karcher", "same_tokenizer": False, "tokenizer": "union"}, "rows by number"),
     ],
 )
 def test_params_are_refused_before_anything_runs(given, says):
@@ -223,6 +226,15 @@ def test_params_are_refused_before_anything_runs(given, says):
         ({"density": 0.5}, "task_arithmetic has no density"),
         ({"method": "ties", "k": 1}, "ties has no k"),
         ({"method": "linear", "lambda_": 2}, "only the weights"),
+        ({"method": "slerp", "normalize": None, "weights": [1, 1]}, "slerp has no weights"),
+        ({"method": "passthrough", "normalize": None}, "passthrough merges 1 model, not 2"),
+        ({"method": "karcher", "normalize": None, "weights": [1, -1]}, "no weights below zero"),
+        ({"method": "breadcrumbs", "gamma": 1.0}, "gamma = 1.0 must be at least 0 and below 1"),
+        ({"method": "sce", "normalize": None, "density": [0.5, 1]}, "sce has one density"),
+        ({"method": "task_arithmetic", "compat": "mergekit"}, "task_arithmetic has no compat"),
+        ({"method": "ties", "per_row": True}, "ties has no per_row"),
+        ({"tokenizer": "three"}, "there is no model 'three' in this merge"),
+        ({"chat_template": "chatml2"}, "there is no chat template 'chatml2'"),
         ({"method": "della", "density": 0.9}, "epsilon = 0.15 does not fit density = 0.9.*below 0.1"),
     ],
 )

@@ -128,6 +128,15 @@ class Params:
                 how="Add `normalize: true` (a mean of the models' changes) or `normalize: false` (their sum), or "
                 "`strict: false` for MergeKit's default of this method.",
             )
+        by_token = (
+            self.tokenizer == "union" or self.tokens or self.missing_tokens != "error" or self.pad_to_multiple_of > 1
+        )
+        if by_token and not self.same_tokenizer:
+            raise RecipeError(
+                "`same_tokenizer: false` merges rows by number, so `tokenizer: union`, missing_tokens, tokens and "
+                "pad_to_multiple_of have no place beside it",
+                where=HERE,
+            )
         if min(self.shard_bytes, self.k, self.pad_to_multiple_of) < 1 or self.weights == [] or self.slices == []:
             raise RecipeError(
                 "shard_bytes, k and pad_to_multiple_of must be at least 1, and weights and slices not empty lists",
