@@ -182,6 +182,17 @@ def test_padding_rows_stay_the_sources_and_unions_are_padded(tmp_path):
         assert not merged.read(EMBED)[12:].any()
 
 
+def test_one_tokenizer_padded_in_two_ways(tmp_path):
+    base, t0 = make(tmp_path / "base", words="abcdefghij")
+    one, t1 = make(tmp_path / "one", seed=1, shapes=sized(10), words="abcdefghij")
+    with pytest.raises(InputError, match=f"'{HEAD}' is 12×6 in base but 10×6 in one.*missing_tokens: base_row"):
+        merge(tmp_path, base, [one], name="no")
+    out, _ = merge(tmp_path, base, [one], missing_tokens="base_row", dtype="float32")
+    with TensorFolder(out) as merged:
+        assert np.array_equal(merged.read(EMBED)[10:], t0[EMBED][10:])
+        np.testing.assert_allclose(merged.read(EMBED)[:10], t1[EMBED], rtol=0, atol=1e-6)
+
+
 def test_union_needs_one_type_of_tokenizer(tmp_path, trio):
     made, _ = trio
     spec = tokenizer("abc")

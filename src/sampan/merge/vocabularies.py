@@ -69,7 +69,8 @@ def plan_vocabulary(
         for difference in differences:
             log(f"note: {difference}")
         return Vocabulary(source)
-    if not differences and not given.tokens and given.pad_to_multiple_of == 1:
+    padded = given.missing_tokens != "error" and len({_height(folder) for folder in everyone}) > 1
+    if not differences and not given.tokens and given.pad_to_multiple_of == 1 and not padded:
         return Vocabulary(source)
     for folder in everyone:
         if not (folder.path / "tokenizer.json").is_file():
@@ -109,6 +110,11 @@ def embedding(folder: Folder) -> str:
     return found
 
 
+def _height(folder: Folder) -> int:
+    """How many rows a folder's input embedding has: more than its tokenizer has tokens where it is padded."""
+    return folder.tensors[embedding(folder)].shape[0]
+
+
 def _align(
     given: Params,
     tokens: Mapping[str, int],
@@ -118,7 +124,7 @@ def _align(
     everyone: Sequence[Folder],
     pick: Pick,
 ) -> Alignment:
-    heights = {folder.path: folder.tensors[embedding(folder)].shape[0] for folder in everyone}
+    heights = {folder.path: _height(folder) for folder in everyone}
     rows = max(tokens.values()) + 1 if given.tokenizer == "union" else heights[source.path]
     rows = -(-rows // given.pad_to_multiple_of) * given.pad_to_multiple_of
     paths = list(heights)
