@@ -156,7 +156,8 @@ def _write_weights(
     import time
 
     from ..model.tensors import FLOATS, TensorPlan, TensorWriter
-    from .stream import Tally, merge_folders
+    from .stream import merge_folders
+    from .tally import Tally
 
     def stored(info: Any) -> str:
         return info.dtype if given.dtype == "same" or info.dtype not in FLOATS.values() else FLOATS[given.dtype]
