@@ -18,13 +18,16 @@ T1, T2, T3 = [1, -2, 0, 3, -1], [2, 1, 0, -1, -1], [1, 0.5, -1, -1, -1]
 def merge(name, models, *, base=None, seed=0, block_size=1 << 17, **knobs):
     models = [np.array(model, np.float32) for model in models]
     base = np.zeros_like(models[0]) if base is None else base
-    density = knobs.pop("density", 1.0)
+    method = METHODS.load(name)
+    models = models[: method.models[1]]
+    density, gamma = knobs.pop("density", 1.0), knobs.pop("gamma", 0.05)
+    knobs["weights"] = knobs.get("weights", [1.0] * len(models))[: len(models)]
     filled = Settings(
-        weights=tuple(knobs.pop("weights", [1.0] * len(models))),
+        weights=tuple(knobs.pop("weights")),
+        gamma=(gamma,) * len(models),
         density=tuple(density if isinstance(density, list) else [density] * len(models)),
         **knobs,
     )
-    method = METHODS.load(name)
     return merge_arrays(method, base if method.needs_base else None, models, filled, seed=seed, block_size=block_size)
 
 
@@ -59,8 +62,8 @@ def test_every_method_is_registered_in_full():
     assert set(METHODS) >= {"linear", "task_arithmetic", "ties", "dare_ties", "della_linear", "consensus_ta"}
     for name in METHODS:
         method = METHODS.load(name)
-        assert method.paper.startswith("arXiv:"), name
-        assert method.paper[6:] in method.run.__doc__, name
+        assert method.paper.startswith(("arXiv:", "Shoemake")), name
+        assert method.paper.partition(",")[0] in method.run.__doc__ or method.paper[6:] in method.run.__doc__, name
         assert method.revision >= 1
         assert method.grain in GRAINS
         assert method.run.__name__ == name

@@ -14,11 +14,13 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.errors import InputError
-from ..model.tensors import FLOATS, FlatTensor, TensorInfo, TensorWriter, encode
-from .folders import Folder
+from ..model.tensors import FLOATS, TensorInfo, TensorWriter, encode
+from .folders import Reader
 from .kernels import WORTH, fused_chain
+from .lanes import Lane
 from .method import Block, Method, Settings
 from .sparsify import trim_threshold
+from .survey import grains_of
 from .tally import Tally
 
 BLOCK = 1 << 16
@@ -27,8 +29,8 @@ _KEPT_BYTES = 31 << 20
 """Below glibc's limit (32 MB) for what a process learns to keep."""
 
 
-Reader = Callable[[int, int], np.ndarray]
-"""`read(start, stop)`: those elements of one flattened tensor as float32."""
+SettingsOf = Callable[[str], Settings]
+"""The settings of a tensor of the output, by its name."""
 
 
 Chain = Callable[..., tuple[np.ndarray, Tally]]
@@ -93,9 +95,12 @@ def merge_tensor(
     columns = shape[-1] if len(shape) > 1 else size
     thresholds = _thresholds(base, models, settings, size, block_size) if method.trims and size else ()
     whole = Block(tensor=name, start=0, columns=columns, seed=seed, thresholds=thresholds)
+    if method.survey and size:
+        grains = grains_of(base, models, whole, size, rows=method.grain == "row")
+        whole = replace(whole, survey=method.survey(grains, settings, size))
     step = max(1, block_size // columns) * columns if method.grain == "row" and columns else block_size
     starts = range(0, size, step)
-    chain = fused_chain(method, base, models, stored) if kernels else None
+    chain = fused_chain(method, base, models, stored) if kernels and whole.survey is None else None
     chain = chain or functools.partial(numpy_chain, method, stored)
 
     def work(start: int) -> tuple[np.ndarray, Tally]:
@@ -165,10 +170,10 @@ def merge_arrays(
 
 def merge_folders(
     method: Method,
-    reference: Folder,
-    base: Folder | None,
-    models: Sequence[Folder],
-    settings: Settings,
+    reference: Lane,
+    base: Lane | None,
+    models: Sequence[Lane],
+    settings_of: SettingsOf,
     writer: TensorWriter,
     *,
     seed: int,
@@ -176,16 +181,20 @@ def merge_folders(
     threads: int = 1,
     after_tensor: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Merge the tensors that `writer` has still to write, adding to `tally`; `after_tensor(done)` after each."""
+    """Merge the tensors that `writer` has still to write, adding to `tally`; `after_tensor(done)` after each.
+
+    `settings_of(name)` gives a tensor's settings, with as many weights as there are models.
+    """
     keep_freed_memory()
-    total = sum(info.size for info in reference.tensors.values()) * (len(models) + (base is not None))
+    total = sum(reference.info(item.name).size for item in writer.plan) * (len(models) + (base is not None))
     with ThreadPoolExecutor(threads) as threads_pool:
         pool = threads_pool if threads > 1 else None
         while writer.done < len(writer.plan):
-            info = reference.tensors[writer.plan[writer.done].name]
+            info = reference.info(writer.plan[writer.done].name)
             if info.dtype not in FLOATS.values() or info.size == 0:
-                writer.write(info.name, reference.tensors.read_bytes(info.name))
+                writer.write(info.name, reference.read_bytes(info.name))
             else:
+                settings = settings_of(info.name)
                 part = _merge_one(method, info, base, models, settings, writer, seed, total >= WORTH, pool, 2 * threads)
                 tally.add(part)
             after_tensor(writer.done)
@@ -203,8 +212,8 @@ def keep_freed_memory() -> None:
 def _merge_one(
     method: Method,
     info: TensorInfo,
-    base: Folder | None,
-    models: Sequence[Folder],
+    base: Lane | None,
+    models: Sequence[Lane],
     settings: Settings,
     writer: TensorWriter,
     seed: int,
@@ -212,14 +221,11 @@ def _merge_one(
     pool: ThreadPoolExecutor | None,
     ahead: int,
 ) -> Tally:
-    def reader(folder: Folder) -> Reader:
-        return FlatTensor(folder.tensors, folder.source(info.name))
-
     here = Tally.empty(len(models))
     blocks = merge_tensor(
         method,
-        reader(base) if base else None,
-        [reader(model) for model in models],
+        base.reader(info.name) if base else None,
+        [model.reader(info.name) for model in models],
         settings,
         name=info.name,
         shape=info.shape,
@@ -232,7 +238,7 @@ def _merge_one(
     for merged_N, part in blocks:
         writer.write(info.name, merged_N)
         here.add(part)
-    _check_finite(here, info.name, [model.label for model in models])
+    _check_finite(here, info.name, [model.label(info.name) for model in models])
     return here
 
 
