@@ -4,7 +4,7 @@
 
 The inputs (16 GB each) are sparse files: real headers and shards, random numbers in the norms and the first layer, and
 holes, which read as zeros, for the rest. The output is written in full and removed (16 GB of disk for a while). The
-stage runs in a process of its own, whose peak is measured; digests of inputs and output, which stream too, are left out.
+stage runs in a process of its own, whose peak is measured; digests, which stream too, are left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import math
 import os
 import platform
 import subprocess
@@ -20,14 +21,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from merge_checkpoints import llama_config, llama_shapes, plan_of, write_side_files
+from merge_checkpoints import llama_config, llama_shapes, write_side_files
 
-from sampan.model import tensors
-from sampan.model.tensors import TensorWriter
+from sampan.model.tensors import bf16_bits
 
 CONFIG = llama_config(hidden=4096, layers=32, ffn=14_336, vocab=128_256, heads=32, kv_heads=8)
 BAR = 1e9
 FILLED = ("norm", "layers.0.")
+SHARDS = 4
 LAUNCH = (
     "import json, os, subprocess, sys, time\n"
     "clock = time.perf_counter()\n"
@@ -51,21 +52,24 @@ MERGE = (
 
 
 def sparse_model(folder: Path, seed: int) -> Path:
-    """A model folder whose shards are holes but for a few tensors."""
+    """A model folder in four shards that are holes but for a few tensors."""
     write_side_files(folder, CONFIG)
     shapes, rng = llama_shapes(CONFIG), np.random.default_rng(seed)
-    allocate, tensors._allocate = tensors._allocate, lambda file, size: (file.flush(), file.truncate(size))
-    try:
-        writer = TensorWriter(folder, plan_of(shapes))
-    finally:
-        tensors._allocate = allocate
-    for item in writer.plan:
-        if any(part in item.name for part in FILLED):
-            for start in range(0, int(np.prod(item.shape)), 1 << 20):
-                writer.write(item.name, rng.standard_normal(min(1 << 20, int(np.prod(item.shape)) - start), np.float32))
-        else:
-            writer.skip()
-    writer.close()
+    names = list(shapes)
+    weight_map = {name: f"model-{number * SHARDS // len(names)}.safetensors" for number, name in enumerate(names)}
+    for shard in sorted(set(weight_map.values())):
+        header, end = {}, 0
+        for name in (name for name in names if weight_map[name] == shard):
+            start, end = end, end + 2 * math.prod(shapes[name])
+            header[name] = {"dtype": "BF16", "shape": shapes[name], "data_offsets": [start, end]}
+        text = json.dumps(header).encode()
+        with open(folder / shard, "wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for name in (name for name in header if any(part in name for part in FILLED)):
+                file.seek(8 + len(text) + header[name]["data_offsets"][0])
+                file.write(bf16_bits(rng.standard_normal(math.prod(shapes[name]), np.float32)).tobytes())
+            file.truncate(8 + len(text) + end)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
     return folder
 
 
