@@ -22,7 +22,7 @@ WORTH = 500_000_000
 
 
 def fused_chain(method: Method, base: object, models: Sequence[object], stored: str) -> Callable | None:
-    """The method's chain over files, as `chain.run_chain` with its first argument filled in; None where the method has
+    """The method's chain over files, as `chain.run_chain` with its first arguments filled in; None where the method has
     none, an input or the output is not bfloat16 in a file, or numba is not there."""
     readers = [*([base] if base else []), *models]
     if not method.fused or stored != "BF16":
@@ -33,7 +33,7 @@ def fused_chain(method: Method, base: object, models: Sequence[object], stored: 
         return None
     from .chain import run_chain
 
-    return functools.partial(run_chain, method.fused)
+    return functools.partial(run_chain, method.fused, "lambda_" in method.knobs)
 
 
 @functools.cache

@@ -42,9 +42,16 @@ _buffers = Buffers()
 
 
 def run_chain(
-    fused: str, base: FlatTensor | None, models: Sequence[FlatTensor], settings: Settings, block: Block, stop: int
+    fused: str,
+    scales: bool,
+    base: FlatTensor | None,
+    models: Sequence[FlatTensor],
+    settings: Settings,
+    block: Block,
+    stop: int,
 ) -> tuple[np.ndarray, Tally]:
-    """The merged elements block.start … stop - 1 as bfloat16 bits, and their tally."""
+    """The merged elements block.start … stop - 1 as bfloat16 bits, and their tally; `scales` says whether the method
+    reads λ."""
     size, count = stop - block.start, len(models)
     base_raw_N = _buffers.get("base_raw", (size if base else 0,), np.uint16)
     models_raw_MN = _buffers.get("models_raw", (count, size), np.uint16)
@@ -56,10 +63,10 @@ def run_chain(
     sums = (np.zeros(count, np.int64), np.zeros((count, count)), np.zeros(2))
     out_N = np.empty(size, np.uint16)
     if drop == "magprune":
-        _by_row(base_raw_N, models_raw_MN, how, settings, block, sums, out_N)
+        _by_row(base_raw_N, models_raw_MN, how, _mixing(settings, scales), settings, block, sums, out_N)
     else:
         limits = _limits(drop, settings, block.seed, block.tensor, block.thresholds)
-        chosen = (_DROPS[drop], limits, _MIXES[how], _mixing(settings))
+        chosen = (_DROPS[drop], limits, _MIXES[how], _mixing(settings, scales))
         compiled.by_element(base_raw_N, models_raw_MN, *chosen, block.start, sums, out_N)
     kept_M, gram_MM, squares_2 = sums
     if how == "sum":
@@ -72,6 +79,7 @@ def _by_row(
     base_raw_N: np.ndarray,
     models_raw_MN: np.ndarray,
     how: str,
+    mixing: tuple,
     settings: Settings,
     block: Block,
     sums: tuple[np.ndarray, ...],
@@ -79,7 +87,7 @@ def _by_row(
 ) -> None:
     """The chain of DELLA's methods, which rank whole rows."""
     kept_M, gram_MM, squares_2 = sums
-    size, mixing = out_N.size, _mixing(settings)
+    size = out_N.size
     base_N = _buffers.get("base", base_raw_N.shape, np.float32)
     deltas_MN = _buffers.get("deltas", models_raw_MN.shape, np.float32)
     mixed_N, spare_N = (_buffers.get(name, (size,), np.float32) for name in ("mixed", "spare"))
@@ -92,9 +100,11 @@ def _by_row(
 
 
 @functools.lru_cache(maxsize=8)
-def _mixing(settings: Settings) -> tuple[np.ndarray, bool, np.float32, np.float32]:
+def _mixing(settings: Settings, scales: bool) -> tuple[np.ndarray, bool, np.float32, np.float32]:
+    """Weights, whether to normalize, by what to divide then, and λ."""
     weights_M = np.array(settings.weights, np.float32)
-    return weights_M, settings.normalize, np.float32(divisor(settings.weights)), np.float32(settings.lambda_)
+    scale = np.float32(settings.lambda_ if scales else 1)
+    return weights_M, settings.normalize, np.float32(divisor(settings.weights)), scale
 
 
 @functools.lru_cache(maxsize=8)
