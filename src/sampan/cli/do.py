@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,8 @@ def _from_mergekit(stage: Stage, config: Path, sources: dict[str, list[Path]], g
     from ..merge.mergekit_yaml import read_mergekit
 
     plan = read_mergekit(config)
+    for note in plan.notes:
+        print(f"note: {note}", file=sys.stderr)
     roles = {"models": [_model(name, config) for name in plan.models]}
     if plan.base:
         roles["base"] = [_model(plan.base, config)]
