@@ -1,6 +1,6 @@
 """Merging three bfloat16 checkpoints of half a billion parameters: ours against mergekit, whole commands, one thread.
 
-    python -m venv .venv-mergekit && .venv-mergekit/bin/pip install torch==2.13.0 mergekit==0.1.5
+    make bench-env          # the peer's environment, in .venv-mergekit
     python benchmarks/merge_vs_mergekit.py --folder /tmp/merge --out benchmarks/results/merge_vs_mergekit.json
 
 The checkpoints (3 GB) are made in --folder once and used again. Every run is one process from start-up to the last
