@@ -11,7 +11,7 @@ import numpy as np
 from ..artifacts.conversations import Conversation, Preference
 from ..core.errors import InputError, StageError
 from ..model.chat import render
-from .packing import IGNORE, Piece
+from .packing import IGNORE, LEAST_SHARED, Piece, share_prompt
 
 
 def conversation_pieces(
@@ -44,8 +44,8 @@ def pair_pieces(
 ) -> tuple[list[tuple[Piece, Piece]], list[str], Counter[str]]:
     """(chosen and rejected pieces, names of the languages, how many pairs were dropped and why).
 
-    Only the answer is trained. A pair longer than the context, or whose answers are equal, is dropped: cutting would
-    change which answer is better.
+    Only the answer is trained, and the rejected piece shares the prompt of the chosen one. A pair longer than the
+    context, or whose answers are equal, is dropped: cutting would change which answer is better.
     """
     pairs, names, notes = [], {}, Counter()
     for row in rows:
@@ -61,7 +61,7 @@ def pair_pieces(
         elif np.array_equal(sides[0].ids, sides[1].ids):
             notes["equal"] += 1
         else:
-            pairs.append(tuple(sides))
+            pairs.append((sides[0], share_prompt(*sides, least=LEAST_SHARED)))
     if not pairs:
         dropped = ", ".join(f"{count} {reason}" for reason, count in notes.items()) or "there were none"
         raise StageError(f"no preference pair is left ({dropped})", how="Raise context_len, or give other pairs.")

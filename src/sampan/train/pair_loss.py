@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -68,7 +69,7 @@ def reference_logprobs(
     if path.is_file():
         return load_file(path)["logprobs"]
     out = torch.empty(2, len(pairs))
-    pieces = [Piece(p.ids, p.labels, p.source, group=n) for n, pair in enumerate(pairs) for p in pair]
+    pieces = [replace(piece, group=number) for number, pair in enumerate(pairs) for piece in pair]
     done = 0
     for part in split(pieces, micro_batch_tokens):
         batch = pack(part, runtime.device)
