@@ -50,6 +50,8 @@ bench: install bench-env
 bench-env:
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
+	test -x .venv-trl/bin/python || $(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/python -m pip install --quiet -r benchmarks/peers/trl-requirements.txt
 
 # Regenerate the reference pages and the golden files; both are checked by tests.
 docs: install

@@ -153,11 +153,11 @@ def test_tails_of_one_head_are_refused():
         pack([first, tail, tail])
 
 
-@given(st.integers(1, 20), st.integers(1, 8), st.integers(1, 8), st.integers(0, 5))
+@given(st.integers(1, 20), st.integers(1, 8), st.integers(1, 8), st.floats(0, 0.5))
 def test_what_is_shared_is_common_and_untrained(prompt, chosen, rejected, least):
     first, second = pairs([(prompt, chosen, rejected)])[0]
     tail = share_prompt(first, second, least=least)
-    assert tail.shared == (prompt - 1 if prompt - 1 >= max(1, least) else 0)
+    assert tail.shared == (prompt - 1 if prompt - 1 >= least * (len(first.ids) + len(second.ids)) else 0)
     assert (first.ids[: tail.shared] == tail.ids[: tail.shared]).all()
     assert (tail.labels[: tail.shared] == IGNORE).all()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts.conversations import Conversation, Preference
+from ..artifacts.conversations import Conversation, Judged, Preference
 from ..core.errors import InputError, StageError
 from ..model.chat import render
 from .packing import IGNORE, LEAST_SHARED, Piece, share_prompt
@@ -66,6 +66,34 @@ def pair_pieces(
         dropped = ", ".join(f"{count} {reason}" for reason, count in notes.items()) or "there were none"
         raise StageError(f"no preference pair is left ({dropped})", how="Raise context_len, or give other pairs.")
     return pairs, list(names), notes
+
+
+def judged_pieces(
+    tokenizer: Any, rows: Iterable[Judged], *, context_len: int
+) -> tuple[list[Piece], list[bool], list[str], Counter[str]]:
+    """(pieces, whether each is desirable, names of the languages, how many answers were dropped and why).
+
+    Only the answer is trained. What is longer than the context is dropped. StageError unless both sorts are left.
+    """
+    pieces, desirable, names, notes = [], [], {}, Counter()
+    for row in rows:
+        messages = [*row.prompt, {"role": "assistant", "content": row.answer}]
+        ids, mask = answer_mask(tokenizer, messages, loss_on="last", where=row.id)
+        piece = masked_piece(ids, mask, names.setdefault(row.language, len(names)))
+        if len(ids) > context_len:
+            notes["too_long"] += 1
+        elif not piece.trained:
+            notes["untrained"] += 1
+        else:
+            pieces.append(piece)
+            desirable.append(row.desirable)
+    if len(set(desirable)) < 2:
+        raise StageError(
+            f"{sum(desirable)} desirable and {len(desirable) - sum(desirable)} undesirable answers are left, and both "
+            f"sorts are needed (dropped: {dict(notes)})",
+            how="Raise context_len, or give other answers.",
+        )
+    return pieces, desirable, list(names), notes
 
 
 def answer_mask(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ from .resume import Progress
 from .schedules import make_schedule
 from .settings import Optimisation
 
+Score = Callable[[Any, MicroBatch, torch.dtype], torch.Tensor]
+"""From model, micro-batch and number format to what the loss reads, by default the log-probabilities [N]."""
 Loss = Callable[[torch.Tensor, MicroBatch], tuple[torch.Tensor, Mapping[str, torch.Tensor]]]
 """From the log-probabilities [N] of a micro-batch's trained tokens to the summed loss and summed metrics."""
 
@@ -32,12 +34,16 @@ Loss = Callable[[torch.Tensor, MicroBatch], tuple[torch.Tensor, Mapping[str, tor
 class Task:
     """What to learn: `batches` give the pieces of every step, `loss` is summed over them and divided by their units.
 
-    `uniform` promises that the loss weighs all log-probabilities equally (see linear_logprobs).
+    `uniform` promises that the loss weighs all log-probabilities equally (see linear_logprobs). `prepare` is called
+    before each step with its pieces and a function from micro-batch to log-probabilities; `score` gives the loss
+    something else to read than log-probabilities.
     """
 
     batches: ShardBatches | ListBatches
     loss: Loss
     uniform: bool
+    prepare: Callable[[Sequence[Piece], Callable[[MicroBatch], torch.Tensor]], None] | None = None
+    score: Score | None = None
 
 
 def open_model(source: Artifact, params: Optimisation, runtime: Runtime) -> Any:
@@ -132,16 +138,22 @@ class _Stepper:
     def _gradients(self, pieces: list[Piece], units: int) -> dict[str, float]:
         """Add up gradients of the step's mean loss; returns loss and metrics summed over the step."""
         sums: dict[str, Any] = {"loss": 0.0}
+        if self._task.prepare:
+            self._task.prepare(pieces, self._score)
         for part in split(pieces, self._params.micro_batch_tokens):
             batch = pack(part, self._runtime.device)
             if not len(batch.labels_N):
                 continue
-            logprobs_N = token_logprobs(self._model, batch, dtype=self._dtype, uniform=self._task.uniform)
-            loss, metrics = self._task.loss(logprobs_N, batch)
+            loss, metrics = self._task.loss(self._score(batch), batch)
             (loss / units).backward()
             for name, value in {"loss": loss.detach(), **metrics}.items():
                 sums[name] = sums.get(name, 0.0) + value.double()
         return {name: float(value) for name, value in sums.items()}
+
+    def _score(self, batch: MicroBatch) -> torch.Tensor:
+        if self._task.score:
+            return self._task.score(self._model, batch, self._dtype)
+        return token_logprobs(self._model, batch, dtype=self._dtype, uniform=self._task.uniform)
 
     def _refuse_nonfinite(self, progress: Progress, loss: float, norm: float) -> None:
         if math.isfinite(loss) and math.isfinite(norm):

@@ -19,7 +19,9 @@ from .shared_prompt import Tails
 
 IGNORE = -100
 """Label of a token that is not trained."""
-LEAST_SHARED = 1
+LEAST_SHARED = 0.05
+"""Share of a pair's tokens below which computing them once costs more than it saves. Measured on one CPU thread with a
+model of 6 layers: 4 % lost 1 %, 7 % gained 4 to 5 %, 19 % gained 30 %, 43 % gained 53 %."""
 _BUCKET_SLACK = 8
 _BUCKET_SHARE = 0.125
 
@@ -49,18 +51,18 @@ class Piece:
         return len(self.ids) - self.shared
 
 
-def share_prompt(first: Piece, second: Piece, *, least: int = 1) -> Piece:
+def share_prompt(first: Piece, second: Piece, *, least: float = 0.0) -> Piece:
     """`second`, with what it has in common with `first` before its first trained label marked as shared.
 
-    The prompt's last token stays its own, so that every trained label is predicted by a row of its own piece. Fewer
-    than `least` tokens are not shared.
+    The prompt's last token stays its own, so that every trained label is predicted by a row of its own piece. Less than
+    the share `least` of the two's tokens is not marked.
     """
     size = min(len(first.ids), len(second.ids))
     differs = np.flatnonzero(first.ids[:size] != second.ids[:size])
     common = int(differs[0]) if len(differs) else size
     trained = np.flatnonzero(second.labels != IGNORE)
     shared = min(common, int(trained[0]) if len(trained) else common, len(second.ids) - 1)
-    return replace(second, shared=shared) if shared >= least else second
+    return replace(second, shared=shared) if shared >= least * (len(first.ids) + len(second.ids)) else second
 
 
 @dataclass(frozen=True, slots=True)
