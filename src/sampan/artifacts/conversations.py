@@ -17,8 +17,8 @@ ROLES = ("system", "user", "assistant")
 _SHAREGPT = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 _ORIGIN = ("id", "language", "source", "license")
 
-Message = dict[str, str]
-"""{"role": system | user | assistant, "content": text}"""
+Message = dict[str, Any]
+"""{"role": system | user | assistant, "content": text}; an assistant's may say `"train": true` or `false`"""
 
 
 @dataclass(slots=True)
@@ -208,8 +208,18 @@ def _turns(value: Any, place: str) -> list[Message]:
         content = turn.get("content", turn.get("value"))
         if role is None or not isinstance(content, str):
             raise InputError(f"a turn needs a role of {', '.join(ROLES)} and a text, got {str(turn)[:80]}", where=place)
-        turns.append({"role": role, "content": content})
+        turns.append({"role": role, "content": content, **_train(turn, role, place)})
     return turns
+
+
+def _train(turn: dict[str, Any], role: str, place: str) -> dict[str, bool]:
+    """{"train": …} if an assistant's turn says so: by `train`, or by OpenAI's `weight` of 0 or 1."""
+    told = [turn[name] for name in ("train", "weight") if turn.get(name) is not None]
+    if not told or role != "assistant":
+        return {}
+    if len(set(told)) > 1 or told[0] not in (0, 1) or isinstance(told[0], str):
+        raise InputError(f"a turn is trained or not, and 'train' or 'weight' says {told[0]!r}", where=place)
+    return {"train": bool(told[0])}
 
 
 def _messages(row: dict[str, Any], place: str) -> list[Message]:

@@ -99,17 +99,16 @@ def judged_pieces(
 def answer_mask(
     tokenizer: Any, messages: Sequence[dict[str, str]], *, loss_on: str, where: str
 ) -> tuple[list[int], list[int]]:
-    """Ids and loss mask of a conversation: all assistant turns, or only the last one."""
+    """Ids and loss mask of a conversation: all assistant turns, only the last one, or none; a message's own `train`
+    wins. A turn is trained with its end, or not at all."""
+    turns = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
+    chosen = {"all": turns, "last": turns[-1:], "none": []}[loss_on]
+    trained = {number for number in turns if messages[number].get("train", number in chosen)}
+    words = [{"role": message["role"], "content": message["content"]} for message in messages]
     try:
-        ids, mask = render(tokenizer, messages)
-        turns = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
-        if loss_on == "last" and len(turns) > 1:
-            # Tokens up to the end of the turn before: what follows them is a template's text, never trained.
-            before, _ = render(tokenizer, messages[: turns[-2] + 1])
-            mask = [0] * len(before) + mask[len(before) :]
+        return render(tokenizer, words, turns=trained)
     except InputError as error:
         raise InputError(error.what, where=where, how=error.how) from None
-    return ids, mask
 
 
 def masked_piece(ids: Sequence[int], mask: Sequence[int], source: int) -> Piece:

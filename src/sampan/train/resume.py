@@ -60,12 +60,12 @@ def load(folder: Path, model: Any, optimiser: torch.optim.Optimizer) -> Progress
     return progress
 
 
-def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str] | None = None) -> None:
     """Write a safetensors file atomically."""
     from safetensors.torch import save_file
 
     part = path.with_name(f"{path.name}.part")
-    save_file(tensors, part)
+    save_file(tensors, part, metadata=about)
     _publish(part, path)
 
 
