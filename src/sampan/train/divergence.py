@@ -50,8 +50,8 @@ class FullTeacher:
 
 
 class TopTeacher:
-    """A teacher of whom the K likeliest tokens are known: ids [N, K], log-probabilities [N, K + 1], the last that of all
-    other tokens, which count as one."""
+    """A teacher of whom the K likeliest tokens are known: ids [N, K] and log-probabilities [N, K + 1], the last of them
+    that of all other tokens, which count as one."""
 
     rows = None
 
