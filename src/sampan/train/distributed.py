@@ -47,6 +47,12 @@ class World:
         dist.all_reduce(sums)
         return dict(zip(values, sums.tolist(), strict=True))
 
+    def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor on the CPU summed over processes."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
     def first(self, value: float) -> float:
         """The value that process 0 has."""
         return self.sum({"": value if self.rank == 0 else 0.0})[""]
@@ -115,6 +121,7 @@ def shard(scorer: Scorer, world: World, dtype: torch.dtype) -> None:
         fully_shard(module, mesh=world.mesh, mp_policy=policy)
     for module in [*blocks(scorer.model), scorer]:
         module.set_gradient_divide_factor(1.0)
+        module.set_force_sum_reduction_for_comms(True)
 
 
 def prepare_blocks(model: Any, spread: Spread) -> None:
