@@ -11,16 +11,14 @@ all but the few that are there twice.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import random
 import sys
 import tempfile
 from pathlib import Path
 
-from dedup_curve import draw
 from dedup_texts import DEFAULT, LANGUAGES, characters_edited, edited, pool_of, real_texts
+from result import conclude
 
 from sampan.artifacts.documents import Document, read_documents, write_documents
 from sampan.core.params import parse_params
@@ -97,15 +95,8 @@ def main() -> int:
         "ok": worst >= RECALL_BAR and unique >= UNIQUE_BAR,
         "by_language": found,
         "params": {name: getattr(Params(), name) for name in ("threshold", "num_perm", "word_ngram", "cluster_ngram")},
-        "versions": {"python": platform.python_version()},
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.write_text(json.dumps(line, indent=1) + "\n", encoding="utf-8")
-    if options.picture:
-        options.picture.write_text(draw({code: row["recall"] for code, row in found.items()}), encoding="utf-8")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,6 @@ the two sides take turns. Both must keep exactly one page of 99 % or more of the
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import platform
 import random
 import sys
 import tempfile
@@ -28,6 +25,7 @@ import datasketch
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dedup_texts import DEFAULT, edited, pages, pool_of, real_texts
+from result import conclude
 
 from sampan.artifacts.documents import Document, write_documents
 from sampan.core.params import parse_params
@@ -166,14 +164,8 @@ def main() -> int:
         "ok": rates["ours"] >= RATE_BAR and rates["ours"] >= RATIO_BAR * rates["peer"],
         "by_language": languages,
         "microseconds_by_phase": microseconds,
-        "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
-        "versions": {"python": platform.python_version(), "datasketch": datasketch.__version__},
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.write_text(json.dumps(line, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("datasketch",))
 
 
 if __name__ == "__main__":

@@ -9,15 +9,13 @@ and of known language; normalising, identifying and replacing personal data are 
 from __future__ import annotations
 
 import argparse
-import datetime
 import gzip
 import json
-import platform
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
+from result import conclude
 from shared_data import SHARED
 
 from sampan.artifacts.documents import Document
@@ -102,16 +100,7 @@ def main() -> int:
         "bar": BAR,
         "ok": slowest >= BAR,
     }
-    if out:
-        facts = {
-            "date": datetime.date.today().isoformat(),
-            "machine": f"{platform.machine()}, {platform.system()}, one thread",
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-        }
-        out.write_text(json.dumps({**result, "by_language": table, **facts}, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result))
-    return 0 if result["ok"] else 1
+    return conclude(result, out, packages=("numpy",), details={"by_language": table})
 
 
 if __name__ == "__main__":

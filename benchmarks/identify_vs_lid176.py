@@ -10,10 +10,8 @@ table of answers in which every source of a language counts the same and so does
 from __future__ import annotations
 
 import argparse
-import datetime
 import gzip
 import json
-import platform
 import random
 import sys
 import time
@@ -21,6 +19,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+from result import conclude
 from shared_data import SHARED
 
 from sampan.core.identity import unit_interval
@@ -176,15 +175,8 @@ def main() -> int:
         "documents_per_cpu_second": round(speed),
         "peer_documents_per_cpu_second": round(peer_speed),
         "ok": by_line["ok"] and by_document["ok"] and speed >= RATE,
-        "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
-        "versions": {"python": platform.python_version(), "numpy": np.__version__},
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(line, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("numpy",))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,9 @@ of it as costs the same arithmetic (`equal_compute`). Every step is kept in `--w
 from __future__ import annotations
 
 import argparse
-import datetime
 import gzip
 import json
 import math
-import platform
 import shutil
 import statistics
 import sys
@@ -24,6 +22,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from result import conclude
 from shared_data import SHARED
 
 from sampan.core.identity import unit_interval
@@ -262,14 +261,8 @@ def main() -> int:
         "base_parameters": json.loads((lab.work / "base.json").read_text())["parameters"],
         "base": {group: round(bits, 4) for group, bits in lab.score("base", TRAINING["context_len"]).items()},
         "seeds": len(SEEDS),
-        "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
-        "python": platform.python_version(),
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.write_text(json.dumps(line, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import datetime
-import json
-import platform
 import sys
 import time
 from itertools import pairwise
@@ -21,6 +18,7 @@ from pathlib import Path
 
 import lightgbm
 import numpy as np
+from result import conclude
 
 from sampan.train.mixture_regression import fit, rank_correlation
 
@@ -77,19 +75,8 @@ def main() -> int:
         "ok": ratio >= BAR,
         "sizes": SIZES,
         "by_runs": table,
-        "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "lightgbm": lightgbm.__version__,
-        },
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(line, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("numpy", "lightgbm"))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,6 @@ padded batches. Same model, documents, optimiser and thread; the two take turns,
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import platform
 import random
 import sys
 import time
@@ -18,7 +15,7 @@ from statistics import median
 
 import numpy as np
 import torch
-import transformers
+from result import conclude
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from sampan.train.attention import use_packed_attention
@@ -114,19 +111,8 @@ def main() -> int:
         "ratio": ratio,
         "bar": BAR,
         "ok": ratio >= BAR,
-        "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        },
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(line, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("torch", "transformers"))
 
 
 if __name__ == "__main__":

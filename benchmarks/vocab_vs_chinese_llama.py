@@ -11,16 +11,15 @@ intermediate pieces that some need (counted in its size), cut to the peer's size
 from __future__ import annotations
 
 import argparse
-import datetime
 import gzip
 import json
-import platform
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import sentencepiece
+from result import conclude
 from sentencepiece import sentencepiece_model_pb2 as protobuf
 from shared_data import SHARED
 
@@ -135,15 +134,8 @@ def main() -> int:
         "bar": "0 dead pieces and no more tokens than the peer, in each of the three forms",
         "ok": ok,
         "sides": sides,
-        "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
-        "versions": {"python": platform.python_version(), "sentencepiece": sentencepiece.__version__},
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(line, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(json.dumps(line))
-    return 0 if ok else 1
+    return conclude(line, options.out, packages=("sentencepiece",))
 
 
 if __name__ == "__main__":
