@@ -124,7 +124,11 @@ def make_batches(
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.num_tokens or token_count(facts, "tokens", per_document=500)
     return forecast(
-        tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
+        tokens,
+        model_size(facts),
+        context_len=params.context_len,
+        micro_batch_tokens=params.micro_batch_tokens,
+        step_tokens=params.global_batch_tokens,
     )
 
 

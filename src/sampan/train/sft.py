@@ -67,7 +67,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.epochs * token_count(facts, "conversations", per_document=300)
     return forecast(
-        tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
+        tokens,
+        model_size(facts),
+        context_len=params.context_len,
+        micro_batch_tokens=params.micro_batch_tokens,
+        step_tokens=params.global_batch_tokens,
     )
 
 
