@@ -21,8 +21,10 @@ from sampan.core.params import parse_params
 from sampan.train.causal_lm import STAGE as CAUSAL_LM
 from sampan.train.causal_lm import Phase
 from sampan.train.preference import STAGE as PREFERENCE
+from sampan.train.resume import latest
 from sampan.train.sft import STAGE as SFT
 
+ONLY = "00000-of-00001.safetensors"
 FAST = {"context_len": 32, "micro_batch_tokens": 128, "lr": 3e-3, "eps": 1e-8}
 
 
@@ -154,16 +156,17 @@ def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, s
 
     for name in ("out", "state", "out2", "state2"):
         (tmp_path / name).mkdir()
-    kept = tmp_path / "state" / "train.safetensors"
+    kept = tmp_path / "state"
     command = [sys.executable, "-c", KILLED, *map(str, (tiny, shards, tmp_path / "out", tmp_path / "state"))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment)
     deadline = time.monotonic() + 60
-    while not kept.is_file() and process.poll() is None and time.monotonic() < deadline:
+    while latest(kept) is None and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    kept = latest(kept) / ONLY
     with safe_open(kept, "pt") as file:
         step = json.loads(file.metadata()["progress"])["step"]
     assert step >= 1
@@ -180,7 +183,7 @@ def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, s
     runtime = Runtime(out=tmp_path / "out2", state=tmp_path / "state2", checkpoint_seconds=0, on_progress=stop_after)
     with pytest.raises(Stop):
         CAUSAL_LM.run(CAUSAL_LM.params(**values), inputs, runtime)
-    expected, found = load_file(tmp_path / "state2" / "train.safetensors"), load_file(kept)
+    expected, found = load_file(latest(tmp_path / "state2") / ONLY), load_file(kept)
     assert expected.keys() == found.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
@@ -248,7 +251,7 @@ def test_a_loss_that_breaks_says_where_and_keeps_the_weights_before(cpt, tmp_pat
     step = int(str(error.value).split("step ")[1].split(":")[0])
     from safetensors import safe_open
 
-    with safe_open(tmp_path / "hot-state" / "train.safetensors", "pt") as file:
+    with safe_open(latest(tmp_path / "hot-state") / ONLY, "pt") as file:
         assert json.loads(file.metadata()["progress"])["step"] == step
 
 

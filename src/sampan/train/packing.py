@@ -206,10 +206,7 @@ def split(pieces: Sequence[Piece], micro_batch_tokens: int) -> list[list[Piece]]
     Pieces are sorted by length, so that a micro-batch holds similar ones and attention needs few buckets; pieces of
     one group stay together, in their order. The division does not change the step's loss, which is a sum over pieces.
     """
-    groups: dict[tuple[int, int], list[Piece]] = {}
-    for number, piece in enumerate(pieces):
-        groups.setdefault((0, number) if piece.group < 0 else (1, piece.group), []).append(piece)
-    ordered = sorted(groups.values(), key=lambda group: -sum(piece.own for piece in group))
+    ordered = sorted(by_group(pieces), key=lambda group: -sum(piece.own for piece in group))
     out: list[list[Piece]] = []
     room = 0
     for group in ordered:
@@ -220,3 +217,11 @@ def split(pieces: Sequence[Piece], micro_batch_tokens: int) -> list[list[Piece]]
         out[-1] += group
         room -= size
     return out
+
+
+def by_group(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Pieces that must stay together, in the order in which they first come; a piece without a group is alone."""
+    groups: dict[tuple[int, int], list[Piece]] = {}
+    for number, piece in enumerate(pieces):
+        groups.setdefault((0, number) if piece.group < 0 else (1, piece.group), []).append(piece)
+    return list(groups.values())

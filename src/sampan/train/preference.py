@@ -115,13 +115,14 @@ def _answer_task(
     from ..artifacts.conversations import read_judged
     from .answer_loss import AnswerLoss, mismatched, with_mismatched
     from .dialogues import judged_pieces
+    from .distributed import join
     from .loop import Task
 
     tokenizer, rows, licenses = _open(inputs, read_judged)
     pieces, desirable, names, notes = judged_pieces(tokenizer, rows, context_len=params.context_len)
     others = mismatched(pieces, context_len=params.context_len, seed=params.seed)
     reference = _reference(model, with_mismatched(pieces, others), inputs, params, runtime)
-    limits = {"micro_batch_tokens": params.micro_batch_tokens, "device": runtime.device}
+    limits = {"micro_batch_tokens": params.micro_batch_tokens, "device": join(runtime).device}
     loss = AnswerLoss(objective, settings, desirable, others, reference, **limits)
     batches = _batches([[piece] for piece in pieces], names, params, "answers")
     good = sum(desirable)
@@ -208,5 +209,6 @@ STAGE = Stage(
     estimate=estimate,
     reads=reads,
     heavy=True,
+    spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §3.3: DPO; SEA-LION v3 (arXiv:2504.05747) §3: SimPO.",
 )

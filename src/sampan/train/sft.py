@@ -73,7 +73,11 @@ def conversation_batches(params: Any, inputs: Inputs) -> tuple[Any, dict[str, An
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.epochs * token_count(facts, "conversations", per_document=300)
     return forecast(
-        tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
+        tokens,
+        model_size(facts),
+        context_len=params.context_len,
+        micro_batch_tokens=params.micro_batch_tokens,
+        step_tokens=params.global_batch_tokens,
     )
 
 
@@ -96,5 +100,6 @@ STAGE = Stage(
     estimate=estimate,
     reads=reads,
     heavy=True,
+    spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §3.2; SEA-LION v3 (arXiv:2504.05747) §3.",
 )
