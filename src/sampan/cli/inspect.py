@@ -132,11 +132,8 @@ def _kind_of_rows(path: Path) -> str:
     from ..artifacts.tables import read_rows
 
     for _, row in read_rows(path):
-        return (
-            "preferences"
-            if {"chosen", "rejected"} <= row.keys() or {"completion", "label"} <= row.keys()
-            else ("conversations")
-        )
+        judged = {"chosen", "rejected"} <= row.keys() or not {"label", "kto_tag"}.isdisjoint(row)
+        return "preferences" if judged else "conversations"
     raise InputError("there is no row in it", where=str(path))
 
 
@@ -156,8 +153,8 @@ def _packed(folder: Path) -> Iterator[Row]:
     shards = read_tokens(folder)
     for number in range(len(shards)):
         ids, mask = shards.document(number)
-        first = [0, *mask.tolist()[1:]]  # a document's first token is never predicted
-        yield f"document {number}, {shards.stream_names[shards.streams[number]]}", ids.tolist(), first
+        predicted = [0, *mask.tolist()[1:]]  # nothing predicts a document's first token
+        yield f"document {number}, {shards.stream_names[shards.streams[number]]}", ids.tolist(), predicted
 
 
 def _said(folder: Path, tokenizer: Any, loss_on: str) -> Iterator[Row]:

@@ -81,7 +81,7 @@ class _Lesson(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden_ND, weight_VD, labels_N, cap, teacher, lesson: Lesson):
         out = torch.empty(3, len(labels_N), dtype=torch.float32, device=hidden_ND.device)
-        wants = [needed and ctx.needs_input_grad[n] for n, needed in enumerate((True, True))]
+        wants = ctx.needs_input_grad[:2]
         hidden = torch.empty_like(hidden_ND) if wants[0] else None
         weight = torch.zeros_like(weight_VD, dtype=torch.float32) if wants[1] else None
         for span in spans(len(labels_N), weight_VD):
