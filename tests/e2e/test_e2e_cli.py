@@ -308,7 +308,7 @@ def test_a_machine_is_planned_for_and_an_unknown_one_refused(here):
     assert "nothing to train" in sampan("plan", "recipe.yaml", "--machine", "h100x8", cwd=here).stdout
     assert "no machine 'v100'" in fails("plan", "recipe.yaml", "--machine", "v100", cwd=here)
     assert "MFU is a share" in fails("plan", "recipe.yaml", "--machine", "core", "--mfu", "40", cwd=here)
-    trains = RECIPE + "  base: {stage: model.import, from: {model: table}}\n"
+    trains = RECIPE + "  base: {stage: model.import, from: {files: rows}}\n"
     trains += "  cpt: {stage: train.causal_lm, from: {model: base, tokens: packed}, with: {num_tokens: 4.0e+9}}\n"
     trains += "  packed: {stage: corpus.pack, from: {documents: table, tokenizer: base}}\n"
     (here / "recipe.yaml").write_text(trains)
