@@ -3,8 +3,8 @@
     python benchmarks/fused_loss_memory.py [--out benchmarks/results/fused_loss_memory.json]
 
 Head and loss of 1024 tokens, forward and backward, float32 on a CPU, over 131,072 words, with and without Gemma-2's
-soft cap, and over 262,144. The peer is what a transformers model does: all logits, then `ForCausalLMLoss`; what it needs
-grows with the tokens, ours does not. Each side runs in a process of its own. What is counted is the growth of the
+soft cap, and over 262,144. The peer is what a transformers model does: all logits, then `ForCausalLMLoss`; its needs
+grow with the tokens, ours do not. Each side runs in a process of its own. What is counted is the growth of the
 process's peak, less the gradients that both leave behind.
 """
 

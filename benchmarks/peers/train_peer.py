@@ -270,6 +270,7 @@ def main(mode: str, folder: Path, result: Path) -> None:
         "trl-packed": lambda folder: trl(folder, packed=True),
         "trl-unpacked": lambda folder: trl(folder, packed=False),
     }
+    sys.argv = sys.argv[:1]  # litgpt reads it again when it keeps its settings
     runs[mode](folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     result.write_text(json.dumps({"ends": ENDS, "tokens": TOKENS, "losses": LOSSES, "peak_bytes": peak}))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +10,6 @@ from sampan.core.errors import RecipeError
 from sampan.train.causal_lm import STAGE
 from sampan.train.forecast import forecast
 from sampan.train.machines import device_memory, implied_mfu, open_machine, outlook, shape
-
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 
 def sealion(parameters: float) -> dict[str, float]:
@@ -71,11 +67,10 @@ def test_the_shape_of_a_model_is_guessed_from_its_size():
 
 
 def test_a_core_is_as_fast_as_was_measured():
-    """Real tokens per CPU-second of the tiny Llama in benchmarks/train_vs_peers.py."""
-    measured = json.loads((RESULTS / "train_vs_peers.json").read_text())["ours"]["rows"]
+    measured = 1720  # real tokens per CPU-second of the tiny Llama on full rows in benchmarks/train_vs_peers.py
     steps = forecast(1e6, 8.94e6, context_len=512, micro_batch_tokens=2048)
     predicted = 1e6 / outlook(steps, open_machine("core")).seconds
-    # the machine was shared, and a small model's head is a fifth of it
+    # layers and width are guessed, input embeddings cost nothing, and cores differ
     assert 1 / 1.5 < predicted / measured < 1.5
 
 
