@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from ..core.stage import Stage
 from ..recipe import yaml
 from ..recipe.alone import run_alone
 from ..recipe.engines import Place
+from ..recipe.ranks import follows
 from ..recipe.stages import STAGES
 from ..store.locks import locked
 from ..store.store import MANIFEST
-from .engine import add_engine, engine_options
+from .engine import add_engine, add_spread, engine_options, spread_of
 from .main import at_least
 from .progress import Bar
 from .text import table
@@ -31,6 +33,7 @@ EXAMPLES = """examples:
   sampan do corpus.clean --help                                 its inputs and parameters
   sampan do crawl.warc --from files=crawl.warc.gz --out pages
   sampan do corpus.clean --from documents=pages --with languages=[tha_Thai] --out clean
+  sampan do train.causal_lm --from model=base --from tokens=packed --out cpt --processes 2
   sampan do merge.weights --config mergekit.yaml --out merged   mergekit's own YAML"""
 
 
@@ -76,6 +79,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     add_engine(parser)
+    add_spread(parser)
 
 
 def call(options: argparse.Namespace) -> int:
@@ -86,7 +90,8 @@ def call(options: argparse.Namespace) -> int:
     if options.out is None:
         raise RecipeError("say where to put the result", where=f"sampan do {stage.name}", how="Give --out DIR.")
     sources, given = _sources(options.sources), _params(options.params)
-    _check_out(options.out, options.force, [path for paths in sources.values() for path in paths])
+    if not follows():
+        _check_out(options.out, options.force, [path for paths in sources.values() for path in paths])
     if options.config is not None:
         sources, given = _from_mergekit(stage, options.config, sources, given)
     params = parse_params(
@@ -120,21 +125,12 @@ def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options:
         options=engine_options(options.engine_options),
     )
     place.runner()  # an engine that cannot be had is said before anything is read
+    if follows():
+        with tempfile.TemporaryDirectory() as folder:
+            _run(stage, params, sources, options, place, aside=_aside_of(out), made=Path(folder) / "out")
+        return
     with _aside(out) as aside:
-        bar = Bar(stage.name)
-        manifest = run_alone(
-            stage,
-            params,
-            sources,
-            aside / "out",
-            state=lambda key: aside / key[:16],
-            place=place,
-            threads=options.threads,
-            device=options.device,
-            on_progress=bar.progress,
-            on_log=bar.log,
-        )
-        bar.close()
+        manifest = _run(stage, params, sources, options, place, aside=aside, made=aside / "out")
         if out.exists():
             os.rename(out, aside / "old")
         os.rename(aside / "out", out)
@@ -143,11 +139,37 @@ def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options:
     print(json.dumps(manifest["metrics"], ensure_ascii=False, indent=1))
 
 
+def _run(
+    stage: Stage, params: Any, sources: dict[str, list[Path]], options: argparse.Namespace, place: Place, *, aside, made
+):
+    """Run the stage into the folder `made`, with unfinished work kept in `aside`; returns the manifest."""
+    bar = Bar(stage.name)
+    manifest = run_alone(
+        stage,
+        params,
+        sources,
+        made,
+        state=lambda key: aside / key[:16],
+        place=place,
+        threads=options.threads,
+        device=options.device,
+        spread=spread_of(options),
+        on_progress=bar.progress,
+        on_log=bar.log,
+    )
+    bar.close()
+    return manifest
+
+
+def _aside_of(out: Path) -> Path:
+    return out.with_name(f".{out.name}.unfinished")
+
+
 @contextlib.contextmanager
 def _aside(out: Path) -> Iterator[Path]:
     """The folder beside `out` where it is made, alone. What a failed or killed attempt had finished stays there under
     its stage key; the rest of it is cleared away by the next attempt, and all of it with success."""
-    aside = out.with_name(f".{out.name}.unfinished")
+    aside = _aside_of(out)
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(locked(aside / "lock", what=str(out), wait=False))

@@ -11,10 +11,12 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.identity import digest_file, digest_tree
 from ..core.params import all_values
+from ..core.spread import ALONE, Spread
 from ..core.stage import EXTERNAL, KINDS, Artifact, Inputs, Runtime, Stage
 from ..store.files import disk_errors
 from ..store.store import MANIFEST
 from .engines import Place
+from .ranks import run_stage
 from .worker import all_licenses, library_versions
 
 
@@ -28,6 +30,7 @@ def run_alone(
     place: Place,
     threads: int = 1,
     device: str = "cpu",
+    spread: Spread = ALONE,
     on_progress: Callable[[int, int | None, str], None] = lambda done, total, unit: None,
     on_log: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
@@ -45,10 +48,18 @@ def run_alone(
     unfinished = state(key)
     unfinished.mkdir(parents=True, exist_ok=True)
     clock = time.perf_counter()
-    runtime = Runtime(out=out, state=unfinished, threads=threads, device=device, on_progress=on_progress, on_log=on_log)
+    runtime = Runtime(
+        out=out,
+        state=unfinished,
+        threads=threads,
+        device=device,
+        spread=spread,
+        on_progress=on_progress,
+        on_log=on_log,
+    )
     runtime.run_shards = place.runner()
     with disk_errors(out.parent):
-        metrics = dict(stage.run(params, Inputs(inputs), runtime) or {})
+        metrics = run_stage(stage, params, Inputs(inputs), runtime)
     manifest = {
         "name": stage.name,
         "stage": stage.name,

@@ -38,6 +38,7 @@ STAGES = Registry(
         "train.mixture_search": "sampan.train.mixture_search:STAGE",
         "train.sft": "sampan.train.sft:STAGE",
         "train.preference": "sampan.train.preference:STAGE",
+        "train.distil": "sampan.train.distil:STAGE",
         "synth.self_preference": "sampan.synth.self_preference:STAGE",
         "merge.weights": "sampan.merge.weights:STAGE",
         "merge.search": "sampan.recipe.search.stage:STAGE",
