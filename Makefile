@@ -53,7 +53,7 @@ bench-env:
 	test -x .venv-mergekit/bin/python || $(PYTHON) -m venv .venv-mergekit
 	.venv-mergekit/bin/python -m pip install --quiet -r benchmarks/peers/mergekit.txt
 	test -x .venv-trl/bin/python || $(PYTHON) -m venv .venv-trl
-	.venv-trl/bin/python -m pip install --quiet -r benchmarks/peers/trl-requirements.txt
+	.venv-trl/bin/python -m pip install --quiet -r benchmarks/peers/trl.txt
 
 # Regenerate the reference pages and the golden files; both are checked by tests.
 docs: install
