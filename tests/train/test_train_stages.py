@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,6 +92,24 @@ def test_the_loss_falls_on_few_documents_and_the_log_tells_it(cpt):
     assert {"step", "tokens", "loss", "lr", "grad_norm"} <= rows[0].keys()
     assert rows[0]["lr"] == 0
     assert (out / "tokenizer.json").is_file()
+
+
+@pytest.mark.parametrize("family", ["mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"])
+def test_every_family_is_trained_and_written_as_it_was_read(family, tiny, shards, run_stage, tmp_path):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = AutoConfig.for_model(family, **sizes, head_dim=8, intermediate_size=64, vocab_size=384, pad_token_id=0)
+    source = tmp_path / family
+    AutoModelForCausalLM.from_config(config).save_pretrained(source)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(tiny / name, source / name)
+    given = {"model": ("checkpoint", [source]), "tokens": ("tokens", [shards])}
+    metrics, out = run_stage(CAUSAL_LM, given, **{**FAST, "global_batch_tokens": 256, "num_tokens": 2560})
+    assert metrics["loss_last"] < metrics["loss_first"]
+    before, after = (json.loads((folder / "config.json").read_text()) for folder in (source, out))
+    assert after == before
+    assert AutoModelForCausalLM.from_pretrained(out).num_parameters() == metrics["parameters"]
 
 
 def test_equal_runs_give_equal_bytes_wherever_they_run(cpt):

@@ -203,7 +203,7 @@ def _write(model: Any, source: Artifact, progress: Progress, runtime: Runtime) -
     if world.size > 1:
         model = gather(model, source.path, world)
     if world.rank == 0:
-        model.set_attn_implementation("sdpa")
+        model.set_attn_implementation("eager")  # which every model has; none of this is saved
         save_model(model.to(getattr(torch, kept)), runtime.out, tokenizer_from=source.path)
         lines = (json.dumps(row) + "\n" for row in progress.rows)
         (runtime.out / "train_log.jsonl").write_text("".join(lines), encoding="utf-8")
