@@ -110,9 +110,9 @@ def measure(python: str, script: str, mode: str, folder: Path) -> dict[str, Any]
 
 def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "tokens_per_cpu_second": round(median(rate for run in runs for rate in run["rates"]), 1),
-        "best_step": round(max(rate for run in runs for rate in run["rates"]), 1),
-        "startup_cpu_seconds": round(min(run["startup"] for run in runs), 2),
+        "tokens_per_cpu_second": round(float(median(rate for run in runs for rate in run["rates"])), 1),
+        "best_step": round(float(max(rate for run in runs for rate in run["rates"])), 1),
+        "startup_cpu_seconds": round(float(min(run["startup"] for run in runs)), 2),
         "peak_mb": round(max(run["peak_bytes"] for run in runs) / 2**20),
         "losses": [round(loss, 4) for loss in runs[0]["losses"]],
     }

@@ -183,6 +183,7 @@ def litgpt(folder: Path) -> None:
         return out
 
     torch.optim.AdamW.step, litgpt.pretrain.chunked_cross_entropy = timed, noted
+    litgpt.pretrain.save_hyperparameters = lambda *_, **__: None  # it would read this script's command line
     litgpt.pretrain.setup(
         model_name="peer",
         model_config=config,
@@ -270,7 +271,6 @@ def main(mode: str, folder: Path, result: Path) -> None:
         "trl-packed": lambda folder: trl(folder, packed=True),
         "trl-unpacked": lambda folder: trl(folder, packed=False),
     }
-    sys.argv = sys.argv[:1]  # litgpt reads it again when it keeps its settings
     runs[mode](folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     result.write_text(json.dumps({"ends": ENDS, "tokens": TOKENS, "losses": LOSSES, "peak_bytes": peak}))

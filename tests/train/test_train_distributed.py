@@ -16,6 +16,7 @@ from sampan.core.errors import StageError
 from sampan.core.identity import digest_tree
 from sampan.core.spread import Spread
 from sampan.core.stage import Runtime
+from sampan.train.causal_lm import STAGE as CAUSAL_LM
 from sampan.train.distributed import World, deal, join, turns
 from sampan.train.packing import Piece
 from sampan.train.resume import Keeper, Progress, latest
@@ -210,3 +211,13 @@ def test_a_launcher_that_starts_another_number_is_refused(tmp_path, monkeypatch)
     monkeypatch.setenv("RANK", "0")
     with pytest.raises(StageError, match=r"3 processes were asked for.*RANK=0 of WORLD_SIZE=2"):
         join(Runtime(out=tmp_path, state=tmp_path, spread=Spread(processes=3)))
+
+
+@pytest.mark.slow
+def test_compiled_blocks_learn_the_same(tiny, shards, run_stage):
+    given = {"model": ("checkpoint", [tiny]), "tokens": ("tokens", [shards])}
+    values = {**PARAMS, "num_tokens": 1024}
+    plain, compiled = (
+        run_stage(CAUSAL_LM, given, str(on), spread=Spread(compile=on), **values)[1] for on in (False, True)
+    )
+    assert column(compiled, "loss") == pytest.approx(column(plain, "loss"), rel=1e-5)
