@@ -49,7 +49,7 @@ def from_gguf(path: Path, folder: Path) -> Path:
     from gguf import GGUFReader
     from tokenizers import Tokenizer, models
 
-    from sampan.vocab.byte_letters import PATTERNS, pre_tokenizer
+    from sampan.model.byte_letters import PATTERNS, pre_tokenizer
 
     fields = GGUFReader(path).fields
     tokens, merges = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges"))

@@ -33,7 +33,7 @@ def ours(root: Path) -> None:
 def tokenizers_peer(root: Path) -> None:
     from tokenizers import Tokenizer, models, trainers
 
-    from sampan.vocab import byte_letters
+    from sampan.model import byte_letters
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = byte_letters.pre_tokenizer(byte_letters.QWEN35)
