@@ -15,7 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = {**os.environ, "SAMPAN_STORE": "", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
@@ -157,6 +159,19 @@ def test_do_does_not_overwrite(here):
     )
     again = sampan("do", "corpus.split", "--from", "documents=out", "--out", "split", cwd=here)
     assert again.returncode == 0, again.stderr
+
+
+def test_a_dry_run_forecasts_and_makes_nothing(here):
+    (here / "config.json").write_text("{}")
+    save_file({"weight": np.zeros((300, 400), np.float32)}, here / "model.safetensors")
+    merge = ["--from", "base=.", "--from", "models=.", "--with", "method=task_arithmetic", "--with", "normalize=true"]
+    said = sampan("do", "merge.weights", *merge, "--out", "merged", "--dry-run", cwd=here)
+    assert re.search(r"parameters +~120k\n", said.stdout), said.stderr + said.stdout
+    assert re.search(r"disk +~48\d kB\n", said.stdout), "120,000 floats and the few other files here"
+    assert not (here / "merged").exists()
+    assert "no such file" in fails(
+        "do", "merge.weights", "--from", "base=gone", *merge[2:], "--out", "m", "--dry-run", cwd=here
+    )
 
 
 def test_new_writes_a_recipe_that_plans(here):

@@ -17,7 +17,7 @@ from ..core.errors import RecipeError, StoreError
 from ..core.params import describe, parse_params
 from ..core.stage import Stage
 from ..recipe import yaml
-from ..recipe.alone import run_alone
+from ..recipe.alone import foresee, run_alone
 from ..recipe.engines import Place
 from ..recipe.ranks import follows
 from ..recipe.stages import STAGES
@@ -26,7 +26,7 @@ from ..store.store import MANIFEST
 from .engine import add_engine, add_spread, engine_options, spread_of
 from .main import at_least
 from .progress import Bar
-from .text import table
+from .text import duration, quantity, size, table
 
 EXAMPLES = """examples:
   sampan do                                                     all stages
@@ -34,7 +34,8 @@ EXAMPLES = """examples:
   sampan do crawl.warc --from files=crawl.warc.gz --out pages
   sampan do corpus.clean --from documents=pages --with languages=[tha_Thai] --out clean
   sampan do train.causal_lm --from model=base --from tokens=packed --out cpt --processes 2
-  sampan do merge.weights --config mergekit.yaml --out merged   mergekit's own YAML"""
+  sampan do merge.weights --config mergekit.yaml --out merged   mergekit's own YAML
+  sampan do merge.weights --config mergekit.yaml --out merged --dry-run   what it would take"""
 
 
 class _StageName(argparse.Action):
@@ -66,6 +67,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", type=Path, metavar="YAML", help="for merge.weights: a mergekit configuration")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder to make")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check the parameters and inputs, forecast the cost, and make nothing"
+    )
     parser.add_argument("--force", action="store_true", help="replace DIR if it is there")
     parser.add_argument(
         "--threads", type=at_least(1), default=os.cpu_count() or 1, metavar="N", help="compute threads (default: all)"
@@ -97,8 +101,20 @@ def call(options: argparse.Namespace) -> int:
     params = parse_params(
         stage.params, given, where=f"sampan do {stage.name}", how=f"See `sampan do {stage.name} --help`."
     )
-    _publish(stage, params, sources, options)
+    if options.dry_run:
+        print(_foretell(stage, foresee(stage, params, sources), options.out))
+    else:
+        _publish(stage, params, sources, options)
     return 0
+
+
+def _foretell(stage: Stage, forecast: dict[str, float], out: Path) -> str:
+    shown = {"tokens": quantity, "parameters": quantity, "flops": quantity, "memory_bytes": size, "disk_bytes": size}
+    rows = [[key.removesuffix("_bytes"), f"~{form(forecast[key])}"] for key, form in shown.items() if forecast.get(key)]
+    if forecast.get("seconds"):
+        rows.append(["time", f"~{duration(forecast['seconds'])} of one core"])
+    free = f"{size(shutil.disk_usage(next(p for p in out.absolute().parents if p.exists())).free)} free at {out}"
+    return "\n".join([f"{stage.name} would make {out}; nothing was made", table(["", "forecast"], rows), free])
 
 
 def _check_out(out: Path, force: bool, inputs: Sequence[Path]) -> None:
