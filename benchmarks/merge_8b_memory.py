@@ -10,11 +10,8 @@ stage runs in a process of its own, whose peak is measured; digests, which strea
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import math
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from merge_checkpoints import llama_config, llama_shapes, write_side_files
+from result import conclude
 
 from sampan.model.tensors import bf16_bits
 
@@ -110,14 +108,8 @@ def main() -> int:
         "ok": peak <= BAR,
         "methods": found,
         "threads": options.threads,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(line, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("numpy",))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,8 @@ The peer's environment: benchmarks/peers/mergekit.txt, its Python in $SAMPAN_MER
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from result import conclude
 
 from sampan.core.params import parse_params
 from sampan.core.stage import Artifact, Inputs, Runtime
@@ -299,16 +298,8 @@ def main() -> int:
         "bar": "≤ 1 step in every element of every case that is not lost in cancellation",
         "cancelled": sum(result["cancelled"] for result in results.values()),
         "ok": worst <= 1,
-        "cases": results,
-        "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
-        "versions": {"python": platform.python_version(), "numpy": np.__version__} | versions,
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(line, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(json.dumps({key: value for key, value in line.items() if key != "cases"}))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("numpy",), versions=versions, details={"cases": results})
 
 
 def run_all(work: Path, peer: Path) -> tuple[dict[str, dict], dict[str, str]]:

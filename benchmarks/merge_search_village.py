@@ -12,15 +12,14 @@ mean of each other metric.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from result import conclude
 
 from sampan.artifacts.scores import read_scores
 from sampan.recipe.search.trials import loss_of, means
@@ -92,14 +91,8 @@ def main() -> int:
         "found": search["best"],
         "trials": len(search["trials"]),
         "seconds": round(seconds),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(line, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("cmaes",))
 
 
 if __name__ == "__main__":

@@ -13,20 +13,18 @@ the share of elements left alone.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 from merge_checkpoints import llama_config, make_trio
+from result import conclude
 
 from sampan.core.identity import digest_file
 from sampan.model.tensors import TensorFolder
@@ -192,15 +190,8 @@ def main() -> int:
         "rounds": options.rounds,
         "max_memory": MAX_MEMORY,
         "ok": all(each["ok"] for each in found.values()),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {"python": platform.python_version(), "numpy": version("numpy"), "numba": version("numba")},
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(line, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("numpy", "numba"))
 
 
 if __name__ == "__main__":
