@@ -79,6 +79,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     found = {}
+    options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         work = Path(folder)
         paths = [str(sparse_model(work / name, seed)) for seed, name in enumerate(("base", "one", "two"))]
