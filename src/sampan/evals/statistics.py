@@ -8,6 +8,7 @@ intervals and p-values use Student's t with clusters - 1 degrees of freedom.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -112,6 +113,7 @@ def t_tail(t: float, freedom: int) -> float:
     return 0.5 * _beta_share(freedom / (freedom + t * t), freedom / 2, 0.5)
 
 
+@functools.lru_cache(maxsize=1024)
 def t_quantile(share: float, freedom: int) -> float:
     """The t that leaves 1 - `share` above it, for 0.5 < share < 1, by bisection."""
     low, high = 0.0, 1.0

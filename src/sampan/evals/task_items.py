@@ -9,6 +9,7 @@ from typing import Any
 from ..artifacts.items import Item
 from ..artifacts.tables import PACKED, read_rows
 from ..core.errors import InputError
+from ..core.identity import digest_value
 from .groups import CLUSTER, Group, check_item
 from .task_file import FOLDER, Language, MissingValue, Task, fill, listed, load_task
 
@@ -95,7 +96,7 @@ def _item(task: Task, code: str, row: dict[str, Any], words: Mapping[str, str], 
     if task.references:
         meta["references"] = listed(task.references, row, where=where)
     if task.cluster:
-        meta[CLUSTER] = text(task.cluster)
+        meta[CLUSTER] = digest_value(text(task.cluster))[:12]
     for column in task.keep:
         if column not in row:
             raise InputError(f"the row has no '{column}'", where=where)
