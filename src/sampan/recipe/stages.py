@@ -40,6 +40,7 @@ STAGES = Registry(
         "train.preference": "sampan.train.preference:STAGE",
         "synth.self_preference": "sampan.synth.self_preference:STAGE",
         "merge.weights": "sampan.merge.weights:STAGE",
+        "evals.forgetting": "sampan.evals.forgetting:STAGE",
         "evals.run": "sampan.evals.run:STAGE",
         "export.hf": "sampan.export.hf:STAGE",
         "export.gguf": "sampan.export.gguf:STAGE",

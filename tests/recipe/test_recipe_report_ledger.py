@@ -1,0 +1,62 @@
+"""The page's ledger: what a step taught and forgot, with how it was compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from recipe_report_example import example
+
+from sampan.artifacts.item_values import Asked, ItemValues
+from sampan.artifacts.scores import Score
+from sampan.recipe.report import ReportData, StageView, render
+from sampan.recipe.report.ledger import entries, section
+
+
+def lineage(before: list[float], after: list[float]) -> ReportData:
+    shared = {"model_digest": "", "task": "skill", "language": "tha_Thai", "metric": "acc", "prompt_digest": "d"}
+    rows = {"base": before, "child": after}
+    return ReportData(
+        recipe="r",
+        languages=("tha_Thai",),
+        language_names={"tha_Thai": "Thai"},
+        stages=(
+            StageView(name="base", kind="checkpoint"),
+            StageView(name="child", stage="train.sft", kind="checkpoint", inputs={"model": ("base",)}),
+        ),
+        scores=tuple(
+            Score(model=name, value=sum(row) / len(row), stderr=0.05, n=len(row), higher_is_better=True, revision=1,
+                  **shared)
+            for name, row in rows.items()
+        ),
+        asked=(Asked("skill", "tha_Thai", "d", [str(n) for n in range(len(before))], [], []),),
+        item_values=tuple(ItemValues(model=name, values=row, revision=1, **shared) for name, row in rows.items()),
+    )  # fmt: skip
+
+
+def test_report_ledger_shows_a_sure_loss():
+    data = lineage([1.0] * 80 + [0.0] * 20, [1.0] * 50 + [0.0] * 50)
+    (change,) = entries(data)
+    assert (change.parent, change.child, change.paired, change.sure) == ("base", "child", True, True)
+    text = str(section(data))
+    assert "base → child" in text
+    assert "0 sure gains, 1 sure losses, 0 within the error." in text
+    assert "▼ −0.3" in text
+    assert "same items" in text
+
+
+def test_report_ledger_without_a_sure_change_is_a_table():
+    text = str(section(lineage([1.0, 0.0] * 20, [1.0, 0.0] * 19 + [0.0, 1.0])))
+    assert "0 sure gains, 0 sure losses, 1 within the error." in text
+    assert "<svg" not in text
+
+
+def test_report_ledger_is_left_out_without_a_pair():
+    data = lineage([1.0, 0.0], [1.0, 1.0])
+    assert section(replace(data, scores=data.scores[:1])) is None
+
+
+def test_report_ledger_of_old_scores_compares_figures():
+    data = example()
+    assert entries(data)
+    assert not any(change.paired for change in entries(data))
+    assert "two figures" in render(data)
