@@ -60,3 +60,13 @@ def test_report_ledger_of_old_scores_compares_figures():
     assert entries(data)
     assert not any(change.paired for change in entries(data))
     assert "two figures" in render(data)
+
+
+def test_report_shows_published_figures_of_a_model_by_name():
+    data = lineage([1.0, 0.0], [1.0, 1.0])
+    assert "Published figures" not in render(data)
+    named = replace(data.scores[0], model="seallm-7b-v2.5", task="gsm8k", language="eng_Latn", metric="exact_match")
+    page = render(replace(data, scores=(named,), stages=(StageView(name="seallm-7b-v2.5", kind="checkpoint"),)))
+    assert "Published figures" in page
+    assert "78.5" in page
+    assert "50 (n = 2)" in page

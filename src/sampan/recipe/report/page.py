@@ -10,7 +10,7 @@ import hashlib
 from importlib.resources import files
 
 from ...artifacts.licenses import license_class
-from . import charts, funnel, graph, headline, ledger, samples, scoreboard
+from . import charts, funnel, graph, headline, ledger, reference, samples, scoreboard
 from .data import INPUT, ReportData, completed
 from .graph import STATUS_MARKS
 from .markup import Raw, breakable, duration, join, pairs, scroll_table, short, tag
@@ -69,6 +69,7 @@ def _sections(data: ReportData, made: list[scoreboard.Board]) -> list[tuple[str,
         ("lineage", "Lineage", graph.lineage(data) if data.stages else tag("p", "No stages.", class_="empty")),
         ("scores", "Scoreboard", board),
         ("ledger", "Taught and forgotten", ledger.section(data)),
+        ("published", "Published figures", reference.section(data)),
         ("fertility", "Fertility", join(charts.fertility(data), charts.pictures(data)) or None),
         ("corpus", "Corpus", join(funnel.charts(data), tag("div", packed, class_="cards") if packed else None) or None),
         ("training", "Training", tag("div", curves, class_="cards") if curves else None),
