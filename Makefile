@@ -42,7 +42,7 @@ format: install
 # They need the shared data (SAMPAN_SHARED); mixture_vs_lightgbm.py needs RegMix's published results and is run by hand.
 bench: install bench-env
 	$(BIN)/python -m pip install --quiet -e '.[bench,fast]'
-	for script in $(filter-out %_lightgbm.py,$(wildcard benchmarks/*_vs_*.py)); do \
+	for script in $(filter-out %_lightgbm.py,$(wildcard benchmarks/*_vs_*.py benchmarks/*_equals_*.py)); do \
 	  $(BIN)/python $$script --out benchmarks/results/$$(basename $$script .py).json || failed="$$failed $$script"; \
 	done; test -z "$$failed" || { echo "below the bar:$$failed"; exit 1; }
 
@@ -50,6 +50,10 @@ bench: install bench-env
 bench-env:
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
+	test -x .venv-mergekit/bin/python || $(PYTHON) -m venv .venv-mergekit
+	.venv-mergekit/bin/python -m pip install --quiet -r benchmarks/peers/mergekit.txt
+	test -x .venv-trl/bin/python || $(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/python -m pip install --quiet -r benchmarks/peers/trl.txt
 
 # Regenerate the reference pages and the golden files; both are checked by tests.
 docs: install

@@ -11,10 +11,8 @@ killed run redoes no finished shard, and its result has the digest of the run th
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import random
 import re
 import shutil
@@ -26,6 +24,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from result import conclude
 from shared_data import SHARED
 from web_pages import pages, write_warc
 
@@ -184,14 +183,8 @@ def main() -> int:
         "wall_seconds": {name: round(seconds, 1) for name, seconds in wall.items()},
         "workers": options.workers,
         "stages": rates,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {"python": platform.python_version()},
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.write_text(json.dumps(line, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out)
 
 
 def _run_watching(recipe: Path, store: Path, workers: int, before: dict[str, int]) -> set[str]:

@@ -12,18 +12,16 @@ many documents it delivered, and how much of the text delivered by the peer ours
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
 from corpus_at_scale import edited
+from result import conclude
 from shared_data import PEERS_PYTHON, SHARED
 from web_pages import write_warc
 
@@ -115,14 +113,8 @@ def main() -> int:
         "peers_pages_that_ours_extracts": round(common, 4),
         "peak_megabytes": {name: round(max(run["peak_bytes"] for run in each) / 1e6) for name, each in runs.items()},
         "steps_cpu_seconds": {name: each[-1]["steps"] for name, each in runs.items()},
-        "machine": f"{platform.machine()}, one core",
-        "versions": {"python": platform.python_version(), "sampan": version("sampan"), "datatrove": "0.10.1"},
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.write_text(json.dumps(line, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("sampan",), versions={"datatrove": "0.10.1"})
 
 
 def _read_by_peer(folder: Path) -> int:

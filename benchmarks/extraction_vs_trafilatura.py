@@ -8,17 +8,15 @@ CPU time per page from the decoded page to the text.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import sys
 import time
 from collections import defaultdict
-from importlib.metadata import version
 from pathlib import Path
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
+from result import conclude
 from shared_data import SHARED
 
 from sampan.crawl.gold import GoldPage, digest_score, read_gold, shingle_score, string_score
@@ -143,16 +141,8 @@ def main() -> int:
         "scores": rows,
         "milliseconds": {side: round(value, 2) for side, value in milliseconds.items()},
         "pages": {name: {"all": len(some), "held_out": sum(p.held_out for p in some)} for name, some in pages.items()},
-        "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("resiliparse", "trafilatura", "numpy")},
-        "date": datetime.date.today().isoformat(),
     }
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(line, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("resiliparse", "trafilatura", "numpy"))
 
 
 if __name__ == "__main__":

@@ -10,15 +10,13 @@ the geometric mean, within 5 % in every language, eight of nine within 2.5 %. Th
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import math
-import platform
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
+from result import conclude
 from shared_data import SHARED
 
 from sampan.core.params import parse_params
@@ -49,7 +47,7 @@ def from_gguf(path: Path, folder: Path) -> Path:
     from gguf import GGUFReader
     from tokenizers import Tokenizer, models
 
-    from sampan.vocab.byte_letters import PATTERNS, pre_tokenizer
+    from sampan.model.byte_letters import PATTERNS, pre_tokenizer
 
     fields = GGUFReader(path).fields
     tokens, merges = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges"))
@@ -114,13 +112,9 @@ def main() -> int:
         "within_2.5_percent": near,
         "bar": BAR,
         "ok": max(worst, 1 / worst) <= BAR and near >= 8 and abs(mean - 1) <= 0.01,
-        "versions": {name: version(name) for name in ("tokenizers", "budoux", "jieba", "khmercut", "laonlp")},
-        "machine": platform.machine(),
-        "date": datetime.date.today().isoformat(),
     }
-    given.out.write_text(json.dumps({**result, "report": report}, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    print(json.dumps(result))
-    return 0 if result["ok"] else 1
+    packages = ("tokenizers", "budoux", "jieba", "khmercut", "laonlp")
+    return conclude(result, given.out, packages=packages, details={"report": report})
 
 
 if __name__ == "__main__":

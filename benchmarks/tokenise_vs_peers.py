@@ -13,12 +13,9 @@ and we take turns, each time with a tokenizer opened anew, as an engine that has
 from __future__ import annotations
 
 import argparse
-import datetime
 import gzip
-import importlib.metadata
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -32,6 +29,7 @@ os.environ.update(TOKENIZERS_PARALLELISM="false", RAYON_NUM_THREADS="1", OMP_NUM
 
 import numpy as np
 import pyarrow.parquet as pq
+from result import conclude
 from shared_data import PEERS_PYTHON, SHARED
 
 from sampan.artifacts.documents import Document, write_documents
@@ -255,21 +253,13 @@ def main() -> int:
         "bar_to_datatrove_and_datasets": PEER,
         "ok": lowest >= BARE and over_peers >= PEER,
     }
-    if options.out:
-        packages = ("tokenizers", "fastokens", "tiktoken", "sentencepiece", "pyarrow", "numpy")
-        facts = {
-            "text_bytes": size,
-            "by_tokenizer": table,
-            "one_engine": alone,
-            "machine": f"{platform.machine()}, {platform.system()}, one thread",
-            "versions": {"python": platform.python_version()}
-            | {package: importlib.metadata.version(package) for package in packages}
-            | _versions(options.peers_python, ("datatrove", "datasets")),
-            "date": datetime.date.today().isoformat(),
-        }
-        options.out.write_text(json.dumps({**result, **facts}, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result))
-    return 0 if result["ok"] else 1
+    return conclude(
+        result,
+        options.out,
+        packages=("tokenizers", "fastokens", "tiktoken", "sentencepiece", "pyarrow", "numpy"),
+        versions=_versions(options.peers_python, ("datatrove", "datasets")),
+        details={"text_bytes": size, "by_tokenizer": table, "one_engine": alone},
+    )
 
 
 def _versions(python: Path, packages: tuple[str, ...]) -> dict[str, str]:

@@ -24,8 +24,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from result import conclude
 from shared_data import SHARED
-from vocab_texts import CODES, dead, facts, rows, run_stage, write_documents
+from vocab_texts import CODES, dead, rows, run_stage, write_documents
 
 from sampan.export.gguf import _special_tokens
 from sampan.export.gguf_file import write_gguf
@@ -205,15 +206,9 @@ def main() -> int:
         "bar": 0,
         "ok": not any(bad.values()),
     }
-    if options.out:
-        extra = {
-            "sides": sides,
-            "every": options.every,
-            "text_bytes": sum(len(t.encode()) for v in texts.values() for t in v),
-        }
-        options.out.write_text(json.dumps(line | extra | facts(), ensure_ascii=False, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    size = sum(len(text.encode()) for some in texts.values() for text in some)
+    details = {"sides": sides, "every": options.every, "text_bytes": size}
+    return conclude(line, options.out, packages=("tokenizers", "sentencepiece", "tiktoken"), details=details)
 
 
 if __name__ == "__main__":

@@ -23,13 +23,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from result import conclude
 from shared_data import SHARED
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from vocab_texts import CODES, changed, count, dead, facts, flores, rows, run_stage, texts_of, write_documents
+from vocab_texts import CODES, changed, count, dead, flores, rows, run_stage, texts_of, write_documents
 
 BASES = {"llama3": "llama3/tokenizer.model", "qwen": "qwen/qwen.tiktoken"}
 LANGUAGES = ["th", "lo", "km", "my", "ta"]
-EACH, DOCUMENTS, MIN_FREQUENCY = 4096, 500, 2
+EACH, MIN_FREQUENCY = 4096, 2
 FEWER, AT_LEAST = 2.5, {"th": 1.2, "lo": 1.6, "km": 1.6, "my": 1.6}
 SENTENCES = 1000
 
@@ -103,10 +104,7 @@ def main() -> int:
         "bar": 1.0,
         "ok": all(side["ok"] for side in sides.values()),
     }
-    if options.out:
-        options.out.write_text(json.dumps(line | {"sides": sides} | facts(), ensure_ascii=False, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    return conclude(line, options.out, packages=("tokenizers",), details={"sides": sides})
 
 
 def one_base(root: Path, base: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -115,7 +113,7 @@ def one_base(root: Path, base: str, options: argparse.Namespace) -> dict[str, An
     root.mkdir()
     documents = root / "documents.jsonl"
     write_documents(options.shared, documents, [*LANGUAGES, "en"])
-    texts = {code: some[:DOCUMENTS] for code, some in texts_of(documents).items()}
+    texts = texts_of(documents)
     run_stage("vocab.import", root / "base", {"files": options.shared / "data/tokenizers" / BASES[base]})
     seconds: dict[str, float] = {}
     growths: dict[str, dict[str, Any]] = {"ours": {"pretokenizer": "repair", "joint": False}}
@@ -141,7 +139,7 @@ def one_base(root: Path, base: str, options: argparse.Namespace) -> dict[str, An
 
 def grow(root: Path, name: str, *, pretokenizer: str, joint: bool) -> None:
     values: dict[str, Any] = {"num_new_tokens": EACH * len(LANGUAGES), "pad_to_multiple": 1, "max_kept_change": 0.0}
-    values |= {"max_documents": DOCUMENTS, "min_frequency": MIN_FREQUENCY, "pretokenizer": pretokenizer}
+    values |= {"max_documents": 100_000, "min_frequency": MIN_FREQUENCY, "pretokenizer": pretokenizer}
     if not joint:
         values["budgets"] = {CODES[short]: EACH for short in LANGUAGES}
     given = {"base": root / "base", "documents": root / "documents.jsonl"}

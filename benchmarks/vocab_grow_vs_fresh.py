@@ -17,8 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from result import conclude
 from shared_data import SHARED
-from vocab_texts import CODES, facts, run_stage, texts_of, write_documents
+from vocab_texts import CODES, run_stage, texts_of, write_documents
 
 NEW_TOKENS, BASE = 16_384, 32_000
 SECONDS, MEMORY = 180.0, 2 * 2**30
@@ -33,7 +34,7 @@ def ours(root: Path) -> None:
 def tokenizers_peer(root: Path) -> None:
     from tokenizers import Tokenizer, models, trainers
 
-    from sampan.vocab import byte_letters
+    from sampan.model import byte_letters
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = byte_letters.pre_tokenizer(byte_letters.QWEN35)
@@ -98,10 +99,8 @@ def main() -> int:
         "bar": SECONDS,
         "ok": mine["cpu_seconds"] <= SECONDS and mine["peak_bytes"] <= MEMORY,
     }
-    if options.out:
-        options.out.write_text(json.dumps(line | {"sides": result, "text_bytes": size} | facts(), indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if line["ok"] else 1
+    details = {"sides": result, "text_bytes": size}
+    return conclude(line, options.out, packages=("tokenizers", "sentencepiece", "tiktoken"), details=details)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import gzip
 import json
-import platform
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +107,3 @@ def dead(before: Any, after: Any) -> int:
             ids = [item.id for item in after.model.tokenize(token)]
         lost += ids != [number]
     return lost
-
-
-def facts() -> dict[str, Any]:
-    packages = ("tokenizers", "sentencepiece", "tiktoken")
-    return {
-        "machine": f"{platform.machine()}, {platform.system()}",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "date": datetime.date.today().isoformat(),
-    }

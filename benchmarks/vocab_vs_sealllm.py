@@ -19,9 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from result import conclude
 from shared_data import SHARED
 from tokenizers import Tokenizer
-from vocab_texts import CODES, changed, count, dead, facts, flores, run_stage, texts_of, write_documents
+from vocab_texts import CODES, changed, count, dead, flores, run_stage, texts_of, write_documents
 
 PUBLISHED = {"vi": 1.48, "zh": 1.40, "th": 1.87, "id": 1.36, "km": 2.67, "lo": 2.07, "ms": 1.50, "my": 1.93, "tl": 1.91}
 """SeaLLMs (arXiv:2312.00738), table 1, column SeaLLM."""
@@ -143,16 +144,13 @@ def main() -> int:
         "bar": BAR,
         "ok": passed,
     }
-    if options.out:
-        extra = {
-            "published": {CODES[short]: value for short, value in PUBLISHED.items()},
-            "sides": result,
-            "text_bytes": size,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        }
-        options.out.write_text(json.dumps(line | extra | facts(), ensure_ascii=False, indent=1) + "\n")
-    print(json.dumps(line))
-    return 0 if passed else 1
+    details = {
+        "published": {CODES[short]: value for short, value in PUBLISHED.items()},
+        "sides": result,
+        "text_bytes": size,
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+    return conclude(line, options.out, packages=("tokenizers", "sentencepiece", "tiktoken"), details=details)
 
 
 if __name__ == "__main__":

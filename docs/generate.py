@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from merge_tables import merges_page
+
 from sampan.cli.main import VERBS
 from sampan.core.params import describe
 from sampan.recipe.stages import STAGES
@@ -54,7 +56,12 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-PAGES = {"stages.md": stages_page, "cli.md": cli_page}
+def merging_page() -> str:
+    """Markdown of what merges make of single elements."""
+    return NOTE + "\n" + merges_page()
+
+
+PAGES = {"stages.md": stages_page, "cli.md": cli_page, "merges.md": merging_page}
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)

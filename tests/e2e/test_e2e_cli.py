@@ -15,7 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = {**os.environ, "SAMPAN_STORE": "", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
@@ -157,6 +159,19 @@ def test_do_does_not_overwrite(here):
     )
     again = sampan("do", "corpus.split", "--from", "documents=out", "--out", "split", cwd=here)
     assert again.returncode == 0, again.stderr
+
+
+def test_a_dry_run_forecasts_and_makes_nothing(here):
+    (here / "config.json").write_text("{}")
+    save_file({"weight": np.zeros((300, 400), np.float32)}, here / "model.safetensors")
+    merge = ["--from", "base=.", "--from", "models=.", "--with", "method=task_arithmetic", "--with", "normalize=true"]
+    said = sampan("do", "merge.weights", *merge, "--out", "merged", "--dry-run", cwd=here)
+    assert re.search(r"parameters +~120k\n", said.stdout), said.stderr + said.stdout
+    assert re.search(r"disk +~48\d kB\n", said.stdout), "120,000 floats and the few other files here"
+    assert not (here / "merged").exists()
+    assert "no such file" in fails(
+        "do", "merge.weights", "--from", "base=gone", *merge[2:], "--out", "m", "--dry-run", cwd=here
+    )
 
 
 def test_new_writes_a_recipe_that_plans(here):
@@ -302,3 +317,25 @@ def test_the_commands_of_the_how_to_pages(here):
             assert done.returncode == 0 or "was kept" in done.stderr, f"{name}.md: {line}: {done.stderr}"
             ran.append(line.split()[1])
     assert ran == ["crawl.table", "corpus.clean", "crawl.warc", "crawl.mediawiki"]
+
+
+def test_a_machine_is_planned_for_and_an_unknown_one_refused(here):
+    assert "nothing to train" in sampan("plan", "recipe.yaml", "--machine", "h100x8", cwd=here).stdout
+    assert "no machine 'v100'" in fails("plan", "recipe.yaml", "--machine", "v100", cwd=here)
+    assert "MFU is a share" in fails("plan", "recipe.yaml", "--machine", "core", "--mfu", "40", cwd=here)
+    trains = RECIPE + "  base: {stage: model.import, from: {files: rows}}\n"
+    trains += "  cpt: {stage: train.causal_lm, from: {model: base, tokens: packed}, with: {num_tokens: 4.0e+9}}\n"
+    trains += "  packed: {stage: corpus.pack, from: {documents: table, tokenizer: base}}\n"
+    (here / "recipe.yaml").write_text(trains)
+    done = sampan("plan", "recipe.yaml", "--machine", "h100x64", "--price", "2", "--json", cwd=here)
+    found = {stage["name"]: stage.get("on_machine") for stage in json.loads(done.stdout)["stages"]}
+    assert found["cpt"]["steps"] == 954  # of 4,194,304 tokens
+    assert found["cpt"]["cost"] == pytest.approx(found["cpt"]["seconds"] / 3600 * 64 * 2)
+    assert found["table"] is None
+    assert "954" in sampan("plan", "recipe.yaml", "--machine", "h100x64", cwd=here).stdout
+
+
+def test_a_recipe_is_not_run_by_every_process_of_a_launcher(here, monkeypatch):
+    monkeypatch.setitem(ENV, "WORLD_SIZE", "4")
+    monkeypatch.setitem(ENV, "RANK", "1")
+    assert "started 4 times" in fails("run", "recipe.yaml", cwd=here)

@@ -18,29 +18,38 @@ T1, T2, T3 = [1, -2, 0, 3, -1], [2, 1, 0, -1, -1], [1, 0.5, -1, -1, -1]
 def merge(name, models, *, base=None, seed=0, block_size=1 << 17, **knobs):
     models = [np.array(model, np.float32) for model in models]
     base = np.zeros_like(models[0]) if base is None else base
-    density = knobs.pop("density", 1.0)
+    method = METHODS.load(name)
+    models = models[: method.models[1]]
+    density, gamma = knobs.pop("density", 1.0), knobs.pop("gamma", 0.05)
+    knobs["weights"] = knobs.get("weights", [1.0] * len(models))[: len(models)]
     filled = Settings(
-        weights=tuple(knobs.pop("weights", [1.0] * len(models))),
+        weights=tuple(knobs.pop("weights")),
+        gamma=(gamma,) * len(models),
         density=tuple(density if isinstance(density, list) else [density] * len(models)),
         **knobs,
     )
-    method = METHODS.load(name)
     return merge_arrays(method, base if method.needs_base else None, models, filled, seed=seed, block_size=block_size)
 
 
 # SEA-LION v3 merges with weight = density = 1, worked by hand from the definitions: methods, k, models, sum, mean
 GOLDEN = [
-    (("task_arithmetic", "della_linear", "dare_linear"), 1, (T1, T2), [3, -1, 0, 2, -2], [1.5, -0.5, 0, 1, -1]),
-    (("dare_ties", "ties", "della"), 1, (T1, T2), [3, -2, 0, 3, -2], [1.5, -2, 0, 3, -1]),
+    (
+        ("task_arithmetic", "della_linear", "dare_linear", "breadcrumbs"),
+        1,
+        (T1, T2),
+        [3, -1, 0, 2, -2],
+        [1.5, -0.5, 0, 1, -1],
+    ),
+    (("dare_ties", "ties", "della", "breadcrumbs_ties"), 1, (T1, T2), [3, -2, 0, 3, -2], [1.5, -2, 0, 3, -1]),
     (("consensus_ta",), 1, (T1, T2), [3, -1, 0, 2, 0], [1.5, -0.5, 0, 1, -1]),
     (
-        ("task_arithmetic", "della_linear", "dare_linear"),
+        ("task_arithmetic", "della_linear", "dare_linear", "breadcrumbs"),
         1,
         (T1, T2, T3),
         [4, -0.5, -1, 1, -3],
         [4 / 3, -1 / 6, -1 / 3, 1 / 3, -1],
     ),
-    (("dare_ties", "ties", "della"), 1, (T1, T2, T3), [4, -2, -1, 3, -3], [4 / 3, -2, -1, 3, -1]),
+    (("dare_ties", "ties", "della", "breadcrumbs_ties"), 1, (T1, T2, T3), [4, -2, -1, 3, -3], [4 / 3, -2, -1, 3, -1]),
     (("consensus_ta",), 1, (T1, T2, T3), [0, -0.5, -1, 1, 0], [4 / 3, -1 / 6, -1 / 3, 1 / 3, -1]),
     (("consensus_ta",), 2, (T1, T2, T3), [0, 0, 0, 0, 0], [4 / 3, 0, 0, 0, -1]),
 ]
@@ -59,8 +68,8 @@ def test_every_method_is_registered_in_full():
     assert set(METHODS) >= {"linear", "task_arithmetic", "ties", "dare_ties", "della_linear", "consensus_ta"}
     for name in METHODS:
         method = METHODS.load(name)
-        assert method.paper.startswith("arXiv:"), name
-        assert method.paper[6:] in method.run.__doc__, name
+        assert method.paper.startswith(("arXiv:", "Shoemake")), name
+        assert method.paper.partition(",")[0] in method.run.__doc__ or method.paper[6:] in method.run.__doc__, name
         assert method.revision >= 1
         assert method.grain in GRAINS
         assert method.run.__name__ == name

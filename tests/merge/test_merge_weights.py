@@ -8,54 +8,13 @@ import sys
 import numpy as np
 import pytest
 
+from merge_models import CONFIG, EMBED, HEAD, SHAPES, contents, make, merge, tokenizer
 from sampan.core.errors import InputError, RecipeError
 from sampan.core.params import non_default, parse_params
-from sampan.core.stage import Artifact, Inputs, Runtime
+from sampan.core.stage import Artifact
 from sampan.merge import stream
 from sampan.merge.weights import STAGE, Params
-from sampan.model.tensors import TensorFolder, TensorPlan, TensorWriter, bf16_bits, decode
-
-CONFIG = {"model_type": "llama", "num_attention_heads": 2, "tie_word_embeddings": False, "dtype": "bfloat16"}
-EMBED, HEAD = "model.embed_tokens.weight", "lm_head.weight"
-SHAPES = {EMBED: (12, 6), HEAD: (12, 6), "model.norm.weight": (6,), "model.layers.0.mlp.up_proj.weight": (9, 6)}
-
-
-def tokenizer(words, **more):
-    model = {"type": "BPE", "vocab": {word: i for i, word in enumerate(words)}, "merges": ["a b"]}
-    return {"model": model, "added_tokens": [], **more}
-
-
-def make(folder, *, seed=0, shapes=SHAPES, config=CONFIG, words="abcdefghijkl", values=None, dtype="BF16"):
-    """A model folder of random bfloat16-exact tensors; returns (artifact, {name: float32 array})."""
-    folder.mkdir()
-    rng = np.random.default_rng(seed)
-    tensors = {n: decode(bf16_bits(rng.standard_normal(s, np.float32)), "BF16") for n, s in sorted(shapes.items())}
-    tensors |= values or {}
-    writer = TensorWriter(folder, [TensorPlan(n, dtype, t.shape) for n, t in tensors.items()])
-    for name, tensor in tensors.items():
-        writer.write(name, tensor)
-    writer.close()
-    (folder / "config.json").write_text(json.dumps(config))
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer(words)))
-    (folder / "chat_template.jinja").write_text(folder.name)
-    (folder / "generation_config.json").write_text("{}")
-    return Artifact(path=folder, kind="checkpoint", digest=folder.name, name=folder.name), tensors
-
-
-def merge(tmp_path, base, models, *, name="out", logs=None, threads=1, **given):
-    given = {"method": "task_arithmetic", "normalize": False} | given
-    out, state = tmp_path / name, tmp_path / f"{name}-state"
-    out.mkdir()
-    state.mkdir(exist_ok=True)
-    log = (logs if logs is not None else []).append
-    runtime = Runtime(out=out, state=state, threads=threads, checkpoint_seconds=0, on_log=log)
-    by_role = {"models": models} | ({"base": [base]} if base else {})
-    params = parse_params(Params, given, where="test")
-    return out, STAGE.run(params, Inputs(by_role), runtime)
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+from sampan.model.tensors import TensorFolder
 
 
 @pytest.fixture
@@ -246,7 +205,10 @@ def test_broken_checkpoint_is_named(tmp_path, trio):
         ({"method": "tie", "normalize": True}, "Did you mean 'ties'"),
         ({"method": "ties"}, "does not say whether it normalizes"),
         ({"method": "ties", "normalise": True}, "Did you mean 'normalize'"),
-        ({"method": "ties", "normalize": True, "weights": []}, "not an empty list"),
+        ({"method": "ties", "normalize": True, "weights": []}, "not empty lists"),
+        ({"method": "ties", "normalize": True, "slices": []}, "not empty lists"),
+        ({"method": "slerp", "normalize": True}, "slerp has no normalize"),
+        ({"method": "karcher", "same_tokenizer": False, "tokenizer": "union"}, "rows by number"),
     ],
 )
 def test_params_are_refused_before_anything_runs(given, says):
@@ -264,6 +226,15 @@ def test_params_are_refused_before_anything_runs(given, says):
         ({"density": 0.5}, "task_arithmetic has no density"),
         ({"method": "ties", "k": 1}, "ties has no k"),
         ({"method": "linear", "lambda_": 2}, "only the weights"),
+        ({"method": "slerp", "normalize": None, "weights": [1, 1]}, "slerp has no weights"),
+        ({"method": "passthrough", "normalize": None}, "passthrough merges 1 model, not 2"),
+        ({"method": "karcher", "normalize": None, "weights": [1, -1]}, "no weights below zero"),
+        ({"method": "breadcrumbs", "gamma": 1.0}, "gamma = 1.0 must be at least 0 and below 1"),
+        ({"method": "sce", "normalize": None, "density": [0.5, 1]}, "sce has one density"),
+        ({"method": "task_arithmetic", "compat": "mergekit"}, "task_arithmetic has no compat"),
+        ({"method": "ties", "per_row": True}, "ties has no per_row"),
+        ({"tokenizer": "three"}, "there is no model 'three' in this merge"),
+        ({"chat_template": "chatml2"}, "there is no chat template 'chatml2'"),
         ({"method": "della", "density": 0.9}, "epsilon = 0.15 does not fit density = 0.9.*below 0.1"),
     ],
 )

@@ -144,24 +144,27 @@ def test_report_names_a_damaged_file(sources, stage, name, text, says):
         collect(recipe="r", stages=sources)
 
 
-def test_report_shows_what_vocabulary_stages_drew(tmp_path):
+def test_report_shows_what_stages_drew_in_the_section_of_their_room(tmp_path):
     svg = '<svg xmlns="http://www.w3.org/2000/svg"><title>tokens</title><script>alert(1)</script></svg>'
     measured, other, huge = (folder(tmp_path, name) for name in ("measured", "other", "huge"))
-    for path in (measured, other):
-        (path / "fertility.svg").write_text(svg, "utf-8")
+    surface = svg.replace("tokens", "surface")
+    (measured / "fertility.svg").write_text(svg, "utf-8")
+    (other / "search.svg").write_text(surface, "utf-8")
     (huge / "fertility.svg").write_text(svg + " " * MAX_PICTURE_BYTES, "utf-8")
     (measured / "fertility.json").write_text("{}", "utf-8")
     (measured / "scores.jsonl").write_text("", "utf-8")
     stages = [
         StageSource(name="fertility", stage="vocab.measure", kind="bundle", path=measured, status="hit"),
-        StageSource(name="elsewhere", stage="crawl.html", kind="bundle", path=other, status="hit"),
+        StageSource(name="elsewhere", stage="merge.search", kind="bundle", path=other, status="hit"),
         StageSource(name="too_large", stage="vocab.measure", kind="bundle", path=huge, status="hit"),
     ]
     data = collect(recipe="r", stages=stages)
-    assert [dict(stage.pictures) for stage in data.stages] == [{"fertility.svg": svg}, {}, {}]
+    assert [dict(stage.pictures) for stage in data.stages] == [{"fertility.svg": svg}, {"search.svg": surface}, {}]
     page = render(data)
-    encoded = base64.b64encode(svg.encode()).decode()
-    assert page.count(f'<img src="data:image/svg+xml;base64,{encoded}"') == 1
+    vocabulary, merges = page.split('id="merges"')
+    for section, drawn in ((vocabulary, svg), (merges, surface)):
+        encoded = base64.b64encode(drawn.encode()).decode()
+        assert section.count(f'<img src="data:image/svg+xml;base64,{encoded}"') == 1
     assert "alert(1)" not in page  # an image cannot run what is in it
 
 

@@ -88,7 +88,8 @@ def run_stage(tmp_path) -> Callable[..., tuple[dict, Path]]:
     from sampan.core.stage import Inputs, Runtime
 
     def run(stage, given: dict[str, tuple[str, list[Path]]], name: str = "run", *, fresh_out: bool = True, **values):
-        runtime_values = {key: values.pop(key) for key in ("on_progress", "checkpoint_seconds") if key in values}
+        runtime_keys = ("on_progress", "checkpoint_seconds", "spread")
+        runtime_values = {key: values.pop(key) for key in runtime_keys if key in values}
         out, state = tmp_path / f"{name}-out", tmp_path / f"{name}-state"
         out.mkdir(exist_ok=not fresh_out)
         state.mkdir(exist_ok=True)

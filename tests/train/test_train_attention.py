@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sampan.train.attention import use_packed_attention
 from sampan.train.logprobs import token_logprobs
-from sampan.train.packing import IGNORE, Layout, Piece, pack, split
+from sampan.train.packing import IGNORE, Layout, Piece, pack, share_prompt, split
 
 FAMILIES = {
     "llama": {},
@@ -19,6 +19,7 @@ FAMILIES = {
     "qwen3": {},
     "gemma": {},
     "gemma2": {"sliding_window": 7, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 3.0},
+    "gemma3_text": {"sliding_window": 7, "layer_types": ["sliding_attention", "full_attention"]},
 }
 
 
@@ -82,8 +83,109 @@ def test_packed_equals_one_by_one(family, lengths):
         )
 
 
-def test_a_document_never_sees_its_neighbour():
+def pairs(sizes, seed=0) -> list[tuple[Piece, Piece]]:
+    """(prompt, chosen, rejected) lengths; only the answers are trained."""
+    rng, out = np.random.default_rng(seed), []
+    for prompt, *answers in sizes:
+        head = rng.integers(3, 50, prompt)
+        sides = []
+        for n, length in enumerate(answers):
+            ids = np.concatenate([head, [3 + n], rng.integers(3, 50, length - 1)])
+            labels = np.append(ids[1:], IGNORE)
+            labels[: prompt - 1] = IGNORE
+            sides.append(Piece(ids, labels))
+        out.append(tuple(sides))
+    return out
+
+
+def mean_answers(model, groups) -> torch.Tensor:
+    """Mean log-probability of every answer, in the order of the pieces: every token has its answer's weight."""
+    pieces = [piece for group in groups for piece in group]
+    batch = pack(pieces)
+    found = token_logprobs(model, batch, dtype=torch.float32, uniform=False)
+    sums = torch.zeros(len(pieces)).index_add(0, batch.piece_N, found)
+    return sums / torch.bincount(batch.piece_N)
+
+
+PAIRS = {
+    "mixed": [(20, 9, 4), (1, 3, 5), (35, 2, 12), (6, 12, 12), (8, 1, 1)],
+    "one": [(9, 4, 17)],
+    "equal": [(10, 5, 5), (10, 5, 5)],
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("sizes", PAIRS.values(), ids=PAIRS)
+def test_answers_that_share_a_prompt_equal_separate_ones(family, sizes):
+    model = build(family)
+    use_packed_attention(model)
+    apart = pairs(sizes)
+    shared = [(first, share_prompt(first, second)) for first, second in apart]
+    assert [second.shared for _, second in shared] == [prompt - 1 for prompt, *_ in sizes]
+    results = []
+    for groups in (apart, shared):
+        model.zero_grad()
+        values = mean_answers(model, groups)
+        (values * torch.linspace(-1, 2, len(values))).sum().backward()
+        results.append((values.detach(), {name: p.grad.clone() for name, p in model.named_parameters()}))
+    (expected, expected_grads), (found, grads) = results
+    # fp32: the same sums in another order
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    for name, grad in expected_grads.items():
+        bound = 1e-5 * max(grad.abs().max().item(), 1e-3)
+        torch.testing.assert_close(grads[name], grad, rtol=1e-5, atol=bound, msg=name)
+
+
+def test_a_second_answer_never_sees_the_first():
     model = build("llama")
+    use_packed_attention(model)
+    ((first, second),) = pairs([(8, 6, 5)])
+    other = Piece(np.append(first.ids[:9], first.ids[9:][::-1]), first.labels)
+    with torch.no_grad():
+        one, two = (mean_answers(model, [(head, share_prompt(head, second))])[1] for head in (first, other))
+    assert torch.equal(one, two)
+
+
+def test_tails_of_one_head_are_refused():
+    first, second = pairs([(8, 6, 5)])[0]
+    tail = share_prompt(first, second)
+    with pytest.raises(ValueError, match="not follow"):
+        pack([first, tail, tail])
+
+
+@given(st.integers(1, 20), st.integers(1, 8), st.integers(1, 8), st.floats(0, 0.5))
+def test_what_is_shared_is_common_and_untrained(prompt, chosen, rejected, least):
+    first, second = pairs([(prompt, chosen, rejected)])[0]
+    tail = share_prompt(first, second, least=least)
+    assert tail.shared == (prompt - 1 if prompt - 1 >= least * (len(first.ids) + len(second.ids)) else 0)
+    assert (first.ids[: tail.shared] == tail.ids[: tail.shared]).all()
+    assert (tail.labels[: tail.shared] == IGNORE).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_logits_and_gradients_equal_plain_transformers(family):
+    """The whole vocabulary's logits of a batch, and the gradients of the cross-entropy of transformers itself."""
+    pieces = documents((23, 23))
+    ids = torch.from_numpy(np.stack([piece.ids for piece in pieces]))
+    plain, ours = build(family), build(family)
+    expected = plain(input_ids=ids, labels=ids, use_cache=False)
+    expected.loss.backward()
+    use_packed_attention(ours)
+    batch = pack(pieces)
+    positions = batch.positions_T[None]
+    found = ours(input_ids=batch.ids_T[None], position_ids=positions, packing=batch.layout, use_cache=False).logits
+    scale = expected.logits.abs().max().item()
+    # the bar: a relative difference of 1e-5 in fp32
+    torch.testing.assert_close(found[0].view_as(expected.logits), expected.logits, rtol=0, atol=1e-5 * scale)
+    (-token_logprobs(ours, batch, dtype=torch.float32, uniform=True).mean()).backward()
+    for (name, parameter), other in zip(plain.named_parameters(), ours.parameters(), strict=True):
+        bound = 1e-5 * max(parameter.grad.abs().max().item(), 1e-3)
+        torch.testing.assert_close(other.grad, parameter.grad, rtol=0, atol=bound, msg=name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_document_never_sees_its_neighbour(family):
+    model = build(family)
     use_packed_attention(model)
     first, second = documents((9, 14))
     other = documents((9,), seed=5)[0]

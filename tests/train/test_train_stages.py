@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,14 +16,16 @@ import torch
 
 from sampan.artifacts.conversations import Conversation, Preference, write_conversations, write_preferences
 from sampan.artifacts.tokens import read_tokens
-from sampan.core.errors import RecipeError, StageError
+from sampan.core.errors import InputError, RecipeError, StageError
 from sampan.core.identity import digest_tree
 from sampan.core.params import parse_params
 from sampan.train.causal_lm import STAGE as CAUSAL_LM
 from sampan.train.causal_lm import Phase
 from sampan.train.preference import STAGE as PREFERENCE
+from sampan.train.resume import latest
 from sampan.train.sft import STAGE as SFT
 
+ONLY = "00000-of-00001.safetensors"
 FAST = {"context_len": 32, "micro_batch_tokens": 128, "lr": 3e-3, "eps": 1e-8}
 
 
@@ -91,6 +94,24 @@ def test_the_loss_falls_on_few_documents_and_the_log_tells_it(cpt):
     assert (out / "tokenizer.json").is_file()
 
 
+@pytest.mark.parametrize("family", ["mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"])
+def test_every_family_is_trained_and_written_as_it_was_read(family, tiny, shards, run_stage, tmp_path):
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = AutoConfig.for_model(family, **sizes, head_dim=8, intermediate_size=64, vocab_size=384, pad_token_id=0)
+    source = tmp_path / family
+    AutoModelForCausalLM.from_config(config).save_pretrained(source)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(tiny / name, source / name)
+    given = {"model": ("checkpoint", [source]), "tokens": ("tokens", [shards])}
+    metrics, out = run_stage(CAUSAL_LM, given, **{**FAST, "global_batch_tokens": 256, "num_tokens": 2560})
+    assert metrics["loss_last"] < metrics["loss_first"]
+    before, after = (json.loads((folder / "config.json").read_text()) for folder in (source, out))
+    assert after == before
+    assert AutoModelForCausalLM.from_pretrained(out).num_parameters() == metrics["parameters"]
+
+
 def test_equal_runs_give_equal_bytes_wherever_they_run(cpt):
     first, second = cpt("one")[1], cpt("two")[1]
     assert digest_tree(first) == digest_tree(second)
@@ -154,16 +175,17 @@ def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, s
 
     for name in ("out", "state", "out2", "state2"):
         (tmp_path / name).mkdir()
-    kept = tmp_path / "state" / "train.safetensors"
+    kept = tmp_path / "state"
     command = [sys.executable, "-c", KILLED, *map(str, (tiny, shards, tmp_path / "out", tmp_path / "state"))]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, env=environment)
     deadline = time.monotonic() + 60
-    while not kept.is_file() and process.poll() is None and time.monotonic() < deadline:
+    while latest(kept) is None and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    kept = latest(kept) / ONLY
     with safe_open(kept, "pt") as file:
         step = json.loads(file.metadata()["progress"])["step"]
     assert step >= 1
@@ -180,7 +202,7 @@ def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, s
     runtime = Runtime(out=tmp_path / "out2", state=tmp_path / "state2", checkpoint_seconds=0, on_progress=stop_after)
     with pytest.raises(Stop):
         CAUSAL_LM.run(CAUSAL_LM.params(**values), inputs, runtime)
-    expected, found = load_file(tmp_path / "state2" / "train.safetensors"), load_file(kept)
+    expected, found = load_file(latest(tmp_path / "state2") / ONLY), load_file(kept)
     assert expected.keys() == found.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
@@ -232,6 +254,9 @@ def test_foreign_or_unfit_inputs_are_refused(cpt, tiny, shards, make_shards, run
         ({"label_smoothing": 0.5}, "below 0.5"),
         ({"objective": "dpo", "gamma": 1.0}, "dpo does not read gamma"),
         ({"objective": "simpo", "label_smoothing": 0.1}, "simpo does not read label_smoothing"),
+        ({"objective": "kto", "sft_weight": 0.1}, "kto does not read sft_weight"),
+        ({"objective": "dpo", "desirable_weight": 2.0}, "dpo does not read desirable_weight"),
+        ({"objective": "kto", "undesirable_weight": 0}, "undesirable_weight must be above 0"),
     ],
 )
 def test_settings_out_of_range_or_that_nothing_reads_are_refused(values, says):
@@ -245,7 +270,7 @@ def test_a_loss_that_breaks_says_where_and_keeps_the_weights_before(cpt, tmp_pat
     step = int(str(error.value).split("step ")[1].split(":")[0])
     from safetensors import safe_open
 
-    with safe_open(tmp_path / "hot-state" / "train.safetensors", "pt") as file:
+    with safe_open(latest(tmp_path / "hot-state") / ONLY, "pt") as file:
         assert json.loads(file.metadata()["progress"])["step"] == step
 
 
@@ -279,6 +304,163 @@ def test_sft_refuses_data_without_a_trained_token(tiny, chats, run_stage):
     given = sources(tiny, conversations=("conversations", [chats]))
     with pytest.raises(StageError, match="12 conversations"):
         run_stage(SFT, given, **{**FAST, "context_len": 4})
+
+
+def test_a_turn_that_says_whether_it_is_trained_wins_over_loss_on(tiny):
+    from sampan.artifacts.conversations import conversation_of
+    from sampan.model.tokenizer import load_tokenizer
+    from sampan.train.dialogues import answer_mask
+
+    tokenizer = load_tokenizer(tiny)
+
+    def said(loss_on, first, last):
+        turns = [{"role": "user", "content": "the"}, {"role": "assistant", "content": "thin", **first}]
+        turns += [{"role": "user", "content": "a"}, {"role": "assistant", "content": "hat", **last}]
+        messages = conversation_of({"messages": turns}, "here").messages
+        ids, mask = answer_mask(tokenizer, messages, loss_on=loss_on, where="")
+        words = tokenizer.decode([i for i, keep in zip(ids, mask, strict=True) if keep])
+        return words.replace(" ", "")
+
+    both, last = "thin</s>hat</s>", "hat</s>"
+    assert said("all", {}, {}) == both
+    assert said("last", {}, {}) == last  # the end of the first turn is history, and not trained either
+    assert said("none", {}, {}) == ""
+    assert said("all", {"train": False}, {}) == last
+    assert said("all", {"weight": 0}, {}) == last
+    assert said("last", {"weight": 1}, {}) == both
+    assert said("none", {"train": True}, {}) == "thin</s>"
+
+
+def test_sft_without_a_trained_turn_is_refused(tiny, chats, run_stage):
+    with pytest.raises(StageError, match="no token of these 12 conversations"):
+        run_stage(SFT, sources(tiny, conversations=("conversations", [chats])), **{**FAST, "loss_on": "none"})
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """Answers judged one by one, in a file from outside."""
+    folder = tmp_path_factory.mktemp("judged")
+    rows = [
+        {"prompt": "the " * (1 + n % 3), "completion": ("in tin", "a hat")[n % 2], "label": n % 2 == 0}
+        for n in range(12)
+    ]
+    (folder / "judged.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+KTO = {"objective": "kto", "beta": 0.1, "lr": 1e-3, "context_len": 64}
+
+
+@pytest.mark.parametrize("source", ["judged", "preferences"])
+def test_kto_learns_from_judged_answers_and_from_pairs(tiny, request, run_stage, source):
+    given = sources(tiny, preferences=("preferences", [request.getfixturevalue(source)]))
+    metrics, out = run_stage(PREFERENCE, given, **{**FAST, **KTO, "epochs": 8, "global_batch_pairs": 6})
+    rows = [json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()]
+    assert metrics["desirable"] == metrics["undesirable"] == (6 if source == "judged" else 10)
+    # model and reference are the same at first, so every value is 1/2
+    assert rows[0]["loss"] == pytest.approx(0.5, abs=1e-5)
+    assert rows[0]["kl"] == pytest.approx(0, abs=1e-4)
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["reward_desirable"] > rows[-1]["reward_undesirable"]
+
+
+def test_kto_does_not_depend_on_micro_batches(tiny, judged, run_stage):
+    """The point of reference is a step's, not a micro-batch's."""
+    given = sources(tiny, preferences=("preferences", [judged]))
+    values = {**FAST, **KTO, "epochs": 3, "global_batch_pairs": 6}
+    runs = []
+    for size in (512, 16):
+        _, out = run_stage(PREFERENCE, given, str(size), **{**values, "micro_batch_tokens": size})
+        runs.append([json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()])
+    for one, other in zip(*runs, strict=True):
+        # float32 sums in another order, six AdamW steps on them at most
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
+        assert one["kl"] == pytest.approx(other["kl"], abs=1e-3)
+
+
+def test_kto_needs_both_sorts_and_says_what_a_row_lacks(tiny, run_stage, tmp_path):
+    for row, says in (
+        ({"prompt": "the", "completion": "tin", "label": True}, "both sorts"),
+        ({"prompt": "the", "completion": "tin"}, "needs 'label'"),
+    ):
+        folder = tmp_path / says[:4]
+        folder.mkdir()
+        (folder / "rows.jsonl").write_text(json.dumps(row))
+        with pytest.raises((StageError, InputError), match=says):
+            run_stage(PREFERENCE, sources(tiny, preferences=("preferences", [folder])), says[:4], **{**FAST, **KTO})
+
+
+def test_mismatched_answers_are_others_and_fit_the_context():
+    import numpy as np
+
+    from sampan.train.answer_loss import mismatched
+    from sampan.train.packing import IGNORE, Piece
+
+    def piece(number, prompt, answer):
+        ids = np.asarray([100 + number] * prompt + [200 + number] * answer)
+        labels = np.append(ids[1:], IGNORE)
+        labels[: prompt - 1] = IGNORE
+        return Piece(ids, labels)
+
+    pieces = [piece(n, 1 + n, 7 - n) for n in range(5)]
+    others = mismatched(pieces, context_len=8, seed=0)
+    lent = []
+    for number, (own, other) in enumerate(zip(pieces, others, strict=True)):
+        prompt = 1 + number
+        assert (other.ids[:prompt] == own.ids[:prompt]).all()
+        (owner,) = set(other.ids[prompt:].tolist())
+        lent.append(owner - 200)
+        assert len(other.ids) == min(8, prompt + 7 - lent[-1])
+        known = np.flatnonzero(other.labels != IGNORE)
+        assert known.tolist() == list(range(prompt - 1, len(other.ids) - 1))
+        assert (other.labels[known] == other.ids[known + 1]).all()
+    assert sorted(lent) == [0, 1, 2, 3, 4]
+    assert all(number != owner for number, owner in enumerate(lent))
+
+
+@pytest.mark.parametrize("objective", ["dpo_norm", "dpo_robust", "ipo", "apo_zero", "apo_down", "orpo"])
+def test_every_pair_objective_trains(tiny, preferences, run_stage, objective):
+    given = sources(tiny, preferences=("preferences", [preferences]))
+    extra = {"label_smoothing": 0.1} if objective == "dpo_robust" else {}
+    values = {**FAST, "lr": 1e-3, "context_len": 64, "epochs": 6, "global_batch_pairs": 5, "beta": 0.5, **extra}
+    _, out = run_stage(PREFERENCE, given, objective=objective, **values)
+    rows = [json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert rows[-1]["margin"] > rows[0]["margin"]
+
+
+def test_the_table_of_settings_is_what_objectives_read():
+    import inspect
+
+    from sampan.train.objectives import OBJECTIVES
+    from sampan.train.preference import _READS, _WITHOUT_REFERENCE
+
+    for name, settings in _READS.items():
+        wanted = inspect.signature(OBJECTIVES.load(name)).parameters
+        assert {word for word, p in wanted.items() if p.kind is p.KEYWORD_ONLY} == settings
+        assert ("reference" in wanted) == (name not in _WITHOUT_REFERENCE)
+
+
+def test_sharing_prompts_changes_the_work_and_not_the_result(tiny, tmp_path_factory, run_stage, monkeypatch):
+    folder = tmp_path_factory.mktemp("long-prompts")
+    answers = [("in tin", "a hat hat"), ("the tent", "a")]
+    rows = [
+        Preference(id=str(n), prompt=[{"role": "user", "content": "the tin " * (1 + n % 4)}], chosen=c, rejected=r)
+        for n in range(8)
+        for c, r in [answers[n % 2]]
+    ]
+    write_preferences(folder, rows)
+    given = sources(tiny, preferences=("preferences", [folder]))
+    values = {**FAST, "lr": 1e-3, "context_len": 64, "epochs": 3, "global_batch_pairs": 4}
+    logs = []
+    for least in (0.0, 1.0):
+        monkeypatch.setattr("sampan.train.dialogues.LEAST_SHARED", least)
+        _, out = run_stage(PREFERENCE, given, str(least), **values)
+        logs.append([json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()])
+    for shared, apart in zip(*logs, strict=True):
+        # float32 sums in another order, six AdamW steps on them at most
+        assert shared["loss"] == pytest.approx(apart["loss"], rel=1e-4)
+        assert shared["grad_norm"] == pytest.approx(apart["grad_norm"], rel=1e-3)
 
 
 @pytest.mark.parametrize(

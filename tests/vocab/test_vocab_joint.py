@@ -20,8 +20,8 @@ from sampan.core.params import parse_params
 from sampan.export.gguf_parity import check_parity
 from sampan.export.gguf_vocab import read_vocabulary
 from sampan.lang.segment import clusters
+from sampan.model import byte_letters
 from sampan.model.tokenizer import load_tokenizer
-from sampan.vocab import byte_letters
 from sampan.vocab.adopt import adopt
 from sampan.vocab.expand import STAGE, Params
 from sampan.vocab.growth import open_growth

@@ -250,7 +250,7 @@ def test_ratio_error_against_the_jackknife():
 )
 def test_the_word_expression_of_llama_4(text, pieces):
     """Words end where capitals begin, marks stay with their letters, and a line's end stays with its full stop."""
-    from sampan.vocab.byte_letters import PATTERNS
+    from sampan.model.byte_letters import PATTERNS
 
     assert regex.findall(PATTERNS["o200k"], text) == pieces
 

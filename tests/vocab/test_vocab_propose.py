@@ -168,7 +168,7 @@ def test_word_lists(tmp_path, bases):
 
 
 def test_a_target_is_read_from_every_file_format(tmp_path, bases):
-    from sampan.vocab import byte_letters
+    from sampan.model import byte_letters
     from sampan.vocab.from_tiktoken import parse_ranks
 
     growth = open_growth(bases["byte_level"], scripts=())

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from vocab_corpora import MIXED, PHRASES, everything, run_stage, write_corpus
 
 from sampan.core.errors import InputError, RecipeError, StageError
+from sampan.model import byte_letters
 from sampan.model.chat import render
 from sampan.model.tokenizer import load_tokenizer
-from sampan.vocab import byte_letters
 from sampan.vocab.adopt import STAGE as IMPORT
 from sampan.vocab.train import STAGE as TRAIN
 

@@ -17,8 +17,8 @@ ROLES = ("system", "user", "assistant")
 _SHAREGPT = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 _ORIGIN = ("id", "language", "source", "license")
 
-Message = dict[str, str]
-"""{"role": system | user | assistant, "content": text}"""
+Message = dict[str, Any]
+"""{"role": system | user | assistant, "content": text}; an assistant's may say `"train": true` or `false`"""
 
 
 @dataclass(slots=True)
@@ -45,6 +45,19 @@ class Preference:
     source: str = ""
     license: str = ""
     meta: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Judged:
+    """A prompt (messages ending with the user's) and one answer that was found good (`desirable`) or bad."""
+
+    id: str
+    prompt: list[Message]
+    answer: str
+    desirable: bool
+    language: str = ""
+    source: str = ""
+    license: str = ""
 
 
 def write_conversations(folder: Path, rows: Iterable[Conversation], *, extra: dict[str, Any] | None = None) -> dict:
@@ -120,6 +133,47 @@ def preference_of(row: dict[str, Any], place: str) -> Preference:
     return Preference(prompt=prompt, chosen=chosen, rejected=rejected, meta=meta_of(row), **_origin(row, place))
 
 
+def read_judged(source: Artifact | Path) -> Iterator[Judged]:
+    """Answers judged one by one, of an artifact or of JSONL/Parquet from outside.
+
+    Accepted shapes: every shape of `read_preferences` (two judged answers), and a conversation in any shape of
+    `read_conversations`, or `prompt`/`completion`, with `label` or LLaMA-Factory's `kto_tag`: true or false, 1 or 0.
+    """
+    path = source.path if isinstance(source, Artifact) else source
+    for place, row in read_rows(path):
+        yield from judged_of(with_id(row, path, place), place)
+
+
+def judged_of(row: dict[str, Any], place: str) -> list[Judged]:
+    """The judged answers of one row. `place` names it in an InputError."""
+    origin = _origin(row, place)
+    if "chosen" in row and "rejected" in row:
+        prompt, chosen, rejected = _pair(row, place)
+        sides = ((chosen, True), (rejected, False))
+        return [Judged(prompt=prompt, answer=answer, desirable=good, **origin) for answer, good in sides]
+    label = row.get("label", row.get("kto_tag"))
+    if not isinstance(label, bool | int) or label not in (0, 1):
+        raise InputError(
+            "a judged answer needs 'label': true or false",
+            where=place,
+            how=f"Or give 'chosen' and 'rejected'. This row has: {', '.join(sorted(row))}.",
+        )
+    turns = _messages(_with_completion(row, place), place)
+    if turns[-1]["role"] != "assistant" or len(turns) < 2:
+        raise InputError("a judged answer is the assistant's, after a prompt", where=place)
+    return [Judged(prompt=turns[:-1], answer=turns[-1]["content"], desirable=bool(label), **origin)]
+
+
+def _with_completion(row: dict[str, Any], place: str) -> dict[str, Any]:
+    """The row with TRL's `prompt` and `completion`, texts or messages, in a shape that `_messages` reads."""
+    if "completion" not in row:
+        return row
+    prompt, completion = _loads(row.get("prompt")), _loads(row["completion"])
+    if isinstance(prompt, list) and isinstance(completion, list):
+        return {"messages": [*prompt, *completion]}
+    return {**row, "response": completion}
+
+
 def _origin(row: dict[str, Any], place: str) -> dict[str, str]:
     return {
         "id": str(row["id"] if row.get("id") not in (None, "") else place),
@@ -154,8 +208,18 @@ def _turns(value: Any, place: str) -> list[Message]:
         content = turn.get("content", turn.get("value"))
         if role is None or not isinstance(content, str):
             raise InputError(f"a turn needs a role of {', '.join(ROLES)} and a text, got {str(turn)[:80]}", where=place)
-        turns.append({"role": role, "content": content})
+        turns.append({"role": role, "content": content, **_train(turn, role, place)})
     return turns
+
+
+def _train(turn: dict[str, Any], role: str, place: str) -> dict[str, bool]:
+    """{"train": …} if an assistant's turn says so: by `train`, or by OpenAI's `weight` of 0 or 1."""
+    told = [turn[name] for name in ("train", "weight") if turn.get(name) is not None]
+    if not told or role != "assistant":
+        return {}
+    if len(set(told)) > 1 or told[0] not in (0, 1) or isinstance(told[0], str):
+        raise InputError(f"a turn is trained or not, and 'train' or 'weight' says {told[0]!r}", where=place)
+    return {"train": bool(told[0])}
 
 
 def _messages(row: dict[str, Any], place: str) -> list[Message]:

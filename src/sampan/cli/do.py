@@ -7,6 +7,8 @@ import contextlib
 import json
 import os
 import shutil
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,22 +17,25 @@ from ..core.errors import RecipeError, StoreError
 from ..core.params import describe, parse_params
 from ..core.stage import Stage
 from ..recipe import yaml
-from ..recipe.alone import run_alone
+from ..recipe.alone import foresee, run_alone
 from ..recipe.engines import Place
+from ..recipe.ranks import follows
 from ..recipe.stages import STAGES
 from ..store.locks import locked
 from ..store.store import MANIFEST
-from .engine import add_engine, engine_options
+from .engine import add_engine, add_spread, engine_options, spread_of
 from .main import at_least
 from .progress import Bar
-from .text import table
+from .text import duration, quantity, size, table
 
 EXAMPLES = """examples:
   sampan do                                                     all stages
   sampan do corpus.clean --help                                 its inputs and parameters
   sampan do crawl.warc --from files=crawl.warc.gz --out pages
   sampan do corpus.clean --from documents=pages --with languages=[tha_Thai] --out clean
-  sampan do merge.weights --config mergekit.yaml --out merged   mergekit's own YAML"""
+  sampan do train.causal_lm --from model=base --from tokens=packed --out cpt --processes 2
+  sampan do merge.weights --config mergekit.yaml --out merged   mergekit's own YAML
+  sampan do merge.weights --config mergekit.yaml --out merged --dry-run   what it would take"""
 
 
 class _StageName(argparse.Action):
@@ -62,6 +67,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", type=Path, metavar="YAML", help="for merge.weights: a mergekit configuration")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the folder to make")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check the parameters and inputs, forecast the cost, and make nothing"
+    )
     parser.add_argument("--force", action="store_true", help="replace DIR if it is there")
     parser.add_argument(
         "--threads", type=at_least(1), default=os.cpu_count() or 1, metavar="N", help="compute threads (default: all)"
@@ -75,6 +83,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     add_engine(parser)
+    add_spread(parser)
 
 
 def call(options: argparse.Namespace) -> int:
@@ -85,14 +94,27 @@ def call(options: argparse.Namespace) -> int:
     if options.out is None:
         raise RecipeError("say where to put the result", where=f"sampan do {stage.name}", how="Give --out DIR.")
     sources, given = _sources(options.sources), _params(options.params)
-    _check_out(options.out, options.force, [path for paths in sources.values() for path in paths])
+    if not follows():
+        _check_out(options.out, options.force, [path for paths in sources.values() for path in paths])
     if options.config is not None:
         sources, given = _from_mergekit(stage, options.config, sources, given)
     params = parse_params(
         stage.params, given, where=f"sampan do {stage.name}", how=f"See `sampan do {stage.name} --help`."
     )
-    _publish(stage, params, sources, options)
+    if options.dry_run:
+        print(_foretell(stage, foresee(stage, params, sources), options.out))
+    else:
+        _publish(stage, params, sources, options)
     return 0
+
+
+def _foretell(stage: Stage, forecast: dict[str, float], out: Path) -> str:
+    shown = {"tokens": quantity, "parameters": quantity, "flops": quantity, "memory_bytes": size, "disk_bytes": size}
+    rows = [[key.removesuffix("_bytes"), f"~{form(forecast[key])}"] for key, form in shown.items() if forecast.get(key)]
+    if forecast.get("seconds"):
+        rows.append(["time", f"~{duration(forecast['seconds'])} of one core"])
+    free = f"{size(shutil.disk_usage(next(p for p in out.absolute().parents if p.exists())).free)} free at {out}"
+    return "\n".join([f"{stage.name} would make {out}; nothing was made", table(["", "forecast"], rows), free])
 
 
 def _check_out(out: Path, force: bool, inputs: Sequence[Path]) -> None:
@@ -119,21 +141,12 @@ def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options:
         options=engine_options(options.engine_options),
     )
     place.runner()  # an engine that cannot be had is said before anything is read
+    if follows():
+        with tempfile.TemporaryDirectory() as folder:
+            _run(stage, params, sources, options, place, aside=_aside_of(out), made=Path(folder) / "out")
+        return
     with _aside(out) as aside:
-        bar = Bar(stage.name)
-        manifest = run_alone(
-            stage,
-            params,
-            sources,
-            aside / "out",
-            state=lambda key: aside / key[:16],
-            place=place,
-            threads=options.threads,
-            device=options.device,
-            on_progress=bar.progress,
-            on_log=bar.log,
-        )
-        bar.close()
+        manifest = _run(stage, params, sources, options, place, aside=aside, made=aside / "out")
         if out.exists():
             os.rename(out, aside / "old")
         os.rename(aside / "out", out)
@@ -142,11 +155,37 @@ def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options:
     print(json.dumps(manifest["metrics"], ensure_ascii=False, indent=1))
 
 
+def _run(
+    stage: Stage, params: Any, sources: dict[str, list[Path]], options: argparse.Namespace, place: Place, *, aside, made
+):
+    """Run the stage into the folder `made`, with unfinished work kept in `aside`; returns the manifest."""
+    bar = Bar(stage.name)
+    manifest = run_alone(
+        stage,
+        params,
+        sources,
+        made,
+        state=lambda key: aside / key[:16],
+        place=place,
+        threads=options.threads,
+        device=options.device,
+        spread=spread_of(options),
+        on_progress=bar.progress,
+        on_log=bar.log,
+    )
+    bar.close()
+    return manifest
+
+
+def _aside_of(out: Path) -> Path:
+    return out.with_name(f".{out.name}.unfinished")
+
+
 @contextlib.contextmanager
 def _aside(out: Path) -> Iterator[Path]:
     """The folder beside `out` where it is made, alone. What a failed or killed attempt had finished stays there under
     its stage key; the rest of it is cleared away by the next attempt, and all of it with success."""
-    aside = out.with_name(f".{out.name}.unfinished")
+    aside = _aside_of(out)
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(locked(aside / "lock", what=str(out), wait=False))
@@ -192,6 +231,8 @@ def _from_mergekit(stage: Stage, config: Path, sources: dict[str, list[Path]], g
     from ..merge.mergekit_yaml import read_mergekit
 
     plan = read_mergekit(config)
+    for note in plan.notes:
+        print(f"note: {note}", file=sys.stderr)
     roles = {"models": [_model(name, config) for name in plan.models]}
     if plan.base:
         roles["base"] = [_model(plan.base, config)]

@@ -1,4 +1,4 @@
-"""The options that say where the shards of a stage run."""
+"""The options that say where the shards of a stage run, and how a stage that trains uses the machine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import RecipeError
+from ..core.spread import Spread
 from ..recipe import yaml
 from ..recipe.engines import ENGINES
+from ..recipe.ranks import joined
+from .main import at_least
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
@@ -38,3 +41,44 @@ def engine_options(given: Sequence[str]) -> dict[str, Any]:
             raise RecipeError("a setting of the engine is NAME=VALUE", where=f"--engine-option {item}")
         found[name] = yaml.parse_value(value, where=f"--engine-option {item}")
     return found
+
+
+def add_spread(parser: argparse.ArgumentParser) -> None:
+    """--processes and what goes with it; see core.spread."""
+    group = parser.add_argument_group("stages that train")
+    group.add_argument(
+        "--processes",
+        type=at_least(1),
+        default=joined(),
+        metavar="N",
+        help="processes that train together, one for each GPU; weights and moments are divided among them (default 1)",
+    )
+    group.add_argument(
+        "--launcher",
+        default="",
+        metavar="COMMAND",
+        help="what starts them on several machines, such as 'srun torchrun …' (default: they are started here)",
+    )
+    group.add_argument(
+        "--restarts", type=at_least(0), default=0, metavar="N", help="start again, when a process dies, up to N times"
+    )
+    group.add_argument(
+        "--recompute",
+        type=at_least(0),
+        default=0,
+        metavar="K",
+        help="activation checkpointing of every K-th block: 1 = all, 0 = none (default)",
+    )
+    group.add_argument(
+        "--sync",
+        choices=("last", "each"),
+        default="last",
+        help="sum gradients over processes after a step's last micro-batch (default), or after each to save memory",
+    )
+    group.add_argument("--compile", action="store_true", help="compile the model's blocks with torch.compile")
+
+
+def spread_of(options: argparse.Namespace) -> Spread:
+    """The Spread that the options of `add_spread` ask for."""
+    names = ("processes", "launcher", "restarts", "recompute", "sync", "compile")
+    return Spread(**{name: getattr(options, name) for name in names})

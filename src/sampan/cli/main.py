@@ -19,6 +19,7 @@ VERBS = {
     "plan": ("sampan.cli.plan", "what a run would do and cost, and why"),
     "run": ("sampan.cli.run", "build what is missing"),
     "show": ("sampan.cli.show", "one artifact: manifest, inputs, sample rows"),
+    "inspect": ("sampan.cli.inspect", "which tokens are trained, in colour"),
     "explain": ("sampan.cli.explain", "why two results differ"),
     "report": ("sampan.cli.report", "one HTML page of the whole lineage"),
     "do": ("sampan.cli.do", "one stage on plain files, no recipe"),

@@ -1,31 +1,50 @@
 """Show for every stage whether it is there (hit), will be built (run) or waits for another (pending), why, and the
-forecast of its tokens, FLOPs, memory and disk. Reads digests only; builds nothing."""
+forecast of its tokens, FLOPs, memory and disk; with --machine also what training takes there and which layout fits.
+Reads digests only; builds nothing."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 
 from ..recipe import licence_gate
 from ..recipe.plan import HIT, PENDING, RUN, Plan, Step
-from .main import add_recipe
+from ..train.machines import Machine, open_machine, outlook
+from .main import add_recipe, at_least
 from .opening import open_plan
 from .text import duration, quantity, size, table
 
 EXAMPLES = """examples:
   sampan plan recipes/village.yaml
   sampan plan recipes/village.yaml --set cpt.lr=1e-3
+  sampan plan recipes/village.yaml --machine h100x8 --price 2.5
   sampan plan recipes/real-mini.yaml --set inputs.data=DIR --to cpt --json"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe(parser)
+    parser.add_argument(
+        "--machine",
+        metavar="KINDxN",
+        help="forecast training on N devices: h100, h200, a100 (GPUs) or core (one CPU core), such as h100x8",
+    )
+    parser.add_argument(
+        "--mfu", type=float, metavar="SHARE", help="share of the peak FLOPs that training reaches there"
+    )
+    parser.add_argument("--price", type=at_least(0.0), default=0.0, metavar="P", help="price of a device and hour")
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
 def call(options: argparse.Namespace) -> int:
     plan, _ = open_plan(options)
-    print(json.dumps(_as_json(plan), ensure_ascii=False, indent=1) if options.json else render(plan))
+    machine = open_machine(options.machine, mfu=options.mfu, price=options.price) if options.machine else None
+    if options.json:
+        print(json.dumps(_as_json(plan, machine), ensure_ascii=False, indent=1))
+    else:
+        print(render(plan))
+        if machine:
+            print(f"\n{render_machine(plan, machine)}")
     return 1 if any(finding.refused for finding in plan.licence_findings()) else 0
 
 
@@ -62,6 +81,32 @@ def render(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def render_machine(plan: Plan, machine: Machine) -> str:
+    """What the stages that train, and are still to be done, take on `machine`."""
+    found = {name: outlook(step.estimate, machine) for name, step in plan.steps.items() if step.status != HIT}
+    found = {name: each for name, each in found.items() if each}
+    each = f"{quantity(machine.flops)} FLOP/s and {size(machine.memory_bytes)} each"
+    head = f"on {machine.name} ({each}, MFU {machine.mfu:.0%})"
+    if not found:
+        return f"{head}: nothing to train"
+    rows = [
+        [
+            name,
+            f"{each.steps:,}" if each.steps else "",
+            duration(each.seconds),
+            size(each.memory_bytes),
+            f"{each.cost:,.2f}" if machine.price else "",
+            each.layout if each.fits else "does not fit: take more or larger devices",
+        ]
+        for name, each in found.items()
+    ]
+    header = ["stage", "steps", "time", "memory each", "cost" if machine.price else "", "layout that fits"]
+    total = f"all: {duration(sum(each.seconds for each in found.values()))}"
+    if machine.price:
+        total += f", cost {sum(each.cost for each in found.values()):,.2f}"
+    return "\n".join([head, table(header, rows, right=(1, 2, 3, 4)), total])
+
+
 def _show(step: Step, key: str, form) -> str:
     metrics = (step.manifest or {}).get("metrics", {})
     if step.status == HIT:
@@ -75,7 +120,7 @@ def _show(step: Step, key: str, form) -> str:
     return f"~{form(value)}" if value else ""
 
 
-def _as_json(plan: Plan) -> dict:
+def _as_json(plan: Plan, machine: Machine | None = None) -> dict:
     return {
         "recipe": plan.recipe.name,
         "use": plan.recipe.use or "research",
@@ -93,8 +138,14 @@ def _as_json(plan: Plan) -> dict:
                 "key": step.key,
                 "digest": (step.manifest or {}).get("digest"),
                 "estimate": step.estimate,
+                **_on_machine(step, machine),
                 "warning": step.warning,
             }
             for name, step in plan.steps.items()
         ],
     }
+
+
+def _on_machine(step: Step, machine: Machine | None) -> dict:
+    found = outlook(step.estimate, machine) if machine else None
+    return {"on_machine": {"machine": machine.name, **asdict(found)}} if found else {}

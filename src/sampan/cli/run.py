@@ -6,8 +6,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..recipe.ranks import refuse_joined
 from ..recipe.run import Engine, Outcome, run_plan
-from .engine import add_engine, engine_options
+from .engine import add_engine, add_spread, engine_options, spread_of
 from .main import add_recipe, at_least
 from .opening import open_plan
 from .plan import render
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   sampan run recipes/village.yaml --to cpt --set cpt.lr=1e-3
   sampan run recipes/real-mini.yaml --set inputs.data=DIR --workers 1 --threads 2
   sampan run recipes/village.yaml --dry-run
+  sampan run recipes/village.yaml --processes 2 --recompute 1
   sampan run corpus.yaml --engine ray --engine-option address=auto --workers 64
   sampan run corpus.yaml --engine slurm --engine-option slurm_partition=cpu --engine-option timeout_min=240"""
 
@@ -36,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=at_least(1), default=1, metavar="N", help="threads a stage (default 1)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     add_engine(parser)
+    add_spread(parser)
     parser.add_argument("--keep-going", action="store_true", help="after a failure, build what does not depend on it")
     parser.add_argument("--wait", action="store_true", help="wait for another run of this recipe instead of refusing")
     parser.add_argument(
@@ -59,9 +62,11 @@ def call(options: argparse.Namespace) -> int:
         shards=options.engine,
         options=engine_options(options.engine_options),
         checkpoint_seconds=options.checkpoint_seconds,
+        spread=spread_of(options),
         keep_going=options.keep_going,
         wait=options.wait,
     )
+    refuse_joined()
     engine.place(store).runner()  # an engine that cannot be had is said before anything runs
     progress = Progress(len(plan.steps))
     try:

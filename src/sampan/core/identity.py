@@ -14,8 +14,6 @@ from typing import Any
 
 from .errors import InputError
 
-_CHUNK = 1 << 20
-
 
 def canonical_json(value: Any) -> str:
     """One spelling for equal values: sorted keys, no blanks, UTF-8 kept as it is.
@@ -62,14 +60,11 @@ def digest_value(value: Any) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, read in chunks. InputError for a pipe or device, which has no end."""
+    """SHA-256 of a file's bytes, read through one buffer. InputError for a pipe or device, which has no end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise InputError("this is not a plain file", where=str(path))
-    sha = hashlib.sha256()
     with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            sha.update(chunk)
-    return sha.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def tree_files(folder: Path) -> list[str]:

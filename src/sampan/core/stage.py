@@ -16,6 +16,7 @@ from .errors import RecipeError, StageError, did_you_mean
 from .identity import stage_key
 from .params import NoParams, non_default
 from .shards import Job, Shard, ShardEngine, finished, one_by_one, run_job
+from .spread import ALONE, Spread
 
 KINDS = (
     "pages",
@@ -116,6 +117,8 @@ class Runtime:
     run_shards: ShardEngine = one_by_one
     """Runs the jobs of `shards`: in this process, in worker processes or on a cluster."""
     device: str = "cpu"
+    spread: Spread = ALONE
+    """Processes and memory of a stage that trains."""
     checkpoint_seconds: float = 30.0
     """How much work a kill may cost at most."""
     elsewhere_seconds: float = 0.0
@@ -193,6 +196,8 @@ class Stage:
     task files, revisions of the methods, filters and objectives that are used. Part of the key."""
     heavy: bool = False
     """Whether `run` imports torch and transformers, so that the engine can load them once for all stages."""
+    spreads: bool = False
+    """Whether several processes can run it together, each calling `run` with the same params and inputs."""
     paper: str = ""
     """Where the method comes from, or why it exists."""
 

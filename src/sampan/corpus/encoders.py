@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError
+from ..model.byte_letters import unspell
 
 REFERENCE = "tokenizers"
 SPACE = "▁"
@@ -115,12 +116,7 @@ def _tiktoken(spec: str, folder: Path) -> tuple[Encode, bool]:
     kinds = [step["type"] for step in steps]
     if described["model"].get("type") != "BPE" or described.get("normalizer") or kinds != ["Split", "ByteLevel"]:
         raise ValueError("not a byte-level tokenizer of one expression")
-    table = _bytes_of_letters()
-    ranks = {
-        bytes([table[letter] for letter in token]): rank
-        for token, rank in described["model"]["vocab"].items()
-        if token not in added
-    }
+    ranks = {unspell(token): rank for token, rank in described["model"]["vocab"].items() if token not in added}
     encoding = tiktoken.Encoding(
         "corpus", pat_str=steps[0]["pattern"]["Regex"], mergeable_ranks=ranks, special_tokens={}
     )
@@ -129,13 +125,6 @@ def _tiktoken(spec: str, folder: Path) -> tuple[Encode, bool]:
         return _flat([encoding.encode_ordinary(text) for text in texts])
 
     return encode, False
-
-
-def _bytes_of_letters() -> dict[str, int]:
-    """The byte that each letter of a byte-level vocabulary stands for (GPT-2's table)."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    rest = [byte for byte in range(0x100) if byte not in plain]
-    return {chr(byte): byte for byte in plain} | {chr(0x100 + n): byte for n, byte in enumerate(rest)}
 
 
 def _sentencepiece(spec: str, folder: Path) -> tuple[Encode, bool]:

@@ -58,7 +58,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="crawl.chat",
-    revision=1,
+    revision=2,
     summary="Conversations or preferences from Alpaca, ShareGPT, OpenAI, TRL or templated tables.",
     params=Params,
     inputs={"files": Role(kinds=("conversations", "preferences"), help="a table file, or a folder of them", many=True)},

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import StageError
+from ..model.byte_letters import BLANKS, CONTRACTIONS, GPT2, LLAMA3, O200K, QWEN2, QWEN35
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 """GGUF's token types."""
 SPACE = "▁"
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _CASED = (
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+%s"
     r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*%s"
@@ -25,8 +25,8 @@ _CASED_LLAMA_CPP = (
     r"[^\r\n\p{L}\p{N}]?(?:(?=[\p{L}])(?:[^a-z]))*(?:(?=[\p{L}])(?:[^A-Z]))+%s"
     r"|[^\r\n\p{L}\p{N}]?(?:(?=[\p{L}])(?:[^a-z]))+(?:(?=[\p{L}])(?:[^A-Z]))*%s"
 )
-_ENGLISH = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-_TAIL = r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+_TEKKEN_REST = r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + BLANKS
+_O200K_REST = r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|" + BLANKS
 
 
 @dataclass(frozen=True)
@@ -40,25 +40,12 @@ class PreType:
 
 
 PRE_TYPES = (
-    PreType("gpt-2", _GPT2),
-    PreType(
-        "llama-bpe",
-        _ENGLISH + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _TAIL,
-        ignore_merges=True,
-    ),
-    PreType("qwen2", _ENGLISH + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _TAIL),
-    PreType("qwen35", _ENGLISH + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*" + _TAIL),
-    PreType(
-        "tekken",
-        _CASED % ("", "") + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _TAIL,
-        _CASED_LLAMA_CPP % ("", "") + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _TAIL,
-        ignore_merges=True,
-    ),
-    PreType(
-        "gpt-4o",
-        _CASED % (_ENGLISH + "?", _ENGLISH + "?") + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _TAIL,
-        _CASED_LLAMA_CPP % (_ENGLISH + "?", _ENGLISH + "?") + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _TAIL,
-    ),
+    PreType("gpt-2", GPT2),
+    PreType("llama-bpe", LLAMA3, ignore_merges=True),
+    PreType("qwen2", QWEN2),
+    PreType("qwen35", QWEN35),
+    PreType("tekken", _CASED % ("", "") + _TEKKEN_REST, _CASED_LLAMA_CPP % ("", "") + _TEKKEN_REST, ignore_merges=True),
+    PreType("gpt-4o", O200K, _CASED_LLAMA_CPP % (CONTRACTIONS + "?", CONTRACTIONS + "?") + _O200K_REST),
 )
 
 
@@ -156,7 +143,7 @@ def _pre_type(spec: dict[str, Any], given: str, folder: Path) -> PreType | None:
     if byte_level.get("add_prefix_space"):
         raise StageError("llama.cpp adds no space before byte-level BPE, this tokenizer does", where=str(folder))
     splits = [item["pattern"].get("Regex", "") for item in _steps(step, "Split")]
-    regexes = splits + ([_GPT2] if byte_level.get("use_regex", True) else [])
+    regexes = splits + ([GPT2] if byte_level.get("use_regex", True) else [])
     known = [pre for pre in PRE_TYPES if regexes == [pre.regex]]
     if known and not given:
         return known[0]

@@ -6,66 +6,47 @@ thresholds, block size and thread count do not change a bit of the result.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..core.errors import InputError
-from ..model.tensors import FLOATS, TensorInfo, TensorWriter
-from .folders import Folder
+from ..model.tensors import FLOATS, TensorInfo, TensorWriter, encode
+from .folders import Reader
+from .kernels import WORTH, fused_chain
+from .lanes import Lane
 from .method import Block, Method, Settings
 from .sparsify import trim_threshold
+from .survey import grains_of
+from .tally import Tally
 
-BLOCK = 1 << 17
-"""Elements per block: what fits a core's cache for two or three models (524 kB each as float32)."""
-
-
-@dataclass
-class Tally:
-    """Sums over all elements seen so far, for the report: G the Gram matrix of the task vectors, and the like."""
-
-    elements: int
-    merged_sq: float
-    base_sq: float
-    gram_MM: np.ndarray
-    kept_M: np.ndarray
-
-    @classmethod
-    def empty(cls, models: int) -> Tally:
-        return cls(0, 0.0, 0.0, np.zeros((models, models)), np.zeros(models, np.int64))
-
-    @classmethod
-    def from_json(cls, data: dict) -> Tally:
-        gram_MM, kept_M = np.array(data["gram"], np.float64), np.array(data["kept"], np.int64)
-        return cls(data["elements"], data["merged_sq"], data["base_sq"], gram_MM, kept_M)
-
-    def to_json(self) -> dict:
-        return {
-            "elements": self.elements,
-            "merged_sq": self.merged_sq,
-            "base_sq": self.base_sq,
-            "gram": self.gram_MM.tolist(),
-            "kept": self.kept_M.tolist(),
-        }
-
-    def add(self, other: Tally) -> None:
-        self.elements += other.elements
-        self.merged_sq += other.merged_sq
-        self.base_sq += other.base_sq
-        self.gram_MM += other.gram_MM
-        self.kept_M += other.kept_M
+BLOCK = 1 << 16
+"""Elements per block: what fits a core's cache for two or three models (262 kB each as float32)."""
+_KEPT_BYTES = 31 << 20
+"""Below glibc's limit (32 MB) for what a process learns to keep."""
 
 
-Reader = Callable[[int, int], np.ndarray]
-"""`read(start, stop)`: those elements of one flattened tensor as float32."""
+SettingsOf = Callable[[str], Settings]
+"""The settings of a tensor of the output, by its name."""
 
 
-def merge_block(
-    method: Method, base: Reader | None, models: Sequence[Reader], settings: Settings, block: Block, stop: int
+Chain = Callable[..., tuple[np.ndarray, Tally]]
+"""`chain(base, models, settings, block, stop)`: merged elements block.start … stop - 1, encoded, and their tally."""
+
+
+def numpy_chain(
+    method: Method,
+    stored: str,
+    base: Reader | None,
+    models: Sequence[Reader],
+    settings: Settings,
+    block: Block,
+    stop: int,
 ) -> tuple[np.ndarray, Tally]:
-    """Merged elements block.start … stop - 1 of one tensor, and their tally."""
+    """The chain that every method has; the merged elements are encoded as `stored`."""
     deltas_MN = np.empty((len(models), stop - block.start), np.float32)
     base_N = base(block.start, stop) if base else None
     for delta_N, read in zip(deltas_MN, models, strict=True):
@@ -74,15 +55,23 @@ def merge_block(
         else:
             np.subtract(read(block.start, stop), base_N, out=delta_N)
     mixed = method.run(deltas_MN, settings, block)
-    gram_MM = (deltas_MN @ deltas_MN.T).astype(np.float64)
     tally = Tally(
         elements=mixed.delta_N.size,
         merged_sq=float(np.dot(mixed.delta_N, mixed.delta_N)),
         base_sq=float(np.dot(base_N, base_N)) if base_N is not None else 0.0,
-        gram_MM=gram_MM,
+        gram_MM=_gram(deltas_MN),
         kept_M=np.array(mixed.kept_M, np.int64),
     )
-    return (mixed.delta_N if base_N is None else base_N + mixed.delta_N), tally
+    return encode(mixed.delta_N if base_N is None else base_N + mixed.delta_N, stored), tally
+
+
+def _gram(deltas_MN: np.ndarray) -> np.ndarray:
+    """The inner products of all pairs, float64 of float32 sums. One by one, since BLAS is slow on a few long rows."""
+    gram_MM = np.empty((len(deltas_MN), len(deltas_MN)))
+    for a, one_N in enumerate(deltas_MN):
+        for b in range(a + 1):
+            gram_MM[a, b] = gram_MM[b, a] = np.dot(one_N, deltas_MN[b])
+    return gram_MM
 
 
 def merge_tensor(
@@ -94,21 +83,29 @@ def merge_tensor(
     name: str,
     shape: Sequence[int],
     seed: int = 0,
+    stored: str = "F32",
+    kernels: bool = False,
     block_size: int = BLOCK,
     pool: ThreadPoolExecutor | None = None,
     ahead: int = 1,
 ) -> Iterator[tuple[np.ndarray, Tally]]:
-    """Merge one tensor; yields merged blocks in order. `pool` works up to `ahead` blocks at once."""
+    """Merge one tensor; yields merged blocks, encoded as `stored`, in order. `pool` works up to `ahead` blocks at once;
+    `kernels` says whether to look for a fused kernel."""
     size = int(np.prod(shape, dtype=np.int64))
     columns = shape[-1] if len(shape) > 1 else size
     thresholds = _thresholds(base, models, settings, size, block_size) if method.trims and size else ()
     whole = Block(tensor=name, start=0, columns=columns, seed=seed, thresholds=thresholds)
+    if method.survey and size:
+        grains = grains_of(base, models, whole, size, rows=method.grain == "row")
+        whole = replace(whole, survey=method.survey(grains, settings, size))
     step = max(1, block_size // columns) * columns if method.grain == "row" and columns else block_size
     starts = range(0, size, step)
+    chain = fused_chain(method, base, models, stored) if kernels and whole.survey is None else None
+    chain = chain or functools.partial(numpy_chain, method, stored)
 
     def work(start: int) -> tuple[np.ndarray, Tally]:
         block = replace(whole, start=start)
-        return merge_block(method, base, models, settings, block, min(start + step, size))
+        return chain(base, models, settings, block, min(start + step, size))
 
     if pool is None or len(starts) < 2:
         yield from map(work, starts)
@@ -173,10 +170,10 @@ def merge_arrays(
 
 def merge_folders(
     method: Method,
-    reference: Folder,
-    base: Folder | None,
-    models: Sequence[Folder],
-    settings: Settings,
+    reference: Lane,
+    base: Lane | None,
+    models: Sequence[Lane],
+    settings_of: SettingsOf,
     writer: TensorWriter,
     *,
     seed: int,
@@ -184,49 +181,64 @@ def merge_folders(
     threads: int = 1,
     after_tensor: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Merge the tensors that `writer` has still to write, adding to `tally`; `after_tensor(done)` after each."""
+    """Merge the tensors that `writer` has still to write, adding to `tally`; `after_tensor(done)` after each.
+
+    `settings_of(name)` gives a tensor's settings, with as many weights as there are models.
+    """
+    keep_freed_memory()
+    total = sum(reference.info(item.name).size for item in writer.plan) * (len(models) + (base is not None))
     with ThreadPoolExecutor(threads) as threads_pool:
         pool = threads_pool if threads > 1 else None
         while writer.done < len(writer.plan):
-            info = reference.tensors[writer.plan[writer.done].name]
+            info = reference.info(writer.plan[writer.done].name)
             if info.dtype not in FLOATS.values() or info.size == 0:
-                writer.write(info.name, reference.tensors.read_bytes(info.name))
+                writer.write(info.name, reference.read_bytes(info.name))
             else:
-                part = _merge_one(method, info, base, models, settings, writer, seed, pool, 2 * threads)
+                settings = settings_of(info.name)
+                part = _merge_one(method, info, base, models, settings, writer, seed, total >= WORTH, pool, 2 * threads)
                 tally.add(part)
             after_tensor(writer.done)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory of its blocks instead of handing it back and asking again, page by page.
+
+    glibc keeps freed memory up to the size of the largest array it has seen freed; this one is never touched. Without
+    it half the time of a merge goes into page faults. Elsewhere it does nothing.
+    """
+    np.empty(_KEPT_BYTES, np.uint8)
 
 
 def _merge_one(
     method: Method,
     info: TensorInfo,
-    base: Folder | None,
-    models: Sequence[Folder],
+    base: Lane | None,
+    models: Sequence[Lane],
     settings: Settings,
     writer: TensorWriter,
     seed: int,
+    kernels: bool,
     pool: ThreadPoolExecutor | None,
     ahead: int,
 ) -> Tally:
-    def reader(folder: Folder) -> Reader:
-        return lambda start, stop: folder.tensors.read_flat(folder.source(info.name), start, stop)
-
     here = Tally.empty(len(models))
     blocks = merge_tensor(
         method,
-        reader(base) if base else None,
-        [reader(model) for model in models],
+        base.reader(info.name) if base else None,
+        [model.reader(info.name) for model in models],
         settings,
         name=info.name,
         shape=info.shape,
         seed=seed,
+        stored=writer.plan[writer.done].dtype,
+        kernels=kernels,
         pool=pool,
         ahead=ahead,
     )
     for merged_N, part in blocks:
         writer.write(info.name, merged_N)
         here.add(part)
-    _check_finite(here, info.name, [model.label for model in models])
+    _check_finite(here, info.name, [model.label(info.name) for model in models])
     return here
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,15 +44,18 @@ def prompt_ids(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, 
     return tokenizer(prompt_text(tokenizer, messages), add_special_tokens=False)["input_ids"]
 
 
-def render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> tuple[list[int], list[int]]:
+def render(
+    tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]], *, turns: Collection[int] | None = None
+) -> tuple[list[int], list[int]]:
     """Token ids and loss mask of a whole conversation, both of length T.
 
-    The mask is 1 on each assistant turn's content and end of turn and 0 elsewhere (SeaLLMs, arXiv:2312.00738). The
+    The mask is 1 on each assistant turn's content and end of turn and 0 elsewhere (SeaLLMs, arXiv:2312.00738); `turns`
+    are the numbers of the messages to be trained, all of the assistant's if None. The
     whole text is encoded once and tokens are marked by their character span, so a token that straddles the border
     between the prompt and the answer is never trained. InputError if the template rewrites earlier turns, so that
     spans cannot be told, or if no assistant turn is left.
     """
-    spans = []
+    spans, said = [], False
     text = _text(tokenizer, list(messages), open_turn=False)
     for number, message in enumerate(messages):
         if message["role"] != "assistant":
@@ -64,8 +67,10 @@ def render(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]
                 "the chat template rewrites earlier turns, so the assistant's words cannot be marked",
                 how="Give one-turn conversations, or a template that only appends.",
             )
-        spans.append((len(before), len(until)))
-    if not spans:
+        said = True
+        if turns is None or number in turns:
+            spans.append((len(before), len(until)))
+    if not said:
         raise InputError("no assistant turn to learn from in this conversation")
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     mask = [_inside(start, end, spans) for start, end in encoded["offset_mapping"]]

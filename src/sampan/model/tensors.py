@@ -128,8 +128,13 @@ class TensorFolder(Mapping[str, TensorInfo]):
                 how="Convert the model to bfloat16 first.",
             )
         raw = np.empty((info.size if stop is None else stop) - start, _RAW[info.dtype])
-        self._fill(info, start * raw.itemsize, memoryview(raw).cast("B") if raw.size else memoryview(b""))
+        self.read_raw(name, start, raw)
         return decode(raw, info.dtype)
+
+    def read_raw(self, name: str, start: int, raw: np.ndarray) -> None:
+        """Fill `raw` with the elements from `start` on as they are stored (BF16 as uint16)."""
+        if raw.size:
+            self._fill(self[name], start * raw.itemsize, memoryview(raw).cast("B"))
 
     def read_bytes(self, name: str) -> bytes:
         """The tensor's bytes as they are in the file, whatever its dtype."""
@@ -140,11 +145,39 @@ class TensorFolder(Mapping[str, TensorInfo]):
     def _fill(self, info: TensorInfo, skip: int, view: memoryview) -> None:
         position, got = info.offset + skip, 0
         while got < len(view):
-            data = os.pread(self._files[info.file], min(len(view) - got, 1 << 26), position + got)
-            if not data:
+            count = _read_into(self._files[info.file], view[got : got + (1 << 26)], position + got)
+            if not count:
                 raise InputError(f"the file ends inside tensor '{info.name}'", where=str(self.folder))
-            view[got : got + len(data)] = data
-            got += len(data)
+            got += count
+
+
+def _read_into(file: int, view: memoryview, position: int) -> int:
+    """Read what is at `position` into `view`; returns how many bytes came."""
+    if hasattr(os, "preadv"):
+        return os.preadv(file, [view], position)
+    data = os.pread(file, len(view), position)
+    view[: len(data)] = data
+    return len(data)
+
+
+@dataclass(frozen=True)
+class FlatTensor:
+    """One flattened tensor of an open folder: `tensor(start, stop)` reads elements as float32."""
+
+    folder: TensorFolder
+    name: str
+
+    def __call__(self, start: int, stop: int) -> np.ndarray:
+        return self.folder.read_flat(self.name, start, stop)
+
+    @property
+    def dtype(self) -> str:
+        """The safetensors dtype it is stored in."""
+        return self.folder[self.name].dtype
+
+    def raw(self, start: int, raw: np.ndarray) -> None:
+        """Fill `raw` with its stored elements from `start` on."""
+        self.folder.read_raw(self.name, start, raw)
 
 
 def _shards(folder: Path) -> tuple[list[str], dict[str, str]]:
@@ -289,11 +322,11 @@ class TensorWriter:
         return file
 
     def write(self, name: str, values: np.ndarray | bytes) -> None:
-        """Append float32 `values` (any shape), or raw bytes for a tensor of another dtype, to the current tensor."""
+        """Append float32 `values` (any shape), what `encode` made of them, or raw bytes to the current tensor."""
         item = self.plan[self._at] if self._at < len(self.plan) else None
         if item is None or item.name != name:
             raise ValueError(f"tensor '{name}' is not the next in the plan ({item.name if item else 'nothing'})")
-        data = values if isinstance(values, bytes) else encode(np.ravel(values), item.dtype).tobytes()
+        data = values if isinstance(values, bytes) else _bytes_of(values, item.dtype)
         if len(data) > self._left:
             raise ValueError(f"{len(data)} bytes given for '{name}', which has room for {self._left}")
         number, offset = self._place[self._at]
@@ -331,6 +364,12 @@ class TensorWriter:
         """Close the files, leaving what is there."""
         for file in self._files:
             file.close()
+
+
+def _bytes_of(values: np.ndarray, dtype: str) -> memoryview | bytes:
+    flat = np.ascontiguousarray(values).ravel()
+    raw = flat if flat.dtype == _RAW.get(dtype) else encode(flat, dtype)
+    return memoryview(raw).cast("B") if raw.size else b""
 
 
 def _group(plan: Sequence[TensorPlan], shard_bytes: int) -> list[list[TensorPlan]]:

@@ -11,10 +11,14 @@ from typing import Any
 from ..core.errors import InputError
 from ..core.identity import digest_file, digest_tree
 from ..core.params import all_values
+from ..core.spread import ALONE, Spread
 from ..core.stage import EXTERNAL, KINDS, Artifact, Inputs, Runtime, Stage
 from ..store.files import disk_errors
 from ..store.store import MANIFEST
 from .engines import Place
+from .facts import of_outside
+from .plan import forecast
+from .ranks import run_stage
 from .worker import all_licenses, library_versions
 
 
@@ -28,6 +32,7 @@ def run_alone(
     place: Place,
     threads: int = 1,
     device: str = "cpu",
+    spread: Spread = ALONE,
     on_progress: Callable[[int, int | None, str], None] = lambda done, total, unit: None,
     on_log: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
@@ -45,10 +50,18 @@ def run_alone(
     unfinished = state(key)
     unfinished.mkdir(parents=True, exist_ok=True)
     clock = time.perf_counter()
-    runtime = Runtime(out=out, state=unfinished, threads=threads, device=device, on_progress=on_progress, on_log=on_log)
+    runtime = Runtime(
+        out=out,
+        state=unfinished,
+        threads=threads,
+        device=device,
+        spread=spread,
+        on_progress=on_progress,
+        on_log=on_log,
+    )
     runtime.run_shards = place.runner()
     with disk_errors(out.parent):
-        metrics = dict(stage.run(params, Inputs(inputs), runtime) or {})
+        metrics = run_stage(stage, params, Inputs(inputs), runtime)
     manifest = {
         "name": stage.name,
         "stage": stage.name,
@@ -70,11 +83,22 @@ def run_alone(
     return manifest
 
 
-def _artifact(path: Path) -> Artifact:
+def foresee(stage: Stage, params: Any, sources: Mapping[str, Sequence[Path]]) -> dict[str, float]:
+    """What `run_alone` would take, by the stage's own forecast; refuses the inputs that it would refuse by their kind.
+    Reads nothing but headers."""
+    inputs = {role: [_artifact(path, digest=False) for path in paths] for role, paths in sources.items()}
+    kinds = {role: [item.kind for item in items] for role, items in inputs.items()}
+    stage.check_inputs(kinds, where=f"sampan do {stage.name}")
+    return forecast(stage, params, {role: [of_outside(item) for item in items] for role, items in inputs.items()})
+
+
+def _artifact(path: Path, *, digest: bool = True) -> Artifact:
     """A path as an input; a folder that Sampan made is known by the manifest inside it."""
     if not path.exists():
         raise InputError("no such file or folder", where=str(path))
-    digest = digest_file(path) if path.is_file() else digest_tree(path, skip=[MANIFEST])
+    content = ""
+    if digest:
+        content = digest_file(path) if path.is_file() else digest_tree(path, skip=[MANIFEST])
     manifest = {}
     if (path / MANIFEST).is_file():
         try:
@@ -82,4 +106,4 @@ def _artifact(path: Path) -> Artifact:
         except ValueError:
             manifest = {}
     kind = manifest.get("kind") if manifest.get("kind") in KINDS else EXTERNAL
-    return Artifact(path=path.resolve(), kind=kind, digest=digest, name=path.name, manifest=manifest)
+    return Artifact(path=path.resolve(), kind=kind, digest=content, name=path.name, manifest=manifest)

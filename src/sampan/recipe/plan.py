@@ -13,16 +13,15 @@ from .. import __version__
 from ..core.errors import RecipeError
 from ..core.identity import digest_file
 from ..core.params import all_values
-from ..core.stage import Artifact
-from ..store.outside import DigestCache, input_bytes, open_input
+from ..core.stage import Artifact, Stage
+from ..store.outside import DigestCache, open_input
 from ..store.store import Store
-from . import licence_gate
+from . import facts, licence_gate
 from .explain import difference
 from .load import Recipe
 from .resolve import Node, identity_params
 
 HIT, RUN, PENDING = "hit", "run", "pending"
-FACTS = ("documents", "text_bytes", "tokens", "parameters", "vocab_size")
 
 
 @dataclass
@@ -84,8 +83,8 @@ def plan_step(
 ) -> Step:
     """The outlook of one stage whose inputs' outlooks are in `steps`."""
     waiting = [name for name in node.parents if name in steps and steps[name].status != HIT]
-    facts = {role: [_facts(name, steps, outside) for name in names] for role, names in node.decl.sources.items()}
-    estimate = _forecast(node, facts)
+    known = {role: [_facts(name, steps, outside) for name in names] for role, names in node.decl.sources.items()}
+    estimate = forecast(node.stage, node.params, known)
     if waiting:
         return Step(node, PENDING, f"waits for {', '.join(waiting)}", estimate=estimate)
     inputs = {
@@ -103,10 +102,10 @@ def plan_step(
     return Step(node, RUN, _why(node, inputs, recipe, store), key, None, inputs, estimate)
 
 
-def _forecast(node: Node, facts: Mapping[str, Any]) -> dict[str, float]:
-    """The stage's own forecast; none where the facts are not enough for it."""
+def forecast(stage: Stage, params: Any, known: Mapping[str, Any]) -> dict[str, float]:
+    """The stage's own forecast from facts of its inputs by role; none where they are not enough for it."""
     try:
-        return dict(node.stage.estimate(node.params, facts)) if node.stage.estimate else {}
+        return dict(stage.estimate(params, known)) if stage.estimate else {}
     except (ArithmeticError, LookupError, TypeError, ValueError):
         return {}
 
@@ -147,13 +146,10 @@ def manifest_of(node: Node, key: str, inputs: Mapping[str, list[Artifact]]) -> d
 def _facts(name: str, steps: Mapping[str, Step], outside: Mapping[str, Artifact]) -> dict[str, Any]:
     """What is known of an input: its measured facts, its own forecast, or for one from outside its size and `path`."""
     if name in outside:
-        size = input_bytes(outside[name])
-        return {"text_bytes": size, "disk_bytes": size, "path": str(outside[name].path)}
+        return facts.of_outside(outside[name])
     step = steps[name]
     if step.manifest:
-        metrics = step.manifest.get("metrics", {})
-        known = {fact: metrics[fact] for fact in FACTS if isinstance(metrics.get(fact), int | float)}
-        return {**step.estimate, **known, "disk_bytes": step.manifest.get("bytes", 0)}
+        return {**step.estimate, **facts.of_manifest(step.manifest), "disk_bytes": step.manifest.get("bytes", 0)}
     return step.estimate
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ..core.errors import RecipeError, SampanError
+from ..core.spread import ALONE, Spread
 from ..store.files import disk_errors, write_atomic
 from ..store.store import Store
 from . import licence_gate, worker
@@ -36,6 +37,8 @@ class Engine:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of that engine."""
     checkpoint_seconds: float = 30.0
+    spread: Spread = ALONE
+    """Processes and memory of the stages that train."""
     keep_going: bool = False
     """After a failure, go on with what does not depend on it (otherwise only what has started is finished)."""
     wait: bool = False
@@ -248,6 +251,7 @@ def make_job(node: Node, key: str, inputs: dict[str, Any], store: Store, engine:
         device=engine.device,
         checkpoint_seconds=engine.checkpoint_seconds,
         place=engine.place(store),
+        spread=engine.spread,
     )
 
 

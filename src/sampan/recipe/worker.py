@@ -16,12 +16,14 @@ from typing import Any
 
 from ..core.errors import SampanError
 from ..core.params import parse_params
+from ..core.spread import ALONE, Spread
 from ..core.stage import EXTERNAL, Artifact, Inputs, Runtime, Stage
 from ..store.files import disk_errors, read_json
 from ..store.outside import check_unchanged, fetch
 from ..store.store import Store
 from .engines import Place
 from .processes import die_with, plain_error
+from .ranks import run_stage
 from .stages import STAGES
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "sentencepiece")
@@ -43,6 +45,7 @@ class Job:
     device: str
     checkpoint_seconds: float
     place: Place
+    spread: Spread = ALONE
 
 
 def preload() -> None:
@@ -81,7 +84,12 @@ def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
         params = parse_params(stage.params, job.params, where=job.kind)
         out, state = store.scratch(key)
         runtime = Runtime(
-            out=out, state=state, threads=job.threads, device=job.device, checkpoint_seconds=job.checkpoint_seconds
+            out=out,
+            state=state,
+            threads=job.threads,
+            device=job.device,
+            checkpoint_seconds=job.checkpoint_seconds,
+            spread=job.spread,
         )
         runtime.run_shards = job.place.runner()
         if pipe is not None:
@@ -89,23 +97,24 @@ def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:
         inputs = Inputs({role: [fetch(item, store) for item in items] for role, items in job.inputs.items()})
         started, clock, cpu = time.time(), time.perf_counter(), time.process_time()
         with disk_errors(store.root):
-            metrics = dict(stage.run(params, inputs, runtime) or {})
+            metrics = run_stage(stage, params, inputs, runtime)
         check_unchanged([item for items in job.inputs.values() for item in items if item.kind == EXTERNAL], store)
         times = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
             "seconds": round(time.perf_counter() - clock, 3),
             "cpu_seconds": round(time.process_time() - cpu + runtime.elsewhere_seconds, 3),
         }
-        return store.publish(out, {**job.manifest, **_record(job, metrics, out), "times": times})
+        processes = runtime.spread.processes
+        return store.publish(out, {**job.manifest, **_record(job, metrics, out, processes), "times": times})
 
 
-def _record(job: Job, metrics: Mapping[str, Any], out: Path) -> dict[str, Any]:
+def _record(job: Job, metrics: Mapping[str, Any], out: Path, processes: int) -> dict[str, Any]:
     return {
         "metrics": metrics,
         "licenses": all_licenses(job.inputs, metrics, out),
         "license_sources": license_sources(out),
         "libraries": library_versions(),
-        "runtime": {"threads": job.threads, "device": job.device},
+        "runtime": {"threads": job.threads, "device": job.device, "processes": processes},
     }
 
 

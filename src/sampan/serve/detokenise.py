@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError
+from ..model.byte_letters import bytes_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -34,7 +35,7 @@ class TokenBytes:
         self.strips_first_space = "Strip" in kinds or any(
             step.get("type") == "Metaspace" and step.get("prepend_scheme", "always") != "never" for step in steps
         )
-        letters = _byte_letters() if "ByteLevel" in kinds else None
+        letters = bytes_of() if "ByteLevel" in kinds else None
         added = tokenizer.added_tokens_decoder
         special = set(tokenizer.all_special_ids) | {number for number, token in added.items() if token.special}
         self._table: dict[int, bytes] = {}
@@ -75,10 +76,3 @@ class Detokeniser:
     def flush(self) -> str:
         """What is left when the ids end in the middle of a character."""
         return self._decoder.decode(b"", final=True)
-
-
-def _byte_letters() -> dict[str, int]:
-    """GPT-2's alphabet: printable bytes stand for themselves, the others for letters from U+0100 on."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(b): b for b in printable} | {chr(256 + n): b for n, b in enumerate(others)}

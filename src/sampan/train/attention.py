@@ -2,7 +2,8 @@
 
 On a CPU, pieces are gathered into few buckets of similar length and each bucket is one causal attention call: no mask
 as wide as the pack, no time spent between documents. On CUDA in half precision torch's variable-length kernel is used
-where it exists. Gemma-2's soft-capped and windowed scores are computed explicitly, bucket by bucket.
+where it exists. Gemma-2's soft-capped and windowed scores are computed explicitly, bucket by bucket. Pieces that go on
+from another's prompt attend to that prompt and to themselves, under a mask of their own.
 
 Shapes: T tokens, P padded slots, S pieces, L width of a bucket, H heads, K key-value heads, D head width.
 """
@@ -15,7 +16,8 @@ import torch
 from torch.nn import functional as F
 
 from .packing import Bucket, Layout
-from .rows import pick_rows, spread_rows
+from .rows import pick_rows, reuse_rows, spread_rows
+from .shared_prompt import Tails
 
 NAME = "sampan_packed"
 
@@ -55,6 +57,16 @@ def packed_attention(
 
 
 def _bucketed(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, window) -> torch.Tensor:
+    if packing.tails is None:
+        return _heads(query_THD, key_TKD, value_TKD, packing, scaling, softcap, window)
+    alone = [x[: packing.tokens] for x in (query_THD, key_TKD, value_TKD)]
+    heads_THD = _heads(*alone, packing, scaling, softcap, window)
+    asks_THD = query_THD[packing.tokens :]
+    return torch.cat([heads_THD, _tails(asks_THD, key_TKD, value_TKD, packing.tails, scaling, softcap, window)])
+
+
+def _heads(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, window) -> torch.Tensor:
+    """Attention of the pieces that stand alone."""
     if packing.uniform is not None:
         return _attend(query_THD, key_TKD, value_TKD, packing.uniform, scaling, softcap, window)
     gather, scatter = packing.gather_P, packing.scatter_T
@@ -63,6 +75,26 @@ def _bucketed(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, 
     chunks = zip(*(part.split(sizes) for part in parts), packing.buckets, strict=True)
     out_PHD = torch.cat([_attend(q, k, v, bucket, scaling, softcap, window) for q, k, v, bucket in chunks])
     return pick_rows(out_PHD, scatter)
+
+
+def _tails(query_THD, key_TKD, value_TKD, tails: Tails, scaling, softcap, window) -> torch.Tensor:
+    """Attention of the tails' queries, given alone, over keys and values of all rows."""
+    query_PHD = spread_rows(query_THD, tails.asks_P, tails.scatter_T)
+    key_PKD, value_PKD = (reuse_rows(x, tails.keys_P, tails.real_keys) for x in (key_TKD, value_TKD))
+    asks = query_PHD.split([bucket.count * bucket.queries for bucket in tails.buckets])
+    sides = [x.split([bucket.count * bucket.width for bucket in tails.buckets]) for x in (key_PKD, value_PKD)]
+    parts = []
+    for bucket, allowed, *rows in zip(tails.buckets, tails.masks(window), asks, *sides, strict=True):
+        query, key, value = (x.view(bucket.count, -1, *x.shape[1:]).transpose(1, 2) for x in rows)
+        if softcap is None:
+            grouped = query.shape[1] != key.shape[1]
+            out = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=allowed, scale=scaling, enable_gqa=grouped
+            )
+        else:
+            out = _explicit(query, key, value, scaling, softcap, allowed)
+        parts.append(out.transpose(1, 2).reshape(rows[0].shape))
+    return pick_rows(torch.cat(parts), tails.scatter_T)
 
 
 def _attend(query_PHD, key_PKD, value_PKD, bucket: Bucket, scaling, softcap, window) -> torch.Tensor:
@@ -74,11 +106,14 @@ def _attend(query_PHD, key_PKD, value_PKD, bucket: Bucket, scaling, softcap, win
     if softcap is None and window is None:
         out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=grouped)
     else:
-        out = _explicit(query, key, value, scaling, softcap, window)
+        place = torch.arange(bucket.width, device=query.device)
+        distance = place[:, None] - place[None, :]
+        allowed = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+        out = _explicit(query, key, value, scaling, softcap, allowed)
     return out.transpose(1, 2).reshape(query_PHD.shape)
 
 
-def _explicit(query_SHLD, key_SKLD, value_SKLD, scaling, softcap, window) -> torch.Tensor:
+def _explicit(query_SHLD, key_SKLD, value_SKLD, scaling, softcap, allowed) -> torch.Tensor:
     """Scores in full, for soft-capping (Gemma 2, arXiv:2408.00118 §2) and windows shorter than a piece."""
     repeats = query_SHLD.shape[1] // key_SKLD.shape[1]
     key, value = (x.repeat_interleave(repeats, 1) if repeats > 1 else x for x in (key_SKLD, value_SKLD))
@@ -86,11 +121,6 @@ def _explicit(query_SHLD, key_SKLD, value_SKLD, scaling, softcap, window) -> tor
     scores = query_SHLD @ key.transpose(-1, -2) * scale
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    place = torch.arange(scores.shape[-1], device=scores.device)
-    distance = place[:, None] - place[None, :]
-    allowed = distance >= 0
-    if window is not None:
-        allowed &= distance < window
     scores = scores.masked_fill(~allowed, float("-inf"))
     return scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
 
@@ -109,16 +139,32 @@ def _has_varlen(query: torch.Tensor) -> bool:
 def _varlen(query_THD, key_TKD, value_TKD, packing: Layout, scaling, window) -> torch.Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    bounds, longest = packing.cu_seqlens, packing.longest
+    bounds = bounds_keys = packing.cu_seqlens
+    longest = longest_keys = packing.longest
+    if packing.tails is not None:
+        # Queries of a tail are the last of its keys; the kernel aligns the two at their ends.
+        rows, own, widths = packing.tails.key_rows, packing.tails.own, packing.tails.widths
+        every = torch.arange(len(rows), device=rows.device)
+        key_TKD, value_TKD = (
+            torch.cat([x[: packing.tokens], reuse_rows(x, rows, every)]) for x in (key_TKD, value_TKD)
+        )
+        bounds, bounds_keys = _bounds(packing, own), _bounds(packing, widths)
+        longest = max(*packing.lengths, *own)
     return varlen_attn(
         query_THD.contiguous(),
         key_TKD.contiguous(),
         value_TKD.contiguous(),
         bounds,
-        bounds,
+        bounds_keys,
         longest,
-        longest,
+        longest_keys,
         scale=scaling,
         window_size=(-1 if window is None else window - 1, 0),
         enable_gqa=query_THD.shape[1] != key_TKD.shape[1],
     )
+
+
+def _bounds(packing: Layout, tails: list[int]) -> torch.Tensor:
+    """Boundaries of all pieces, the tails' lengths given."""
+    more = torch.tensor(tails, dtype=torch.int32, device=packing.device).cumsum(0, dtype=torch.int32)
+    return torch.cat([packing.cu_seqlens, more + packing.tokens])

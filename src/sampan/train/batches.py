@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -132,11 +133,7 @@ class ListBatches:
 
     def at(self, step: int) -> list[Piece]:
         """The pieces of one step; their `group` is the example's number."""
-        return [
-            Piece(piece.ids, piece.labels, piece.source, group=int(number))
-            for number in self._plan[step]
-            for piece in self._examples[number]
-        ]
+        return [replace(piece, group=int(number)) for number in self._plan[step] for piece in self._examples[number]]
 
 
 def count_units(pieces: Sequence[Piece], unit: str) -> int:

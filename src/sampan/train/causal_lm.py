@@ -124,7 +124,11 @@ def make_batches(
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.num_tokens or token_count(facts, "tokens", per_document=500)
     return forecast(
-        tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
+        tokens,
+        model_size(facts),
+        context_len=params.context_len,
+        micro_batch_tokens=params.micro_batch_tokens,
+        step_tokens=params.global_batch_tokens,
     )
 
 
@@ -148,5 +152,6 @@ STAGE = Stage(
     estimate=estimate,
     reads=reads,
     heavy=True,
+    spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §2.3, §3.2; SEA-LION v3 (arXiv:2504.05747) §2.",
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..artifacts.tokens import TokenShards
@@ -13,7 +13,7 @@ from ..core.stage import Artifact
 from ..model.tokenizer import tokenizer_digest
 from .attention import use_packed_attention
 from .logprobs import token_logprobs
-from .packing import Piece, pack
+from .packing import IGNORE, Piece, pack, share_prompt
 
 _TOLERANCE = 1e-3
 """Nats. Two fp32 orders of summation differ by about 1e-5; a wrong mask, position or cap differs by 1e-1 and more."""
@@ -58,19 +58,23 @@ def check_context(model: Any, context_len: int) -> None:
 
 
 def pack_and_check(model: Any) -> None:
-    """Switch `model` to packed attention and prove it: two documents packed give the log-probabilities of each alone.
+    """Switch `model` to packed attention and prove it: packed documents, two of which share their beginning, give the
+    log-probabilities of each alone.
 
     StageError if they do not, or if the architecture does not hand the packing on to its attention.
     """
     rows = model.get_input_embeddings().weight.shape[0]
     generator = torch.Generator().manual_seed(0)
     size = min(12, model.config.max_position_embeddings)
-    documents = [torch.randint(rows, (length,), generator=generator) for length in (size, max(2, size // 2))]
+    documents = [torch.randint(rows, (length,), generator=generator) for length in (max(2, size // 2), size, size)]
+    known = (0, 0, size // 2)
+    documents[2][: known[2]] = documents[1][: known[2]]
     with torch.no_grad():
         model.set_attn_implementation("eager")
-        expected = torch.cat([_alone(model, ids) for ids in documents])
+        expected = torch.cat([_alone(model, ids)[start:] for ids, start in zip(documents, known, strict=True)])
         use_packed_attention(model)
-        batch = pack([Piece(_array(ids), _array(_labels(ids))) for ids in documents], model.device)
+        short, first, second = (_piece(ids, start) for ids, start in zip(documents, known, strict=True))
+        batch = pack([short, first, share_prompt(first, second)], model.device)
         try:
             found = token_logprobs(model, batch, dtype=torch.float32, uniform=False).cpu()
         except TypeError as error:
@@ -82,7 +86,7 @@ def pack_and_check(model: Any) -> None:
         )
 
 
-_HOW = "Llama, Mistral, Qwen 2 and 3, Gemma and Gemma 2 are known to work."
+_HOW = "Llama, Mistral, Qwen 2 and 3, Gemma, Gemma 2 and Gemma 3 are known to work."
 
 
 def _kind(model: Any) -> str:
@@ -94,11 +98,9 @@ def _alone(model: Any, ids: torch.Tensor) -> torch.Tensor:
     return logits_TV[:-1].log_softmax(-1).gather(1, ids[1:, None])[:, 0]
 
 
-def _labels(ids: torch.Tensor) -> Sequence[int]:
-    return [*ids[1:].tolist(), -100]
-
-
-def _array(values: Any) -> Any:
-    import numpy as np
-
-    return np.asarray(values, np.int64)
+def _piece(ids: torch.Tensor, known: int) -> Piece:
+    """A document whose first `known` labels are not trained."""
+    array = ids.numpy()
+    labels = np.append(array[1:], IGNORE)
+    labels[:known] = IGNORE
+    return Piece(array, labels)

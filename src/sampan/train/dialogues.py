@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts.conversations import Conversation, Preference
+from ..artifacts.conversations import Conversation, Judged, Preference
 from ..core.errors import InputError, StageError
 from ..model.chat import render
-from .packing import IGNORE, Piece
+from .packing import IGNORE, LEAST_SHARED, Piece, share_prompt
 
 
 def conversation_pieces(
@@ -44,8 +44,8 @@ def pair_pieces(
 ) -> tuple[list[tuple[Piece, Piece]], list[str], Counter[str]]:
     """(chosen and rejected pieces, names of the languages, how many pairs were dropped and why).
 
-    Only the answer is trained. A pair longer than the context, or whose answers are equal, is dropped: cutting would
-    change which answer is better.
+    Only the answer is trained, and the rejected piece shares the prompt of the chosen one. A pair longer than the
+    context, or whose answers are equal, is dropped: cutting would change which answer is better.
     """
     pairs, names, notes = [], {}, Counter()
     for row in rows:
@@ -61,27 +61,54 @@ def pair_pieces(
         elif np.array_equal(sides[0].ids, sides[1].ids):
             notes["equal"] += 1
         else:
-            pairs.append(tuple(sides))
+            pairs.append((sides[0], share_prompt(*sides, least=LEAST_SHARED)))
     if not pairs:
         dropped = ", ".join(f"{count} {reason}" for reason, count in notes.items()) or "there were none"
         raise StageError(f"no preference pair is left ({dropped})", how="Raise context_len, or give other pairs.")
     return pairs, list(names), notes
 
 
+def judged_pieces(
+    tokenizer: Any, rows: Iterable[Judged], *, context_len: int
+) -> tuple[list[Piece], list[bool], list[str], Counter[str]]:
+    """(pieces, whether each is desirable, names of the languages, how many answers were dropped and why).
+
+    Only the answer is trained. What is longer than the context is dropped. StageError unless both sorts are left.
+    """
+    pieces, desirable, names, notes = [], [], {}, Counter()
+    for row in rows:
+        messages = [*row.prompt, {"role": "assistant", "content": row.answer}]
+        ids, mask = answer_mask(tokenizer, messages, loss_on="last", where=row.id)
+        piece = masked_piece(ids, mask, names.setdefault(row.language, len(names)))
+        if len(ids) > context_len:
+            notes["too_long"] += 1
+        elif not piece.trained:
+            notes["untrained"] += 1
+        else:
+            pieces.append(piece)
+            desirable.append(row.desirable)
+    if len(set(desirable)) < 2:
+        raise StageError(
+            f"{sum(desirable)} desirable and {len(desirable) - sum(desirable)} undesirable answers are left, and both "
+            f"sorts are needed (dropped: {dict(notes)})",
+            how="Raise context_len, or give other answers.",
+        )
+    return pieces, desirable, list(names), notes
+
+
 def answer_mask(
     tokenizer: Any, messages: Sequence[dict[str, str]], *, loss_on: str, where: str
 ) -> tuple[list[int], list[int]]:
-    """Ids and loss mask of a conversation: all assistant turns, or only the last one."""
+    """Ids and loss mask of a conversation: all assistant turns, only the last one, or none; a message's own `train`
+    wins. A turn is trained with its end, or not at all."""
+    turns = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
+    chosen = {"all": turns, "last": turns[-1:], "none": []}[loss_on]
+    trained = {number for number in turns if messages[number].get("train", number in chosen)}
+    words = [{"role": message["role"], "content": message["content"]} for message in messages]
     try:
-        ids, mask = render(tokenizer, messages)
-        turns = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
-        if loss_on == "last" and len(turns) > 1:
-            # Tokens up to the end of the turn before: what follows them is a template's text, never trained.
-            before, _ = render(tokenizer, messages[: turns[-2] + 1])
-            mask = [0] * len(before) + mask[len(before) :]
+        return render(tokenizer, words, turns=trained)
     except InputError as error:
         raise InputError(error.what, where=where, how=error.how) from None
-    return ids, mask
 
 
 def masked_piece(ids: Sequence[int], mask: Sequence[int], source: int) -> Piece:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+
+from .machines import shape
 
 _RATE = 8e10
 """FLOPs per second: what one CPU core was measured to do on a small model in float32."""
@@ -28,19 +31,22 @@ def token_count(facts: Facts, role: str, *, per_document: float) -> float:
     return total
 
 
-def forecast(tokens: float, parameters: float, *, context_len: int, micro_batch_tokens: int) -> dict[str, float]:
-    """6 FLOPs per parameter and token, plus attention over half the context.
-
-    Layers × width is guessed from the size: parameters ≈ 12 · layers · width² with width ≈ 128 · layers.
-    """
-    width = (parameters * 128 / 12) ** (1 / 3)
-    layers_times_width = width * width / 128
-    flops = tokens * (6 * parameters + 12 * layers_times_width * context_len / 2)
+def forecast(
+    tokens: float, parameters: float, *, context_len: int, micro_batch_tokens: int, step_tokens: float = 0
+) -> dict[str, float]:
+    """6 FLOPs per parameter and token, plus attention over half the context; see `machines` for machines other than a
+    core. `step_tokens` > 0 are the tokens of a step."""
+    width, layers = shape(parameters)
+    flops = tokens * (6 * parameters + 12 * layers * width * context_len / 2)
+    steps = {"step_tokens": step_tokens, "steps": math.ceil(tokens / step_tokens)} if step_tokens else {}
     return {
         "tokens": tokens,
         "parameters": parameters,
         "flops": flops,
-        "memory_bytes": _BYTES_PER_PARAMETER * parameters + 34 * 4 * layers_times_width * micro_batch_tokens,
+        "memory_bytes": _BYTES_PER_PARAMETER * parameters + 34 * 4 * layers * width * micro_batch_tokens,
         "disk_bytes": 4 * parameters,
         "seconds": 5 + flops / _RATE,
+        "context_len": context_len,
+        "micro_batch_tokens": micro_batch_tokens,
+        **steps,
     }

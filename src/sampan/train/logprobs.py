@@ -25,7 +25,7 @@ class _Logprobs(torch.autograd.Function):
         now = wants and uniform
         out_N = torch.empty(len(labels_N), dtype=torch.float32, device=hidden_ND.device)
         grads = _empty_grads(ctx, hidden_ND, weight_VD) if now else (None, None)
-        for span in _spans(len(labels_N), weight_VD):
+        for span in spans(len(labels_N), weight_VD):
             probs_CV, slope_CV, out_N[span] = _chunk(hidden_ND[span], weight_VD, labels_N[span], cap)
             if now:
                 _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, None, grads)
@@ -46,13 +46,13 @@ class _Logprobs(torch.autograd.Function):
             return (*(None if x is None else x.mul_(scale) for x in (hidden, weight)), None, None, None)
         hidden_ND, weight_VD, labels_N = ctx.saved_tensors
         grads = _empty_grads(ctx, hidden_ND, weight_VD)
-        for span in _spans(len(labels_N), weight_VD):
+        for span in spans(len(labels_N), weight_VD):
             probs_CV, slope_CV, _ = _chunk(hidden_ND[span], weight_VD, labels_N[span], ctx.cap)
             _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_N[span], grads)
         return (*grads, None, None, None)
 
 
-def _spans(count: int, weight_VD: torch.Tensor) -> list[slice]:
+def spans(count: int, weight_VD: torch.Tensor) -> list[slice]:
     """Chunks whose fp32 logits stay within a core's cache on a CPU and within a modest buffer on a GPU."""
     room = _CHUNK_BYTES if weight_VD.device.type == "cpu" else 64 * _CHUNK_BYTES
     size = max(16, room // (4 * weight_VD.shape[0]))
@@ -117,6 +117,18 @@ def linear_logprobs(
 
 def token_logprobs(model: Any, batch: Any, *, dtype: torch.dtype, uniform: bool) -> torch.Tensor:
     """Log-probabilities [N] of a MicroBatch's labels under `model`, which attends packed; computed in `dtype`."""
+    hidden_ND = scored_states(model, batch, dtype=dtype)
+    head = model.get_output_embeddings().weight
+    return linear_logprobs(hidden_ND, head, batch.labels_N, cap=logit_cap(model), uniform=uniform)
+
+
+def logit_cap(model: Any) -> float | None:
+    """The model's soft cap on its logits, if it has one."""
+    return getattr(model.config, "final_logit_softcapping", None)
+
+
+def scored_states(model: Any, batch: Any, *, dtype: torch.dtype) -> torch.Tensor:
+    """Last hidden states [N, D] of the tokens that predict a MicroBatch's labels, in `dtype`."""
     mixed = dtype != torch.float32
     with torch.autocast(batch.ids_T.device.type, dtype=dtype, enabled=mixed):
         hidden_TD = model.base_model(
@@ -126,6 +138,4 @@ def token_logprobs(model: Any, batch: Any, *, dtype: torch.dtype, uniform: bool)
             use_cache=False,
         ).last_hidden_state[0]
     hidden_ND = hidden_TD if len(batch.index_N) == len(hidden_TD) else pick_rows(hidden_TD, batch.index_N)
-    head = model.get_output_embeddings().weight
-    cap = getattr(model.config, "final_logit_softcapping", None)
-    return linear_logprobs(hidden_ND.to(dtype), head, batch.labels_N, cap=cap, uniform=uniform)
+    return hidden_ND.to(dtype)

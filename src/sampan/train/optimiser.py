@@ -65,4 +65,4 @@ def clip(parameters: Sequence[torch.nn.Parameter], max_norm: float) -> float:
     norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
     if max_norm > 0:
         torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
-    return norm.item()
+    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)

@@ -1,19 +1,27 @@
 """Documents end to end without padding: pieces, micro-batches of whole pieces, and the layout that attention needs.
 
+A piece may go on from the beginning of the piece before it (a second answer to the same prompt): then only the rest of
+it is laid out, after all pieces that stand alone.
+
 Shapes: T tokens of a micro-batch, S pieces in it, P tokens after padding inside buckets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 
+from .shared_prompt import Tails
+
 IGNORE = -100
 """Label of a token that is not trained."""
+LEAST_SHARED = 0.05
+"""Share of a pair's tokens below which computing them once costs more than it saves. Measured on one CPU thread with a
+model of 6 layers: 4 % lost 1 %, 7 % gained 4 to 5 %, 19 % gained 30 %, 43 % gained 53 %."""
 _BUCKET_SLACK = 8
 _BUCKET_SHARE = 0.125
 
@@ -23,17 +31,38 @@ class Piece:
     """One document, or a part of it, that attends only to itself.
 
     `labels[i]` is the token that should follow `ids[i]`, or IGNORE. `source` says which stream it came from, `group`
-    ties pieces that must stay in one micro-batch (a chosen and a rejected answer).
+    ties pieces that must stay in one micro-batch (a chosen and a rejected answer). The first `shared` ids are those of
+    the piece before it in the group, which computes them for both; none of their labels is trained here.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     source: int = 0
     group: int = -1
+    shared: int = 0
 
     @property
     def trained(self) -> int:
         return int((self.labels != IGNORE).sum())
+
+    @property
+    def own(self) -> int:
+        """Tokens that go through the model for this piece."""
+        return len(self.ids) - self.shared
+
+
+def share_prompt(first: Piece, second: Piece, *, least: float = 0.0) -> Piece:
+    """`second`, with what it has in common with `first` before its first trained label marked as shared.
+
+    The prompt's last token stays its own, so that every trained label is predicted by a row of its own piece. Less than
+    the share `least` of the two's tokens is not marked.
+    """
+    size = min(len(first.ids), len(second.ids))
+    differs = np.flatnonzero(first.ids[:size] != second.ids[:size])
+    common = int(differs[0]) if len(differs) else size
+    trained = np.flatnonzero(second.labels != IGNORE)
+    shared = min(common, int(trained[0]) if len(trained) else common, len(second.ids) - 1)
+    return replace(second, shared=shared) if shared >= least * (len(first.ids) + len(second.ids)) else second
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +76,14 @@ class Bucket:
 class Layout:
     """Where each piece lies in a flat micro-batch of T tokens, and how to gather pieces into few padded buckets.
 
-    Causal attention never looks right, so padding on the right of a piece changes nothing in it.
+    Causal attention never looks right, so padding on the right of a piece changes nothing in it. `tails` are the pieces
+    that go on from another's prompt; the rest of the layout speaks of the others.
     """
 
-    def __init__(self, lengths: Sequence[int], device: torch.device | str = "cpu") -> None:
-        self.lengths, self.device = [int(n) for n in lengths], torch.device(device)
+    def __init__(
+        self, lengths: Sequence[int], device: torch.device | str = "cpu", *, tails: Tails | None = None
+    ) -> None:
+        self.lengths, self.device, self.tails = [int(n) for n in lengths], torch.device(device), tails
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
 
     @property
@@ -60,7 +92,7 @@ class Layout:
 
     @property
     def longest(self) -> int:
-        return max(self.lengths)
+        return max([*self.lengths, *(self.tails.widths if self.tails else [])])
 
     @cached_property
     def uniform(self) -> Bucket | None:
@@ -126,26 +158,46 @@ class MicroBatch:
 
 
 def pack(pieces: Sequence[Piece], device: torch.device | str = "cpu") -> MicroBatch:
-    """Lay pieces end to end."""
-    lengths = [len(piece.ids) for piece in pieces]
-    layout = Layout(lengths, device)
-    labels = np.concatenate([piece.labels for piece in pieces])
+    """Lay pieces end to end, those that share a prompt last."""
+    order = sorted(range(len(pieces)), key=lambda number: pieces[number].shared > 0)
+    rows = [pieces[number] for number in order]
+    lengths, shared = [piece.own for piece in rows], [piece.shared for piece in rows]
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    labels = np.concatenate([piece.labels[piece.shared :] for piece in rows])
     index = np.flatnonzero(labels != IGNORE)
-    owner = np.repeat(np.arange(len(pieces)), lengths)
-    positions = np.arange(layout.tokens) - np.repeat(layout.starts[:-1], lengths)
+    owner = np.repeat(order, lengths)
+    positions = np.arange(starts[-1]) - np.repeat(starts[:-1] - shared, lengths)
+    heads = len(rows) - np.count_nonzero(shared)
+    tails = None
+    if heads < len(rows):
+        where = {number: int(start) for number, start in zip(order, starts[:-1], strict=True)}
+        prompts = [_prompt_row(pieces, number, where) for number in order[heads:]]
+        tails = Tails(prompts, shared[heads:], starts[heads:], device)
 
     def tensor(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)).to(device)
 
     return MicroBatch(
         pieces=list(pieces),
-        ids_T=tensor(np.concatenate([piece.ids for piece in pieces])),
+        ids_T=tensor(np.concatenate([piece.ids[piece.shared :] for piece in rows])),
         positions_T=tensor(positions),
         index_N=tensor(index),
         labels_N=tensor(labels[index]),
         piece_N=tensor(owner[index]),
-        layout=layout,
+        layout=Layout(lengths[:heads], device, tails=tails),
     )
+
+
+def _prompt_row(pieces: Sequence[Piece], number: int, where: dict[int, int]) -> int:
+    """The row at which the piece before begins; ValueError if its beginning is not what `number` shares."""
+    shared = pieces[number].shared
+    if (
+        not number
+        or pieces[number - 1].shared
+        or (pieces[number - 1].ids[:shared] != pieces[number].ids[:shared]).any()
+    ):
+        raise ValueError("a piece does not follow the one whose prompt it shares")
+    return where[number - 1]
 
 
 def split(pieces: Sequence[Piece], micro_batch_tokens: int) -> list[list[Piece]]:
@@ -154,17 +206,22 @@ def split(pieces: Sequence[Piece], micro_batch_tokens: int) -> list[list[Piece]]
     Pieces are sorted by length, so that a micro-batch holds similar ones and attention needs few buckets; pieces of
     one group stay together, in their order. The division does not change the step's loss, which is a sum over pieces.
     """
-    groups: dict[tuple[int, int], list[Piece]] = {}
-    for number, piece in enumerate(pieces):
-        groups.setdefault((0, number) if piece.group < 0 else (1, piece.group), []).append(piece)
-    ordered = sorted(groups.values(), key=lambda group: -sum(len(piece.ids) for piece in group))
+    ordered = sorted(by_group(pieces), key=lambda group: -sum(piece.own for piece in group))
     out: list[list[Piece]] = []
     room = 0
     for group in ordered:
-        size = sum(len(piece.ids) for piece in group)
+        size = sum(piece.own for piece in group)
         if not out or size > room:
             out.append([])
             room = micro_batch_tokens
         out[-1] += group
         room -= size
     return out
+
+
+def by_group(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    """Pieces that must stay together, in the order in which they first come; a piece without a group is alone."""
+    groups: dict[tuple[int, int], list[Piece]] = {}
+    for number, piece in enumerate(pieces):
+        groups.setdefault((0, number) if piece.group < 0 else (1, piece.group), []).append(piece)
+    return list(groups.values())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from ..core.stage import Runtime
+from .distributed import join
 from .logprobs import token_logprobs
 from .objectives.pairs import Pairs
 from .packing import MicroBatch, Piece, pack, split
@@ -61,21 +63,24 @@ def reference_logprobs(
     dtype: torch.dtype,
     runtime: Runtime,
 ) -> torch.Tensor:
-    """Log-probabilities [2, pairs] of chosen and rejected answers, kept in `runtime.state` for a resumed run."""
+    """Log-probabilities [2, pairs] of chosen and rejected answers, kept in `runtime.state` for a resumed run; several
+    processes share the work."""
     from safetensors.torch import load_file
 
-    path = runtime.state / _FILE
-    if path.is_file():
+    path, world = runtime.state / _FILE, join(runtime)
+    if world.first(path.is_file()):
         return load_file(path)["logprobs"]
-    out = torch.empty(2, len(pairs))
-    pieces = [Piece(p.ids, p.labels, p.source, group=n) for n, pair in enumerate(pairs) for p in pair]
+    out = torch.zeros(2, len(pairs))
+    pieces = [replace(piece, group=number) for number, pair in enumerate(pairs) for piece in pair]
     done = 0
-    for part in split(pieces, micro_batch_tokens):
-        batch = pack(part, runtime.device)
+    for part in split(pieces, micro_batch_tokens)[world.rank :: world.size]:
+        batch = pack(part, world.device)
         found = answer_pairs(token_logprobs(model, batch, dtype=dtype, uniform=False), batch)
         numbers = [piece.group for piece in part[0::2]]
         out[0, numbers], out[1, numbers] = found.chosen_B.cpu(), found.rejected_B.cpu()
         done += len(numbers)
         runtime.progress(done, len(pairs), "reference pairs")
-    save_tensors(path, {"logprobs": out})
+    out = world.sum_tensor(out)
+    if world.rank == 0:
+        save_tensors(path, {"logprobs": out})
     return out

@@ -1,16 +1,27 @@
-"""Where a run stands: one safetensors file, written aside and renamed, so that a kill finds the old or the new one."""
+"""Where a run stands, so that a kill costs at most what was done since the last checkpoint.
+
+A checkpoint is a folder `step-N` with one safetensors file for each process, holding the rows of weights and moments
+that the process has. Each file is written aside, synced and renamed; a folder counts once all its files are there, and
+older ones go only then, so that a kill at any moment leaves a whole checkpoint. Rows carry their places: any number of
+processes can go on from what another number has kept.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-_FILE = "train.safetensors"
+from .distributed import World, local, rows
+
+_ALONE = World()
 
 
 @dataclass
@@ -27,56 +38,164 @@ class Progress:
     """Sums since the last row."""
 
 
-def save(folder: Path, model: Any, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
-    """Keep trainable weights, moments and progress."""
-    from safetensors.torch import save_file
+class Keeper:
+    """Keeps checkpoints of one run in `folder`; where weights are on a GPU, they are written while training goes on."""
 
-    tensors = {}
-    for name, parameter in _trainable(model):
-        tensors[f"weight/{name}"] = parameter.detach()
-        for key, value in optimiser.state.get(parameter, {}).items():
-            tensors[f"{key}/{name}"] = value
-    part = folder / f"{_FILE}.part"
-    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(tensors, part, metadata={"progress": json.dumps(vars(progress))})
-    _publish(part, folder / _FILE)
+    def __init__(self, folder: Path, world: World = _ALONE, *, background: bool | None = None) -> None:
+        self._folder, self._world = folder, world
+        self._background = world.device != "cpu" if background is None else background
+        self._writer: threading.Thread | None = None
+        self._failure: BaseException | None = None
+
+    def save(self, model: Any, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+        """Keep trainable weights, moments and progress. An error of a write in the background is raised by the next
+        call or by `finish`."""
+        self.finish()
+        tensors, places = {}, {}
+        for name, parameter in _trainable(model):
+            first, end = rows(parameter, self._world)
+            places[name] = [first, end]
+            tensors[f"weight/{name}"] = parameter.detach()
+            for key, value in optimiser.state.get(parameter, {}).items():
+                tensors[f"{key}/{name}"] = value
+        tensors = {name: self._copy(local(tensor)) for name, tensor in tensors.items()}
+        about = {"progress": json.dumps(vars(progress)), "rows": json.dumps(places)}
+        if not self._background:
+            self._write(tensors, about, progress.step)
+            return
+        self._writer = threading.Thread(target=self._attempt, args=(tensors, about, progress.step), daemon=True)
+        self._writer.start()
+
+    def finish(self) -> None:
+        """Wait for the write that is under way."""
+        if self._writer is not None:
+            self._writer.join()
+            self._writer = None
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A tensor that training will not change while it is written."""
+        tensor = tensor.to("cpu", copy=True) if self._background else tensor
+        return tensor.contiguous()
+
+    def _attempt(self, tensors: dict[str, torch.Tensor], about: dict[str, str], step: int) -> None:
+        try:
+            self._write(tensors, about, step)
+        except BaseException as error:
+            self._failure = error
+
+    def _write(self, tensors: dict[str, torch.Tensor], about: dict[str, str], step: int) -> None:
+        folder = self._folder / f"step-{step:09d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tensors(folder / _name(self._world.rank, self._world.size), tensors, about)
+        if self._world.rank == 0 and (newest := latest(self._folder)) is not None:
+            for old in _folders(self._folder):
+                if old < newest:
+                    shutil.rmtree(old, ignore_errors=True)
+
+    def load(self, model: Any, optimiser: torch.optim.Optimizer) -> Progress:
+        """Put back what was kept last; a fresh Progress if there is nothing. All processes read the same checkpoint."""
+        found = latest(self._folder)
+        step = int(self._world.first(_step(found) if found else -1))
+        folder = self._folder / f"step-{step:09d}"
+        if self._world.rank == 0:
+            for other in _folders(self._folder):
+                if other != folder:
+                    shutil.rmtree(other, ignore_errors=True)
+        self._world.wait()
+        return Progress() if step < 0 else _load(folder, model, optimiser, self._world)
 
 
-def load(folder: Path, model: Any, optimiser: torch.optim.Optimizer) -> Progress:
-    """Put back what `save` kept; a fresh Progress if there is nothing."""
-    if not (folder / _FILE).is_file():
-        return Progress()
+def latest(folder: Path) -> Path | None:
+    """The newest whole checkpoint in `folder`."""
+    return next((found for found in reversed(_folders(folder)) if _files(found)), None)
+
+
+def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: World) -> Progress:
     from safetensors import safe_open
 
-    with safe_open(folder / _FILE, "pt") as file:
-        progress = Progress(**json.loads(file.metadata()["progress"]))
-        keys = set(file.keys())
-        for name, parameter in _trainable(model):
-            with torch.no_grad():
-                parameter.copy_(file.get_tensor(f"weight/{name}"))
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                if f"{key}/{name}" in keys:
-                    optimiser.state[parameter][key] = file.get_tensor(f"{key}/{name}").to(parameter.device)
-    return progress
+    files = [safe_open(path, "pt") for path in _files(folder)]
+    about = [file.metadata() for file in files]
+    places = [json.loads(each["rows"]) for each in about]
+    keys = list(files[0].keys())
+    parameters = dict(_trainable(model))
+    for key in keys:
+        kind, _, name = key.partition("/")
+        parameter = parameters[name]
+        if parameter.dim() and files[0].get_slice(key).get_shape():
+            value = _read_rows(files, key, [place[name] for place in places], rows(parameter, world))
+        else:  # the same in all processes, such as a count of steps
+            value = files[0].get_tensor(key)
+        value = value.to(parameter.device)
+        if kind == "weight":
+            local(parameter.detach()).copy_(value)
+        else:
+            optimiser.state[parameter][kind] = _like(value, parameter) if value.dim() else value
+    return Progress(**json.loads(about[0]["progress"]))
 
 
-def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """Write a safetensors file atomically."""
+def _read_rows(files: list[Any], key: str, held: list[list[int]], wanted: tuple[int, int]) -> torch.Tensor:
+    """Rows `wanted` (first, end) of a tensor whose rows `held[n]` are in file n."""
+    parts = []
+    for file, (low, high) in zip(files, held, strict=True):
+        first, end = max(low, wanted[0]), min(high, wanted[1])
+        if first < end:
+            parts.append(file.get_slice(key)[first - low : end - low])
+    return torch.cat(parts) if parts else files[0].get_slice(key)[:0]
+
+
+def _like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """Rows of a moment as a tensor that is divided as its parameter is."""
+    if not hasattr(parameter, "to_local"):
+        return value
+    from torch.distributed.tensor import DTensor
+
+    mesh, places, shape, stride = parameter.device_mesh, parameter.placements, parameter.shape, parameter.stride()
+    return DTensor.from_local(value, mesh, places, run_check=False, shape=shape, stride=stride)
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str] | None = None) -> None:
+    """Write a safetensors file aside, sync it and rename it into place."""
     from safetensors.torch import save_file
 
     part = path.with_name(f"{path.name}.part")
-    save_file(tensors, part)
-    _publish(part, path)
-
-
-def _publish(part: Path, path: Path) -> None:
-    descriptor = os.open(part, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(part, path)
+        save_file(tensors, part, metadata=about)
+        descriptor = os.open(part, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)  # a full disk is not made fuller
+        raise
 
 
-def _trainable(model: Any) -> list[tuple[str, torch.nn.Parameter]]:
-    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+def _name(rank: int, size: int) -> str:
+    return f"{rank:05d}-of-{size:05d}.safetensors"
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*")) if folder.is_dir() else []
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a checkpoint, in the order of the processes; none unless all are there."""
+    sizes = {path.name.split("-of-")[1] for path in folder.glob("*-of-*.safetensors")}
+    for size in sorted(sizes):
+        count = int(size.removesuffix(".safetensors"))
+        files = [folder / _name(rank, count) for rank in range(count)]
+        if all(path.is_file() for path in files):
+            return files
+    return []
+
+
+def _trainable(model: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)

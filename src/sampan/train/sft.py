@@ -22,8 +22,8 @@ class Params(Optimisation):
     """Times that every conversation is seen; ours, not the paper's."""
     global_batch_tokens: int = 524_288
     """Tokens per step: at most about this many, in whole conversations; 128 × 4096 is ours, not the paper's."""
-    loss_on: Literal["all", "last"] = "all"
-    """Which assistant turns are trained."""
+    loss_on: Literal["all", "last", "none"] = "all"
+    """Which assistant turns are trained, where a message does not say so itself (`"train": true` or `false`)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -32,19 +32,28 @@ class Params(Optimisation):
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
+    from .loop import Task, open_model, train
+
+    source = inputs.one("model")
+    model = open_model(source, params, runtime)
+    batches, facts = conversation_batches(params, inputs)
+    objective = OBJECTIVES.load("sft")
+    task = Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
+    return {**train(model, source, task, params, runtime), **facts}
+
+
+def conversation_batches(params: Any, inputs: Inputs) -> tuple[Any, dict[str, Any]]:
+    """The steps over the conversations, rendered by the model's template, and what to tell of them."""
     from ..artifacts.conversations import read_conversations
     from ..artifacts.licenses import noting_licenses
     from ..model.tokenizer import load_tokenizer
     from .batches import ListBatches
     from .dialogues import conversation_pieces
-    from .loop import Task, open_model, train
 
-    source = inputs.one("model")
-    model = open_model(source, params, runtime)
     rows = (row for artifact in inputs.many("conversations") for row in read_conversations(artifact))
     licenses: set[str] = set()
     pieces, names, notes = conversation_pieces(
-        load_tokenizer(source.path),
+        load_tokenizer(inputs.one("model").path),
         noting_licenses(rows, licenses),
         context_len=params.context_len,
         loss_on=params.loss_on,
@@ -58,16 +67,17 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         names=names,
         unit="tokens",
     )
-    objective = OBJECTIVES.load("sft")
-    task = Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
-    metrics = train(model, source, task, params, runtime)
-    return {**metrics, "conversations": len(pieces), "dropped": dict(notes), "licenses": sorted(licenses)}
+    return batches, {"conversations": len(pieces), "dropped": dict(notes), "licenses": sorted(licenses)}
 
 
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.epochs * token_count(facts, "conversations", per_document=300)
     return forecast(
-        tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
+        tokens,
+        model_size(facts),
+        context_len=params.context_len,
+        micro_batch_tokens=params.micro_batch_tokens,
+        step_tokens=params.global_batch_tokens,
     )
 
 
@@ -78,7 +88,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.sft",
-    revision=1,
+    revision=2,
     summary="Supervised fine-tuning on conversations; only the assistant's words are trained.",
     params=Params,
     inputs={
@@ -90,5 +100,6 @@ STAGE = Stage(
     estimate=estimate,
     reads=reads,
     heavy=True,
+    spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §3.2; SEA-LION v3 (arXiv:2504.05747) §3.",
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import regex
 
 from ..core.errors import InputError
-from . import byte_letters
+from ..model import byte_letters
 from .growth import Growth, Merge
 from .guard import Guard
 

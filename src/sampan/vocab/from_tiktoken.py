@@ -7,7 +7,7 @@ import binascii
 from pathlib import Path
 
 from ..core.errors import InputError
-from . import byte_letters
+from ..model import byte_letters
 from .from_sentencepiece import write_config
 
 _LLAMA3_NAMES = """begin_of_text end_of_text reserved_special_token_0 reserved_special_token_1 finetune_right_pad_id

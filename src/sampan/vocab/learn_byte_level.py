@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import byte_letters
+from ..model import byte_letters
 from .from_sentencepiece import write_config
 
 if TYPE_CHECKING:

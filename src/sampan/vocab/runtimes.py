@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from . import byte_letters
+from ..model import byte_letters
 from .byte_level_family import ByteLevelGrowth
 from .growth import Growth
 from .replacing import replaced

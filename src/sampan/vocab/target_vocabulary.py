@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..model import byte_letters
 from ..model.sentencepiece_bpe import SPACE
-from . import byte_letters
 from .from_sentencepiece import NORMAL
 from .from_tiktoken import looks_like_ranks, parse_ranks
 

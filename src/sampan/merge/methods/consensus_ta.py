@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..method import Block, Method, Mixed, Settings
-from ..mix import linear_mix
+from ..mix import claimed, linear_mix
 
 REVISION = 1
 
@@ -18,12 +18,7 @@ def consensus_ta(deltas_MN: np.ndarray, settings: Settings, block: Block) -> Mix
     Symmetric in the models. Un-normalised with λ = 1 it drops just what three or more equal vectors agree on.
     """
     mixed_N = linear_mix(deltas_MN, settings.weights, normalize=settings.normalize)
-    claims_N = np.zeros(mixed_N.size, np.uint16)
-    for delta_N in deltas_MN:
-        rest_N = np.abs(mixed_N - delta_N)
-        rest_N *= np.float32(settings.lambda_)
-        claims_N += np.abs(delta_N) > rest_N
-    chosen_N = claims_N >= settings.k
+    chosen_N = claimed(deltas_MN, mixed_N, lambda_=settings.lambda_, k=settings.k)
     mixed_N *= chosen_N
     return Mixed(mixed_N, (int(np.count_nonzero(chosen_N)),) * len(deltas_MN))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..drops import count_kept, dare_all
+from ..drops import count_kept, dare_all, dare_survey
 from ..method import Block, Method, Mixed, Settings
 from ..mix import linear_mix
 
@@ -25,6 +25,8 @@ METHOD = Method(
     run=dare_linear,
     revision=REVISION,
     normalize=False,
-    knobs=frozenset({"density", "lambda_"}),
+    knobs=frozenset({"density", "lambda_", "compat"}),
+    survey=dare_survey,
+    fused="dare+sum",
     paper="arXiv:2311.03099",
 )

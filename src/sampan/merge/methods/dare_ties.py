@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..drops import dare_all
+from ..drops import dare_all, dare_survey
 from ..method import Block, Method, Mixed, Settings
 from ..mix import elected_sum
 
@@ -25,6 +25,8 @@ METHOD = Method(
     run=dare_ties,
     revision=REVISION,
     normalize=False,
-    knobs=frozenset({"density", "lambda_"}),
+    knobs=frozenset({"density", "lambda_", "compat"}),
+    survey=dare_survey,
+    fused="dare+elect",
     paper="arXiv:2311.03099",
 )

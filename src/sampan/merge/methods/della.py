@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..drops import magprune_all
+from ..drops import magprune_all, magprune_survey
 from ..method import Block, Method, Mixed, Settings
 from ..mix import elected_sum
 
@@ -25,7 +25,9 @@ METHOD = Method(
     run=della,
     revision=REVISION,
     normalize=True,
-    knobs=frozenset({"density", "epsilon", "lambda_"}),
+    knobs=frozenset({"density", "epsilon", "lambda_", "compat"}),
     grain="row",
+    survey=magprune_survey,
+    fused="magprune+elect",
     paper="arXiv:2406.11617",
 )

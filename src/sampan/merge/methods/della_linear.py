@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..drops import count_kept, magprune_all
+from ..drops import count_kept, magprune_all, magprune_survey
 from ..method import Block, Method, Mixed, Settings
 from ..mix import linear_mix
 
@@ -26,7 +26,9 @@ METHOD = Method(
     run=della_linear,
     revision=REVISION,
     normalize=False,
-    knobs=frozenset({"density", "epsilon", "lambda_"}),
+    knobs=frozenset({"density", "epsilon", "lambda_", "compat"}),
     grain="row",
+    survey=magprune_survey,
+    fused="magprune+sum",
     paper="arXiv:2406.11617",
 )

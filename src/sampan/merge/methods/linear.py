@@ -21,5 +21,11 @@ def linear(models_MN: np.ndarray, settings: Settings, block: Block) -> Mixed:
 
 
 METHOD = Method(
-    run=linear, revision=REVISION, normalize=True, knobs=frozenset(), needs_base=False, paper="arXiv:2203.05482"
+    run=linear,
+    revision=REVISION,
+    normalize=True,
+    knobs=frozenset(),
+    needs_base=False,
+    fused="keep+sum",
+    paper="arXiv:2203.05482",
 )

@@ -20,5 +20,10 @@ def task_arithmetic(deltas_MN: np.ndarray, settings: Settings, block: Block) -> 
 
 
 METHOD = Method(
-    run=task_arithmetic, revision=REVISION, normalize=False, knobs=frozenset({"lambda_"}), paper="arXiv:2212.04089"
+    run=task_arithmetic,
+    revision=REVISION,
+    normalize=False,
+    knobs=frozenset({"lambda_"}),
+    fused="keep+sum",
+    paper="arXiv:2212.04089",
 )

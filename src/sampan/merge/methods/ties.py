@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..drops import trim_all
 from ..method import Block, Method, Mixed, Settings
 from ..mix import elected_sum
-from ..sparsify import trim
 
 REVISION = 1
 
@@ -18,10 +18,7 @@ def ties(deltas_MN: np.ndarray, settings: Settings, block: Block) -> Mixed:
     sign with the larger weighted sum wins; the agreeing elements are summed, and divided by their weights' sum if
     `normalize` (the paper's form); times λ. Symmetric in the models; never larger in magnitude than Σ|w_t·τ_t|.
     """
-    trimmed = [
-        delta_N if density >= 1 else trim(delta_N, block.thresholds[t])
-        for t, (delta_N, density) in enumerate(zip(deltas_MN, settings.density, strict=True))
-    ]
+    trimmed = trim_all(deltas_MN, settings, block)
     return Mixed(*elected_sum(trimmed, settings.weights, normalize=settings.normalize, scale=settings.lambda_))
 
 
@@ -31,5 +28,6 @@ METHOD = Method(
     normalize=True,
     knobs=frozenset({"density", "lambda_"}),
     trims=True,
+    fused="trim+elect",
     paper="arXiv:2306.01708",
 )

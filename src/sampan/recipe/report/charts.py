@@ -66,11 +66,11 @@ def fertility(data: ReportData) -> list[Raw]:
     return charts
 
 
-def pictures(data: ReportData) -> list[Raw]:
-    """What vocabulary stages drew, each one once. An SVG inside an image can neither run nor load anything."""
+def pictures(data: ReportData, *rooms: str) -> list[Raw]:
+    """What stages of these rooms drew, each one once. An SVG inside an image can neither run nor load anything."""
     found = []
     seen: set[str] = set()
-    for stage in data.stages:
+    for stage in (stage for stage in data.stages if stage.room in rooms):
         for name, svg in stage.pictures.items():
             if svg not in seen:
                 seen.add(svg)

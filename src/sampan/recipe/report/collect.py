@@ -102,7 +102,7 @@ def _view(source: StageSource, stages: Sequence[StageSource]) -> StageView:
         train_log=_thinned(_jsonl(path / "train_log.jsonl")) if models else (),
         fertility=_json(path / "fertility.json") if models else {},
         tokens=_json(path / "index.json") if reads and kind == "tokens" else {},
-        pictures=_pictures(path) if reads and source.stage.startswith("vocab.") else {},
+        pictures=_pictures(path) if reads else {},
     )
 
 

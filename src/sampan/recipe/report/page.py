@@ -65,15 +65,21 @@ def _sections(data: ReportData, made: list[scoreboard.Board]) -> list[tuple[str,
     shown = tag("p", "The same prompts, answered by every model in lineage order.", class_="note")
     curves = charts.curves(data)
     packed = charts.token_shards(data)
+    corpus = (
+        funnel.charts(data),
+        tag("div", packed, class_="cards") if packed else None,
+        charts.pictures(data, "corpus"),
+    )
+    drawn = charts.pictures(data, "train")
     return [
         ("lineage", "Lineage", graph.lineage(data) if data.stages else tag("p", "No stages.", class_="empty")),
         ("scores", "Scoreboard", board),
         ("ledger", "Taught and forgotten", ledger.section(data)),
         ("published", "Published figures", reference.section(data)),
-        ("fertility", "Fertility", join(charts.fertility(data), charts.pictures(data)) or None),
-        ("corpus", "Corpus", join(funnel.charts(data), tag("div", packed, class_="cards") if packed else None) or None),
-        ("training", "Training", tag("div", curves, class_="cards") if curves else None),
-        ("merges", "Merges", _merges(data)),
+        ("fertility", "Fertility", join(charts.fertility(data), charts.pictures(data, "vocab")) or None),
+        ("corpus", "Corpus", join(*corpus) or None),
+        ("training", "Training", join(tag("div", curves, class_="cards") if curves else None, drawn) or None),
+        ("merges", "Merges", join(_merges(data), charts.pictures(data, "merge")) or None),
         ("answers", "Answers", join(shown, answers) if answers else None),
         ("stages", "Stages", _stages(data)),
         ("reproduce", "Reproduce", _reproduce(data)),

@@ -1,4 +1,4 @@
-"""What preference objectives see of a batch of B pairs."""
+"""What preference objectives see of a batch: B pairs of answers, or B answers that were judged one by one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,25 @@ class Pairs:
     rejected_B: torch.Tensor
     chosen_tokens_B: torch.Tensor
     rejected_tokens_B: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Log-probabilities of whole answers, summed over their tokens [B], and whether each is a desirable one [B]."""
+
+    logprobs_B: torch.Tensor
+    desirable_B: torch.Tensor
+
+
+def log_ratios(pairs: Pairs, reference: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
+    """log π/π_ref of the chosen and of the rejected answers [B]."""
+    return pairs.chosen_B - reference.chosen_B, pairs.rejected_B - reference.rejected_B
+
+
+def mean_log_ratios(pairs: Pairs, reference: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same, divided by the answers' lengths."""
+    chosen_B, rejected_B = log_ratios(pairs, reference)
+    return chosen_B / pairs.chosen_tokens_B, rejected_B / pairs.rejected_tokens_B
 
 
 def ranking_metrics(chosen_B: torch.Tensor, rejected_B: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -1,0 +1,166 @@
+"""Pre-training steps of a tiny Llama against peers' own trainers, one thread, float32, each in a process of its own.
+
+    python benchmarks/train_vs_peers.py --trl-python P --litgpt-python P [--llamafactory-python P] [--out FILE]
+
+Full rows of 512 tokens, the same ones in the same order: HF Trainer (same first weights, losses must agree) and litgpt
+with torch.compile, its default. Documents of 8 to 512 tokens, about as many real tokens a step, each attending only to
+itself: TRL packed and unpacked, LLaMA-Factory's neat packing. Ours is the stage train.causal_lm with all that it does.
+Sides take turns; the rate is real tokens per CPU-second, the median over the steps of all turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from result import conclude
+
+VOCAB, LENGTH, ROWS, DOCUMENTS_PER_STEP, WARM = 8192, 512, 4, 14, 3
+SAME_LOSS = 2e-3  # HF Trainer prints four digits
+STARTUP_BAR, MEMORY_BAR = 4.0, 0.75
+PEERS = {
+    # name: (our mode, bar on the ratio of rates, option that names its Python)
+    "hf": ("rows", 1.05, "trl"),
+    "litgpt": ("rows", 0.95, "litgpt"),
+    "trl-packed": ("documents", 2.3, "trl"),
+    "trl-unpacked": ("documents", 2.5, "trl"),
+    "llamafactory": ("documents", 1.3, "llamafactory"),
+}
+HERE = Path(__file__).parent
+
+
+def zipf(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Ids from 8 up, skewed like words."""
+    found = rng.zipf(1.2, count * 3)
+    return (found[found < VOCAB - 8][:count] + 7).astype(np.int64)
+
+
+def prepare(folder: Path, steps: int) -> None:
+    """The model, and the same data as shards for us and as rows and documents, in our order, for the peers."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from sampan.artifacts.tokens import TokenWriter, read_tokens
+    from sampan.model.tokenizer import tokenizer_digest
+    from sampan.train.batches import Stream
+
+    torch.manual_seed(0)
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 4}
+    shape = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6, **heads}
+    config = LlamaConfig(vocab_size=VOCAB, max_position_embeddings=2048, tie_word_embeddings=False, **shape)
+    LlamaForCausalLM(config).save_pretrained(folder / "model")
+    words = Tokenizer(models.WordLevel({f"t{n}": n for n in range(VOCAB)}, unk_token="t3"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    names = {"pad_token": "t0", "bos_token": "t1", "eos_token": "t2", "unk_token": "t3"}
+    PreTrainedTokenizerFast(tokenizer_object=words, **names).save_pretrained(folder / "model")
+    rng = np.random.default_rng(0)
+    count = (steps + 2) * ROWS * LENGTH
+    rows = zipf(rng, count).reshape(-1, LENGTH)
+    sizes = np.clip(rng.lognormal(np.log(150) - 0.32, 0.8, count // 140), 8, LENGTH).astype(int)
+    documents = np.split(zipf(rng, int(sizes.sum())), np.cumsum(sizes)[:-1])
+    for name, texts in (("rows", rows), ("documents", documents)):
+        tokens = folder / f"tokens-{name}"
+        tokens.mkdir()
+        writer = TokenWriter(tokens, vocab_size=VOCAB, tokenizer_digest=tokenizer_digest(folder / "model"))
+        for ids in texts:
+            writer.write(ids.tolist(), stream="tha_Thai")
+        writer.close()
+        view = read_tokens(tokens)
+        stream = Stream(view, "tha_Thai", name="0/tha_Thai", seed=0)
+        ordered = [piece.ids for piece in stream.pieces(0, view.index["tokens"], context_len=LENGTH, source=0)]
+        if name == "rows":
+            np.save(folder / "rows.npy", np.stack(ordered))
+        else:
+            (folder / "documents.json").write_text(json.dumps([ids.tolist() for ids in ordered]))
+    given = {"steps": steps, "lr": 3e-4, "warmup_steps": 2, "length": LENGTH, "rows_per_step": ROWS}
+    given |= {"tokens_per_step": ROWS * LENGTH, "documents_per_step": DOCUMENTS_PER_STEP}
+    (folder / "settings.json").write_text(json.dumps(given))
+
+
+def measure(python: str, script: str, mode: str, folder: Path) -> dict[str, Any]:
+    """One run in a process of its own: rates of its steps, start-up, peak memory, losses."""
+    result = folder / f"result-{mode}.json"
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    env |= {"HF_HUB_OFFLINE": "1", "WANDB_DISABLED": "true", "DISABLE_VERSION_CHECK": "1"}
+    command = [python, str(HERE / "peers" / script), mode, str(folder), str(result)]
+    if script == "train_peer.py":
+        env.pop("PYTHONPATH", None)
+    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{mode} failed:\n{done.stderr[-3000:]}")
+    run = json.loads(result.read_text())
+    seconds = np.diff(run["ends"])[WARM - 1 :]
+    tokens = run["tokens"][: len(run["ends"])][WARM:]
+    return {
+        "rates": [n / s for n, s in zip(tokens, seconds, strict=True)],
+        "startup": run["ends"][0] - float(np.median(seconds)),
+        "peak_bytes": run["peak_bytes"],
+        "losses": run["losses"],
+    }
+
+
+def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "tokens_per_cpu_second": round(float(median(rate for run in runs for rate in run["rates"])), 1),
+        "best_step": round(float(max(rate for run in runs for rate in run["rates"])), 1),
+        "startup_cpu_seconds": round(float(min(run["startup"] for run in runs)), 2),
+        "peak_mb": round(max(run["peak_bytes"] for run in runs) / 2**20),
+        "losses": [round(loss, 4) for loss in runs[0]["losses"]],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("trl", "litgpt", "llamafactory"):
+        parser.add_argument(f"--{name}-python", metavar="PYTHON")
+    parser.add_argument("--only", nargs="*", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--steps", type=int, default=13)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    pythons = {name: getattr(options, f"{name}_python") for name in ("trl", "litgpt", "llamafactory")}
+    peers = {name: each for name, each in PEERS.items() if name in options.only and pythons[each[2]]}
+    runs: dict[str, list[dict[str, Any]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder), options.steps)
+        for _ in range(options.rounds):
+            for name, (mode, _, python) in peers.items():
+                runs.setdefault(mode, []).append(measure(sys.executable, "train_ours.py", mode, Path(folder)))
+                runs.setdefault(name, []).append(measure(pythons[python], "train_peer.py", name, Path(folder)))
+    found = {name: summarise(each) for name, each in runs.items()}
+    checks = {}
+    for name, (mode, bar, _) in peers.items():
+        ours, peer = found[mode], found[name]
+        rate = round(ours["tokens_per_cpu_second"] / peer["tokens_per_cpu_second"], 2)
+        memory = round(ours["peak_mb"] / peer["peak_mb"], 2)
+        checks[name] = {"ratio": rate, "bar": bar, "memory": memory, "memory_bar": MEMORY_BAR}
+        checks[name]["ok"] = rate >= bar and memory <= MEMORY_BAR
+    for name, each in found.items():
+        print(f"{name:14s} {json.dumps(each)}")
+    if "hf" in found:
+        gap = max(abs(a - b) for a, b in zip(found["rows"]["losses"], found["hf"]["losses"], strict=False))
+        if gap > SAME_LOSS:
+            sys.exit(f"losses of ours and HF Trainer differ by {gap:.4f}: not the same work")
+    startup = max(found[mode]["startup_cpu_seconds"] for mode in ("rows", "documents") if mode in found)
+    line = {
+        "claim": "training steps of an 8.9 M Llama, real tokens per CPU-second of one thread, against peers' trainers",
+        "ours": {mode: found[mode]["tokens_per_cpu_second"] for mode in ("rows", "documents") if mode in found},
+        "peers": checks,
+        "startup_cpu_seconds": startup,
+        "startup_bar": STARTUP_BAR,
+        "ok": startup < STARTUP_BAR and all(check["ok"] for check in checks.values()),
+    }
+    return conclude(line, options.out, packages=("torch", "transformers"), details={"sides": found})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""How a training stage uses a machine or a cluster. None of it is identity: results agree to rounding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import RecipeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Processes and what each of them saves or spends. Bits are equal for one value of `processes`."""
+
+    processes: int = 1
+    """Processes that train together, one for each device; each holds its share of weights, gradients and moments."""
+    recompute: int = 0
+    """Activation checkpointing: 0 keeps what every block computes, 1 computes every block again in the backward pass,
+    k every k-th block."""
+    sync: Literal["last", "each"] = "last"
+    """When gradients are summed over processes: after the `last` micro-batch of a step, which holds a whole gradient in
+    every process, or after `each`, which holds a share of it and sends more."""
+    compile: bool = False
+    """Compile the blocks with torch.compile."""
+    launcher: str = ""
+    """Command that starts the processes, such as `srun torchrun …`; they get RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR
+    and MASTER_PORT from it. Empty = they are started on this machine."""
+    restarts: int = 0
+    """How often all are started again from the last checkpoint when one of them dies."""
+
+    def __post_init__(self) -> None:
+        if self.processes < 1 or self.recompute < 0 or self.restarts < 0:
+            raise RecipeError("processes must be at least 1, recompute and restarts at least 0")
+        if self.sync not in ("last", "each"):
+            raise RecipeError(f"sync is last or each, not {self.sync}")
+
+
+ALONE = Spread()
+"""One process, nothing saved or spent."""

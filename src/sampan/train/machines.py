@@ -1,0 +1,136 @@
+"""What a training stage takes on a named machine: time, memory of each device, cost, and the layout that fits.
+
+Time is the model's FLOPs (six for each parameter and token, and causal attention) over the machine's peak and its MFU,
+the share of the peak that training reaches. What two published runs reached: SEA-LION v3 (arXiv:2504.05747 and its
+model cards) took 136 h on 64 H200 for 8.03 B parameters and 240 h on 64 H100 for 9.24 B, both 200 B tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import RecipeError, did_you_mean
+
+_USABLE = 0.92
+"""Share of a device's memory that tensors may take; the rest is the driver's, the allocator's and the network's."""
+_STATE_BYTES = 16
+"""Of a parameter: float32 weight, gradient and two moments, divided among the devices."""
+_BLOCK_BYTES = 34
+"""That a decoder block keeps for its backward pass, of a token and a unit of width, in 2-byte numbers (Korthikanti et
+al., arXiv:2205.05198 §4, without the attention matrix, which no kernel keeps)."""
+_INPUT_BYTES = 2
+"""That is kept of a block which is computed again: its input."""
+_VOCABULARY = 128_000
+"""Rows of the embeddings, which are gathered with the head for a whole step."""
+_LOSS_BYTES = 3 * 256 * 2**20
+"""Logits of one chunk, their derivative and the rest of the loss."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`devices` equal devices. `flops` is the peak of one; `price` is per device and hour, in any currency."""
+
+    name: str
+    devices: int
+    flops: float
+    memory_bytes: float
+    mfu: float
+    number_bytes: int = 2
+    """Of the numbers it computes with."""
+    price: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A stage on a machine. `recompute`, `sync` and `micro_batch_tokens` are the layout that fits; none if `fits` is
+    False, and then the figures are those of the most thrifty one."""
+
+    seconds: float
+    memory_bytes: float
+    cost: float
+    recompute: int
+    sync: str
+    micro_batch_tokens: int
+    fits: bool
+    steps: int | None = None
+
+    @property
+    def layout(self) -> str:
+        """The options to give, for a person."""
+        parts = [f"--recompute {self.recompute}"] * bool(self.recompute)
+        parts += [f"--sync {self.sync}"] * (self.sync != "last")
+        return " ".join([*parts, f"micro_batch_tokens={self.micro_batch_tokens}"])
+
+
+def open_machine(name: str, *, mfu: float | None = None, price: float = 0.0) -> Machine:
+    """The machine `KIND` or `KINDxN`, such as h100x8. RecipeError if there is no such kind."""
+    table = json.loads(Path(__file__).with_name("machines.json").read_text(encoding="utf-8"))
+    found = re.fullmatch(r"([a-z0-9]+?)(?:x([1-9]\d*))?", name.lower())
+    kind = found[1] if found else name
+    if kind not in table:
+        raise RecipeError(f"there is no machine '{name}'", where="--machine", how=did_you_mean(kind, table))
+    if mfu is not None and not 0 < mfu <= 1:
+        raise RecipeError("MFU is a share above 0 and at most 1", where="--mfu")
+    row = table[kind]
+    memory = row["memory_gib"] * 2**30
+    return Machine(name, int(found[2] or 1), row["flops"], memory, mfu or row["mfu"], row["number_bytes"], price)
+
+
+def implied_mfu(flops: float, hours: float, machine: Machine) -> float:
+    """The share of the machine's peak that a run of `flops` in `hours` reached."""
+    return flops / (hours * 3600 * machine.devices * machine.flops)
+
+
+def outlook(estimate: Mapping[str, float], machine: Machine) -> Outlook | None:
+    """The forecast of a training stage on `machine`; None for a stage whose estimate has no `micro_batch_tokens`.
+
+    The first layout that fits is taken, from the fastest to the most thrifty.
+    """
+    if "micro_batch_tokens" not in estimate:
+        return None
+    tokens, parameters = estimate["tokens"], estimate["parameters"]
+    per_step = estimate.get("step_tokens", 0)
+    context, asked = int(estimate["context_len"]), int(estimate["micro_batch_tokens"])
+    sizes = sorted({asked, min(asked, context)}, reverse=True)
+    layouts = [(recompute, sync, size) for recompute in (0, 2, 1) for sync in ("last", "each") for size in sizes]
+    for recompute, sync, size in layouts:
+        passes = per_step / (size * machine.devices)
+        whole = sync == "last" and passes > 1
+        memory = device_memory(parameters, machine, size, recompute=recompute, whole_grad=whole)
+        fits = memory <= _USABLE * machine.memory_bytes
+        if fits:
+            break
+    again = 1 / (3 * recompute) if recompute else 0.0
+    seconds = estimate["flops"] * (1 + again) / (machine.devices * machine.flops * machine.mfu)
+    cost = seconds / 3600 * machine.devices * machine.price
+    steps = math.ceil(tokens / per_step) if per_step else None
+    return Outlook(seconds, memory, cost, recompute, sync, size, fits, steps)
+
+
+def device_memory(
+    parameters: float, machine: Machine, tokens: int, *, recompute: int = 0, whole_grad: bool = False
+) -> float:
+    """Bytes that each device needs at its peak: loading the model, or a step over micro-batches of `tokens`.
+
+    `whole_grad`: every device holds the whole gradient between the micro-batches of a step.
+    """
+    width, layers = shape(parameters)
+    block, number = 12 * width * width, machine.number_bytes
+    divided = machine.devices > 1
+    state = _STATE_BYTES * parameters / machine.devices
+    gathered = number * (2 * block + 2 * _VOCABULARY * width) if divided else 0.0
+    gradient = 4 * parameters if whole_grad and divided else 0.0
+    kept = layers if not recompute else layers - layers / recompute + 1
+    activations = number / 2 * tokens * width * (_BLOCK_BYTES * kept + _INPUT_BYTES * layers)
+    return max(4 * parameters, state + gathered + gradient + activations + _LOSS_BYTES)
+
+
+def shape(parameters: float) -> tuple[float, float]:
+    """(width, layers) guessed from the size: parameters ≈ 12 · layers · width², width ≈ 128 · layers."""
+    width = (parameters * 128 / 12) ** (1 / 3)
+    return width, width / 128

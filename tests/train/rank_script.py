@@ -1,0 +1,81 @@
+"""What several processes do in test_train_distributed: runs named in a JSON file, by groups of processes.
+
+The processes are forked from one that has imported torch, which costs more than the runs do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+import torch  # noqa: F401
+from transformers.models.auto import modeling_auto, tokenization_auto  # noqa: F401
+from transformers.models.llama import modeling_llama  # noqa: F401
+
+from sampan.core.params import parse_params
+from sampan.core.spread import Spread
+from sampan.core.stage import Artifact, Inputs, Runtime
+from sampan.recipe.stages import STAGES
+
+
+class Stop(Exception):
+    """Ends a run where the test wants it broken off."""
+
+
+def do(run: dict, rank: int) -> None:
+    stage = STAGES.load(run["stage"])
+    inputs = {
+        role: [Artifact(path=Path(path), kind="checkpoint" if role == "model" else role, digest="", name=role)]
+        for role, path in run["inputs"].items()
+    }
+    out = Path(run["out"]) if rank == 0 else Path(f"{run['out']}-{rank}")
+    for folder in (out, Path(run["state"])):
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def progress(done: int, total: int | None, unit: str) -> None:
+        if unit == "tokens" and done == run.get("stop"):
+            raise Stop
+
+    runtime = Runtime(
+        out=out,
+        state=Path(run["state"]),
+        spread=Spread(**run["spread"]),
+        on_progress=progress,
+        checkpoint_seconds=run.get("checkpoint_seconds", 1e9),
+    )
+    try:
+        stage.run(parse_params(stage.params, run["params"], where="test"), Inputs(inputs), runtime)
+    except Stop:
+        assert "stop" in run
+
+
+def group(size: int, runs: list[dict]) -> bool:
+    """Whether all of `size` processes did all runs."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+    children = []
+    for rank in range(size):
+        if child := os.fork():
+            children.append(child)
+            continue
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        try:
+            for run in runs:
+                do(run, rank)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    codes = [os.waitpid(child, 0)[1] for child in children]
+    return not any(codes)
+
+
+if __name__ == "__main__":
+    done = [group(size, runs) for size, runs in json.loads(Path(sys.argv[1]).read_text())]
+    sys.exit(not all(done))

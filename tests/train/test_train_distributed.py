@@ -1,0 +1,223 @@
+"""Several processes train what one trains: equal losses and weights, checkpoints that any number of them can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sampan.core.errors import StageError
+from sampan.core.identity import digest_tree
+from sampan.core.spread import Spread
+from sampan.core.stage import Runtime
+from sampan.train.causal_lm import STAGE as CAUSAL_LM
+from sampan.train.distributed import World, deal, join, turns
+from sampan.train.packing import Piece
+from sampan.train.resume import Keeper, Progress, latest
+
+SCRIPT = Path(__file__).with_name("rank_script.py")
+STEPS = 24
+PARAMS = {
+    "context_len": 32,
+    "micro_batch_tokens": 64,
+    "global_batch_tokens": 256,
+    "num_tokens": STEPS * 256,
+    "lr": 3e-3,
+    "eps": 1e-6,  # Adam divides noise by noise where a gradient is zero but for rounding
+}
+PAIRS = {"context_len": 64, "micro_batch_tokens": 128, "lr": 1e-3, "eps": 1e-6, "epochs": 4, "global_batch_pairs": 5}
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> Path:
+    from sampan.artifacts.conversations import Preference, write_preferences
+
+    folder = tmp_path_factory.mktemp("pairs")
+    words = ["the tin", "a thin hat", "in the tent"]
+    rows = [
+        Preference(
+            id=str(n), prompt=[{"role": "user", "content": words[n % 3]}], chosen="in", rejected="a hat" * (1 + n % 2)
+        )
+        for n in range(10)
+    ]
+    write_preferences(folder, rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ran(tiny, shards, pairs, tmp_path_factory) -> Path:
+    """Runs of one, two and four processes; returns their folder."""
+    folder = tmp_path_factory.mktemp("ranks")
+
+    def run(name: str, size: int, state: str = "", spread=None, params=None, **more) -> dict:
+        return {
+            "stage": "train.causal_lm",
+            "inputs": {"model": str(tiny), "tokens": str(shards)},
+            "params": {**PARAMS, **(params or {})},
+            "spread": {"processes": size, **(spread or {})},
+            "out": str(folder / name),
+            "state": str(folder / f"{state or name}-state"),
+            **more,
+        }
+
+    def prefer(name: str, size: int) -> dict:
+        inputs = {"model": str(tiny), "preferences": str(pairs)}
+        return {**run(name, size), "stage": "train.preference", "inputs": inputs, "params": PAIRS}
+
+    rows = {"train_only": ["*embed_tokens*"], "new_rows_from": 300, "num_tokens": 1024}
+    broken = {"stop": 256 * 10, "checkpoint_seconds": 0}
+    two = [
+        run("two", 2),
+        run("broken1", 2, state="from2", **broken),
+        run("broken2", 2, state="four-from2", **broken),
+        run("broken3", 2, state="again", **broken),
+        run("again", 2),
+        run("thrifty", 2, spread={"recompute": 1, "sync": "each"}),
+        run("rows2", 2, params=rows),
+        prefer("pairs2", 2),
+    ]
+    one = [run("one", 1), run("from2", 1), run("rows1", 1, params=rows), prefer("pairs1", 1)]
+    plan = folder / "runs.json"
+    plan.write_text(json.dumps([[2, two], [1, one], [4, [run("four-from2", 4)]]]))
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(plan)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def column(folder: Path, name: str) -> list[float]:
+    return [json.loads(line)[name] for line in (folder / "train_log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", ["two", "from2", "four-from2", "thrifty"])
+def test_any_number_of_processes_trains_the_same(ran, weights_of, name):
+    """Two processes; saved by two and gone on with by one and by four; with blocks computed again."""
+    assert len(column(ran / name, "loss")) == STEPS
+    assert column(ran / name, "loss") == pytest.approx(column(ran / "one", "loss"), rel=1e-5)
+    # a norm is the root of a sum of squares in another order, of gradients that differ by rounding
+    assert column(ran / name, "grad_norm") == pytest.approx(column(ran / "one", "grad_norm"), rel=1e-4)
+    one, many = weights_of(ran / "one"), weights_of(ran / name)
+    assert one.keys() == many.keys()
+    for key, tensor in one.items():
+        torch.testing.assert_close(many[key], tensor, rtol=1e-5, atol=1e-5)
+
+
+def test_two_processes_resume_to_the_same_bytes(ran):
+    assert digest_tree(ran / "again") == digest_tree(ran / "two")
+
+
+def test_preferences_and_chosen_rows_are_learnt_alike(ran, tiny, weights_of):
+    assert column(ran / "pairs2", "loss") == pytest.approx(column(ran / "pairs1", "loss"), rel=1e-5)
+    assert column(ran / "pairs2", "loss")[-1] < column(ran / "pairs2", "loss")[0]
+    before, one, two = (weights_of(folder) for folder in (tiny, ran / "rows1", ran / "rows2"))
+    embedding = "model.embed_tokens.weight"
+    torch.testing.assert_close(two[embedding], one[embedding], rtol=1e-5, atol=1e-5)
+    assert torch.equal(two[embedding][:300], before[embedding][:300])
+    assert not torch.equal(two[embedding][300:], before[embedding][300:])
+    assert all(torch.equal(two[name], before[name]) for name in before if name != embedding)
+
+
+def piece(length: int, group: int = -1, trained: bool = True) -> Piece:
+    return Piece(np.zeros(length, np.int64), np.full(length, 1 if trained else -100), group=group)
+
+
+@pytest.mark.parametrize("hands", [1, 2, 3, 8])
+def test_every_piece_is_dealt_once_and_loads_are_even(hands):
+    lengths = np.random.default_rng(0).integers(1, 200, 120)
+    pieces = [piece(int(n), group=i // 2) for i, n in enumerate(lengths)]
+    dealt = deal(pieces, hands, linear=50)
+    assert sorted(id(p) for hand in dealt for p in hand) == sorted(map(id, pieces))
+    assert not any({p.group for p in a} & {p.group for p in b} for a in dealt for b in dealt if a is not b)
+    loads = [sum(len(p.ids) * (50 + len(p.ids)) for p in hand) for hand in dealt]
+    assert max(loads) < 1.05 * sum(loads) / hands  # sixty groups, dearest first
+
+
+def test_processes_take_equally_many_turns_and_each_piece_counts_once():
+    pieces = [piece(30), piece(20), piece(50), piece(10, trained=False), piece(5)]
+    hands = [turns(pieces, World(rank, 3), micro_batch_tokens=40, linear=10) for rank in range(3)]
+    assert len({len(hand) for hand in hands}) == 1
+    counted = [id(p) for hand in hands for turn in hand if turn.counts for p in turn.pieces if p.trained]
+    assert sorted(counted) == sorted(id(p) for p in pieces if p.trained)
+    assert all([turn.last for turn in hand] == [False] * (len(hand) - 1) + [True] for hand in hands)
+    alone = turns([piece(9)], World(1, 2), micro_batch_tokens=40, linear=10)
+    assert [turn.counts for turn in alone] == [False]
+
+
+@pytest.fixture
+def small():
+    model = torch.nn.Linear(3, 5)
+    optimiser = torch.optim.AdamW(model.parameters())
+    model(torch.ones(3)).sum().backward()
+    optimiser.step()
+    return model, optimiser
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_checkpoint_comes_back_whole_and_half_of_one_does_not_count(small, tmp_path, background):
+    model, optimiser = small
+    keeper = Keeper(tmp_path, background=background)
+    keeper.save(model, optimiser, Progress(step=3))
+    kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    moments = optimiser.state[model.weight]["exp_avg"].clone()
+    with torch.no_grad():
+        model.weight.add_(1)  # while it is written
+    keeper.finish()
+    half = tmp_path / "step-000000009"
+    half.mkdir()
+    (half / "00000-of-00002.safetensors").write_bytes(b"")
+    (half / "00000-of-00001.safetensors.part").write_bytes(b"cut")
+    fresh = torch.nn.Linear(3, 5)
+    other = torch.optim.AdamW(fresh.parameters())
+    assert Keeper(tmp_path).load(fresh, other).step == 3
+    assert all(torch.equal(fresh.state_dict()[name], kept[name]) for name in kept) or not background
+    assert torch.equal(other.state[fresh.weight]["exp_avg"], moments)
+    assert float(other.state[fresh.weight]["step"]) == 1
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_full_disk_leaves_the_checkpoint_before_it(small, tmp_path, monkeypatch, background):
+    import safetensors.torch
+
+    model, optimiser = small
+    keeper = Keeper(tmp_path, background=background)
+    keeper.save(model, optimiser, Progress(step=1))
+    keeper.finish()
+
+    def full(tensors, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        keeper.save(model, optimiser, Progress(step=2)) or keeper.finish()
+    assert latest(tmp_path).name == "step-000000001"
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_launcher_that_starts_another_number_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(StageError, match=r"3 processes were asked for.*RANK=0 of WORLD_SIZE=2"):
+        join(Runtime(out=tmp_path, state=tmp_path, spread=Spread(processes=3)))
+
+
+@pytest.mark.slow
+def test_compiled_blocks_learn_the_same(tiny, shards, run_stage):
+    given = {"model": ("checkpoint", [tiny]), "tokens": ("tokens", [shards])}
+    values = {**PARAMS, "num_tokens": 1024}
+    plain, compiled = (
+        run_stage(CAUSAL_LM, given, str(on), spread=Spread(compile=on), **values)[1] for on in (False, True)
+    )
+    assert column(compiled, "loss") == pytest.approx(column(plain, "loss"), rel=1e-5)

@@ -1,0 +1,87 @@
+"""Forecasts on named machines against published runs and against what was measured here."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sampan.core.errors import RecipeError
+from sampan.train.causal_lm import STAGE
+from sampan.train.forecast import forecast
+from sampan.train.machines import device_memory, implied_mfu, open_machine, outlook, shape
+
+
+def sealion(parameters: float) -> dict[str, float]:
+    """SEA-LION v3's continued pre-training: 200 B tokens, 512 sequences of 8192 a step (arXiv:2504.05747)."""
+    params = STAGE.params(num_tokens=200e9, context_len=8192, micro_batch_tokens=8192)
+    return dict(STAGE.estimate(params, {"model": [{"parameters": parameters}]}))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name", "hours", "low", "high"),
+    [
+        # 6·N·D alone gives 308 TFLOP/s on each H200 and 200 on each H100, of 989; attention over 8192 adds a tenth
+        (8.03e9, "h200x64", 136, 0.31, 0.37),
+        (9.24e9, "h100x64", 240, 0.20, 0.25),
+    ],
+)
+def test_the_published_runs_have_their_steps_and_imply_a_plausible_mfu(parameters, name, hours, low, high):
+    estimate, machine = sealion(parameters), open_machine(name)
+    assert estimate["steps"] == 47_684
+    reached = implied_mfu(estimate["flops"], hours, machine)
+    print(f"{name}: {hours} h for {parameters / 1e9:.2f} B parameters imply an MFU of {reached:.1%}")
+    assert low < reached < high
+    again = outlook(estimate, open_machine(name, mfu=reached, price=2.0))
+    assert again.steps == 47_684
+    extra = 1 / (3 * again.recompute) if again.recompute else 0
+    assert again.seconds / 3600 == pytest.approx(hours * (1 + extra), rel=1e-9)
+    assert again.cost == pytest.approx(again.seconds / 3600 * 64 * 2.0)
+    assert again.fits
+
+
+def test_a_layout_is_found_that_fits_and_what_never_fits_is_said():
+    estimate = sealion(8.03e9)
+    many, few, one = (outlook(estimate, open_machine(name)) for name in ("h200x64", "h100x8", "h100"))
+    assert many.fits
+    assert few.fits
+    assert few.recompute > 0 or few.sync == "each"
+    assert "recompute" in few.layout or "sync" in few.layout
+    assert not one.fits  # 16 bytes of each of eight billion parameters are more than 80 GiB
+    assert few.seconds > 8 * many.seconds * 0.9
+
+
+def test_less_is_kept_the_more_is_computed_again():
+    machine = open_machine("h100x8")
+    sizes = [device_memory(8e9, machine, 8192, recompute=k) for k in (0, 3, 2, 1)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert device_memory(8e9, machine, 8192, recompute=1) < device_memory(
+        8e9, machine, 8192, recompute=1, whole_grad=True
+    )
+
+
+def test_the_shape_of_a_model_is_guessed_from_its_size():
+    width, layers = shape(8.03e9)  # Llama 3.1 8B: 4096 and 32
+    assert width == pytest.approx(4096, rel=0.1)
+    assert layers == pytest.approx(32, rel=0.1)
+
+
+def test_a_core_is_as_fast_as_was_measured():
+    measured = 1720  # real tokens per CPU-second of the tiny Llama on full rows in benchmarks/train_vs_peers.py
+    steps = forecast(1e6, 8.94e6, context_len=512, micro_batch_tokens=2048)
+    predicted = 1e6 / outlook(steps, open_machine("core")).seconds
+    # layers and width are guessed, input embeddings cost nothing, and cores differ
+    assert 1 / 1.5 < predicted / measured < 1.5
+
+
+@pytest.mark.parametrize("name", ["v100", "h100x0", "h100x", "8xh100"])
+def test_an_unknown_machine_is_refused(name):
+    with pytest.raises(RecipeError, match="no machine"):
+        open_machine(name)
+
+
+def test_mfu_is_a_share():
+    with pytest.raises(RecipeError, match="share"):
+        open_machine("h100", mfu=40)
+    assert open_machine("h100x8", mfu=0.5).mfu == 0.5
+    assert math.isclose(open_machine("a100x2").flops, 312e12)
