@@ -39,14 +39,14 @@ def test_report_ledger_shows_a_sure_loss():
     assert (change.parent, change.child, change.paired, change.sure) == ("base", "child", True, True)
     text = str(section(data))
     assert "base → child" in text
-    assert "0 sure gains, 1 sure losses, 0 within the error." in text
+    assert "0 surely gained, 1 surely lost, 0 within the error." in text
     assert "▼ −0.3" in text
     assert "same items" in text
 
 
 def test_report_ledger_without_a_sure_change_is_a_table():
     text = str(section(lineage([1.0, 0.0] * 20, [1.0, 0.0] * 19 + [0.0, 1.0])))
-    assert "0 sure gains, 0 sure losses, 1 within the error." in text
+    assert "0 surely gained, 0 surely lost, 1 within the error." in text
     assert "<svg" not in text
 
 

@@ -42,7 +42,7 @@ def _step(data: ReportData, step: Sequence[Change]) -> Raw:
     first = step[0]
     sure = [change for change in step if change.sure]
     gained, lost = sum(c.gain > 0 for c in sure), sum(c.gain < 0 for c in sure)
-    note = f"{gained} sure gains, {lost} sure losses, {len(step) - len(sure)} within the error."
+    note = f"{gained} surely gained, {lost} surely lost, {len(step) - len(sure)} within the error."
     title = f"{first.parent} → {first.child}"
     table = _table(data, step)
     shown = sorted(sure, key=lambda c: c.p_value)[:_MOST_BARS]
