@@ -67,7 +67,7 @@ def test_one_changed_param_reruns_its_descendants(built, tmp_path):
     plan = sampan("plan", RECIPE, "--store", store, *change)
     status = {line.split()[1]: line.split()[0] for line in plan.splitlines()[1:] if line[:3] in ("hit", "run", "pen")}
     changed = {name for name, what in status.items() if what != "hit"}
-    assert changed == {"sft", "judged", "aligned", "final", "searched", "scores", "ship", "ship_gguf"}
+    assert changed == {"sft", "judged", "aligned", "final", "searched", "scores", "forgetting", "ship", "ship_gguf"}
     sampan("run", RECIPE, "--store", store, "--to", "sft", *change)
     assert "sft: param lr: 0.001 -> 0.002" in sampan("explain", "tiny/sft", "--store", store)
 

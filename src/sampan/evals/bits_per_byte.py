@@ -53,4 +53,5 @@ def bits_per_byte(bits: Sequence[float], sizes: Sequence[int]) -> Mark:
     if count > 1:
         spread = math.fsum((b - ratio * size) ** 2 for b, size in zip(bits, sizes, strict=True))
         stderr = math.sqrt(count / (count - 1) * spread) / total
-    return Mark("bits_per_byte", ratio, stderr, count, higher_is_better=False)
+    each = tuple(b / size for b, size in zip(bits, sizes, strict=True))
+    return Mark("bits_per_byte", ratio, stderr, count, False, each, tuple(sizes))

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..artifacts.documents import Document
+from ..artifacts.item_values import Asked, ItemValues, write_item_values
 from ..artifacts.scores import Score, write_scores
 from ..core.errors import RecipeError
 from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
 from .bits_per_byte import bits_per_byte, document_bits
 from .generation import Question, answer_all, sample_questions
-from .groups import Group, code, describe_prompt, held_out, only_languages, own_items, thin
+from .groups import CLUSTER, Group, clusters_of, code, describe_prompt, held_out, only_languages, own_items, thin
 from .likelihood import multiple_choice, preference
-from .marks import Mark, share
+from .marks import Mark
+from .metrics import measure
 from .task_items import task_groups
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     scores = [Score(model=m.name, **row) for m in models for row in results[m.digest]["scores"]]
     samples = [{"model": m.name, **row} for m in models for row in results[m.digest]["samples"]]
     write_scores(runtime.out, scores, samples)
+    values = [ItemValues(model=m.name, **row) for m in models for row in results[m.digest]["values"]]
+    write_item_values(runtime.out, _asked(exam), values)
     return {
         "scores": len(scores),
         "models": len(models),
@@ -115,11 +119,16 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
     tokenizer = load_tokenizer(artifact.path)
     model = load_model(artifact.path, dtype=params.dtype, device=runtime.device)
     rows: list[dict[str, Any]] = []
+    values: list[dict[str, Any]] = []
 
     def add(task: str, language: str, revision: int, prompt_digest: str, marks: Sequence[Mark]) -> None:
         for mark in marks:
-            fixed = {"task": task, "language": language, "revision": revision, "prompt_digest": prompt_digest}
-            rows.append({**fixed, **asdict(mark), "model_digest": artifact.digest})
+            fixed = {"task": task, "language": language, "prompt_digest": prompt_digest, "revision": revision}
+            told = asdict(mark)
+            each = told.pop("values")
+            told.pop("weights")
+            rows.append({**fixed, **told, "model_digest": artifact.digest})
+            values.append({**fixed, "metric": mark.metric, "model_digest": artifact.digest, "values": each})
 
     for language, documents in exam.documents.items():
         texts = [document.text for document in documents]
@@ -143,8 +152,8 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
         progress=report(total),
     )
     for group in written:
-        right = [outputs.is_right(item) for item in group.items]
-        add(group.task, group.language, group.revision, group.prompt_digest, [share("exact_match", right)])
+        marks = measure(group.metrics, group.items, [outputs.answer(item) for item in group.items])
+        add(group.task, group.language, group.revision, group.prompt_digest, marks)
     samples = [
         {
             "task": question.task,
@@ -157,7 +166,22 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
     ]
     del model
     gc.collect()
-    return {"scores": rows, "samples": samples}
+    return {"scores": rows, "samples": samples, "values": values}
+
+
+def _asked(exam: Exam) -> list[Asked]:
+    """Ids, clusters and weights behind each score's values."""
+    rows = []
+    for language, documents in exam.documents.items():
+        texts = [document.text for document in documents]
+        ids = [digest_value(text)[:16] for text in texts]
+        sizes = [len(text.encode()) for text in texts]
+        rows.append(Asked(HELD_OUT, language, digest_value(texts), ids, [], sizes))
+    for group in exam.groups:
+        ids = [item.id or digest_value(item.prompt)[:16] for item in group.items]
+        clusters = clusters_of(group.items) if any(CLUSTER in item.meta for item in group.items) else []
+        rows.append(Asked(group.task, group.language, group.prompt_digest, ids, clusters, []))
+    return rows
 
 
 def _text_mark(

@@ -13,7 +13,7 @@ from ..core.identity import digest_value
 from ..model.chat import stop_ids
 from ..model.encoding import Prompt, encode_prompt
 from ..model.generate import Decoding, generate
-from .answers import cut, is_right
+from .answers import cut
 from .groups import Group
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ class Outputs:
         """The answer up to the question's stops."""
         return cut(self._by_key[question.key], list(question.stop))
 
-    def is_right(self, item: Item) -> bool:
-        return is_right(item, self._by_key[digest_value(item.prompt)])
+    def answer(self, item: Item) -> str:
+        """What was written to the item, up to its stops."""
+        return cut(self._by_key[digest_value(item.prompt)], item.meta.get("stop", []))
 
 
 def answer_all(

@@ -13,6 +13,9 @@ from ..core.identity import digest_text, digest_value
 from ..core.stage import Artifact
 from ..lang.codes import normalise_code
 
+CLUSTER = "cluster"
+"""Key of an item's meta: what it shares with other items, such as the passage that it asks about."""
+
 
 @dataclass(slots=True)
 class Group:
@@ -25,11 +28,30 @@ class Group:
     items: list[Item] = field(default_factory=list)
     left_out: int = 0
     """Rows that could not be asked because a field is null."""
+    source: str = ""
+    """Translation: the language that is translated from."""
 
     @property
     def prompt_digest(self) -> str:
-        """Digest of everything that was asked and how it is marked."""
-        return digest_value([[i.prompt, i.choices, i.answer, i.pattern, i.meta] for i in self.items])
+        """Digest of everything that was asked and how it is marked; clusters change an error, never a mark."""
+        rows = []
+        for i in self.items:
+            meta = {key: value for key, value in i.meta.items() if key != CLUSTER}
+            rows.append([i.prompt, i.choices, i.answer, i.pattern, meta])
+        return digest_value(rows)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that mark this group's answers; InputError if its items name different ones."""
+        named = {tuple(item.meta.get("metrics") or ("exact_match",)) for item in self.items}
+        if len(named) > 1:
+            raise InputError(f"items of task '{self.task}' name different metrics", where=self.language)
+        return list(*named)
+
+
+def clusters_of(items: Sequence[Item]) -> list[str]:
+    """Each item's cluster; an item that names none is its own."""
+    return [str(item.meta.get(CLUSTER) or f"\0{n}") for n, item in enumerate(items)]
 
 
 def own_items(sources: Sequence[Artifact]) -> list[Group]:
@@ -62,7 +84,7 @@ def check_item(item: Item) -> None:
             )
     elif item.type == "preference" and len(item.choices) != 2:
         raise InputError("a preference item needs two choices: the better answer, then the worse one", where=where)
-    elif item.type == "generate" and not (item.answer or item.pattern):
+    elif item.type == "generate" and not (item.answer or item.pattern or item.meta.get("metrics")):
         raise InputError("a generate item needs an `answer` or a `pattern`", where=where)
 
 
@@ -95,13 +117,20 @@ def held_out(sources: Sequence[Artifact], languages: Sequence[str], limit: int, 
 
 
 def only_languages(groups: Sequence[Group], languages: Sequence[str], known: set[str]) -> list[Group]:
-    """The groups of `languages` (all if empty); RecipeError for a language that has nothing to be asked."""
+    """The groups of `languages` (all if empty), translations between two of them.
+
+    RecipeError for a language that has nothing to be asked.
+    """
     for language in languages:
         if language not in known:
             raise RecipeError(
                 f"nothing to ask in the language '{language}'", where="languages", how=did_you_mean(language, known)
             )
-    return [group for group in groups if not languages or group.language in languages]
+    return [
+        group
+        for group in groups
+        if not languages or (group.language in languages and (not group.source or group.source in languages))
+    ]
 
 
 def code(language: str) -> str:

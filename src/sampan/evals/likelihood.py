@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..artifacts.items import Item
 from ..model.encoding import encode_answer, encode_choices
 from ..model.scoring import Likelihood, continuations
+from .groups import clusters_of
 from .marks import Mark, share
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def multiple_choice(
         right = int(item.answer)
         plain.append(_best(logprobs) == right)
         by_bytes.append(_best([value / size for value, size in zip(logprobs, sizes, strict=True)]) == right)
-    return [share("acc", plain), share("acc_bytes", by_bytes)]
+    clusters = clusters_of(items)
+    return [share("acc", plain, clusters), share("acc_bytes", by_bytes, clusters)]
 
 
 def preference(
@@ -55,7 +57,8 @@ def preference(
     """
     pairs = [encode_answer(tokenizer, item.prompt, choice) for item in items for choice in item.choices]
     means = [_mean(value) for value in continuations(model, pairs, max_batch_tokens=batch_tokens, progress=progress)]
-    return [share("preference_acc", [better > worse for better, worse in zip(means[::2], means[1::2], strict=True)])]
+    right = [better > worse for better, worse in zip(means[::2], means[1::2], strict=True)]
+    return [share("preference_acc", right, clusters_of(items))]
 
 
 def _best(values: Sequence[float]) -> int:

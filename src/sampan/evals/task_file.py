@@ -21,6 +21,11 @@ from ..core.params import params, parse_params
 FOLDER = Path(__file__).parent / "tasks"
 _FIELD = re.compile(r"\{([^{}\n]+)\}")
 _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
+METRIC_NAMES = (
+    "exact_match", "number", "latex", "m3exam_option", "seaexam_option", "vmlu_option", "chrf", "rouge_l", "span",
+    "refusal_rate", "refusal_f1", "degeneration", "wrong_language", "ifeval",
+)  # fmt: skip
+"""The keys of evals.metrics.METRICS, here so that reading a task file loads no metric."""
 _FINAL_MARKS = ".。．।။។!?！？…"
 
 
@@ -30,6 +35,8 @@ class Language:
 
     file: str
     """The rows' JSONL file below the data folder; with `.gz` or `.zst` added if only that exists."""
+    column: str = ""
+    """The row's column with this language's text, in files that hold all languages; templates call it `{text}`."""
     words: dict[str, str] = field(default_factory=dict)
     """Native words for the templates: `{words.NAME}`, or `{column|word}` for the word named by a column."""
 
@@ -54,14 +61,25 @@ class Task:
     """Licence of the data."""
     prompt: str
     """Template of the question."""
-    answer: str
+    answer: str = ""
     """Template of the right answer: looked up in `answers` if that is given."""
     answers: dict[str, str] = field(default_factory=dict)
     """From what the rows say to the index of the right choice."""
     choices: list[str] = field(default_factory=list)
     """Templates of the choices, each beginning with the blank that parts it from the prompt, if any."""
     match: Literal["exact", "number"] = "exact"
-    """How a `generate` answer is compared."""
+    """How a `generate` answer is compared by exact match."""
+    metrics: list[str] = field(default_factory=list)
+    """Names from evals/metrics.py by which `generate` answers are marked; empty = exact match."""
+    references: str = ""
+    """Path to the texts that an answer may equal, `*` standing for every member of a list (`answers.*.text`)."""
+    cluster: str = ""
+    """Template of what items share, such as their passage; errors are then clustered by it."""
+    sources: list[str] = field(default_factory=list)
+    """Translation: ask once from each of these languages into every other, as a task NAME_from_CODE. Templates call the
+    source's text `{source_text}` and its words `{source.WORD}`."""
+    keep: list[str] = field(default_factory=list)
+    """Columns that a metric reads, kept in the item as they are."""
     stop: list[str] = field(default_factory=list)
     """Templates of the texts that end a `generate` answer, such as the next question."""
     id: str = "{id}"
@@ -105,6 +123,14 @@ def _check(task: Task, name: str, where: str) -> None:
         raise RecipeError("a multiple_choice task needs at least two `choices`", where=where)
     if task.type == "generate" and task.choices:
         raise RecipeError("a generate task has no `choices`", where=where)
+    if not task.answer and not task.metrics:
+        raise RecipeError("a task needs an `answer`, or `metrics` that need none", where=where)
+    for metric in task.metrics:
+        if metric not in METRIC_NAMES:
+            raise RecipeError(f"there is no metric '{metric}'", where=where, how=did_you_mean(metric, METRIC_NAMES))
+    for source in task.sources:
+        if source not in task.languages:
+            raise RecipeError(f"the source '{source}' is none of the languages", where=where)
     if not task.languages:
         raise RecipeError("a task needs at least one language", where=where)
     words: set[str] | None = None
@@ -116,7 +142,7 @@ def _check(task: Task, name: str, where: str) -> None:
         if has != words:
             odd = ", ".join(sorted(has ^ words))
             raise RecipeError(f"the languages do not all have the same words ({odd})", where=f"{where}, {code}")
-    for template in (task.prompt, task.answer, task.id, *task.choices, *task.stop):
+    for template in (task.prompt, task.answer, task.id, task.cluster, *task.choices, *task.stop):
         for path, filters in fields(template):
             for step in filters:
                 if step.partition("=")[0] not in FILTERS:
@@ -125,6 +151,17 @@ def _check(task: Task, name: str, where: str) -> None:
                 raise RecipeError(
                     f"no language has the word '{path}'", where=where, how=did_you_mean(path[6:], words or ())
                 )
+
+
+def listed(path: str, row: Mapping[str, Any], *, where: str) -> list[str]:
+    """All texts that a path with `*` leads to, each once."""
+    before, star, after = path.partition(".*.")
+    if not star:
+        before, _, last = path.rpartition(".*")
+        here = _walk(before, row, where) if before else _walk(last, row, where)
+        return list(dict.fromkeys(map(str, here if isinstance(here, list) else [here])))
+    members = _walk(before, row, where)
+    return list(dict.fromkeys(text for member in members for text in listed(after, member, where=where)))
 
 
 def fields(template: str) -> list[tuple[str, list[str]]]:
@@ -148,18 +185,24 @@ def fill(template: str, row: Mapping[str, Any], words: Mapping[str, str], *, whe
 
 
 def _look_up(path: str, row: Mapping[str, Any], words: Mapping[str, str], where: str) -> str:
-    here: Any = {**row, "words": words}
-    for part in path.split("."):
-        try:
-            here = here[int(part)] if isinstance(here, list) else here[part]
-        except (KeyError, IndexError, ValueError, TypeError):
-            known = f" This row has: {', '.join(sorted(map(str, row)))}."
-            raise InputError(f"the row has no '{path}'", where=where, how=did_you_mean(part, row) + known) from None
+    here = _walk(path, {**row, "words": words}, where)
     if here is None:
         raise MissingValue(path)
     if isinstance(here, bool) or not isinstance(here, str | int):
         raise InputError(f"'{path}' is not a text or a whole number but {type(here).__name__}", where=where)
     return str(here)
+
+
+def _walk(path: str, row: Mapping[str, Any], where: str) -> Any:
+    here: Any = row
+    for part in path.split("."):
+        try:
+            here = here[int(part)] if isinstance(here, list) else here[part]
+        except (KeyError, IndexError, ValueError, TypeError):
+            has = sorted(str(name) for name in row if name != "words")
+            known = f" This row has: {', '.join(has)}."
+            raise InputError(f"the row has no '{path}'", where=where, how=did_you_mean(part, has) + known) from None
+    return here
 
 
 class MissingValue(Exception):

@@ -9,8 +9,9 @@ from typing import Any
 from ..artifacts.items import Item
 from ..artifacts.tables import PACKED, read_rows
 from ..core.errors import InputError
-from .groups import Group, check_item
-from .task_file import FOLDER, Language, MissingValue, Task, fill, load_task
+from ..core.identity import digest_value
+from .groups import CLUSTER, Group, check_item
+from .task_file import FOLDER, Language, MissingValue, Task, fill, listed, load_task
 
 
 def task_groups(names: list[str], data: Path, *, chat: bool = False, folder: Path = FOLDER) -> list[Group]:
@@ -29,9 +30,13 @@ def task_groups(names: list[str], data: Path, *, chat: bool = False, folder: Pat
                 where=str(data),
                 how=f"Get them from {task.source} ({task.license}) or leave the task out.",
             )
-        for code, file in found.items():
+        sources = [source for source in task.sources if source in found] if task.sources else [""]
+        pairs = [(source, code, file) for source in sources for code, file in found.items() if source != code]
+        for source, code, file in pairs:
             group = Group(task.name, code, task.type, task.revision)
-            for item in _items(task, code, file, data, chat):
+            if source:
+                group.task, group.source = f"{task.name}_from_{source}", source
+            for item in _items(task, code, file, data, chat, source):
                 if item is None:
                     group.left_out += 1
                 else:
@@ -47,13 +52,20 @@ def _file(data: Path, language: Language) -> Path | None:
     return next((data / name for name in names if (data / name).is_file()), None)
 
 
-def _items(task: Task, code: str, file: Path, data: Path, chat: bool) -> Iterator[Item | None]:
+def _items(task: Task, code: str, file: Path, data: Path, chat: bool, source: str) -> Iterator[Item | None]:
     """One item per row, None for a row with a null field."""
-    words = task.language(code).words
+    language = task.language(code)
+    asked = {"source": task.language(source).words} if source else {}
+    columns = {"text": language.column, "source_text": task.language(source).column if source else ""}
     for number, (place, row) in enumerate(read_rows(file)):
         where = f"task {task.name}, {file.relative_to(data)}{place.removeprefix(str(file))}"
+        given = {"row_number": number, **row, **asked}
         try:
-            item = _item(task, code, {"row_number": number, **row}, words, where, chat)
+            for name, column in columns.items():
+                if column:
+                    given[name] = fill(f"{{{column}}}", row, {}, where=where)
+            item = _item(task, code, given, language.words, where, chat)
+            item.task = f"{task.name}_from_{source}" if source else task.name
         except MissingValue:
             yield None
             continue
@@ -75,10 +87,20 @@ def _item(task: Task, code: str, row: dict[str, Any], words: Mapping[str, str], 
             )
         answer = task.answers[answer]
     prompt, choices = text(task.prompt), [text(choice) for choice in task.choices]
-    meta = {}
+    meta: dict[str, Any] = {}
     if task.type == "generate":
         stops = [] if chat else [text(stop) for stop in task.stop]  # a turn ends by itself
         meta = {"match": task.match, "stop": stops}
+    if task.metrics:
+        meta["metrics"] = task.metrics
+    if task.references:
+        meta["references"] = listed(task.references, row, where=where)
+    if task.cluster:
+        meta[CLUSTER] = digest_value(text(task.cluster))[:12]
+    for column in task.keep:
+        if column not in row:
+            raise InputError(f"the row has no '{column}'", where=where)
+        meta[column] = row[column]
     return Item(
         id=text(task.id),
         task=task.name,

@@ -42,6 +42,7 @@ STAGES = Registry(
         "synth.self_preference": "sampan.synth.self_preference:STAGE",
         "merge.weights": "sampan.merge.weights:STAGE",
         "merge.search": "sampan.recipe.search.stage:STAGE",
+        "evals.forgetting": "sampan.evals.forgetting:STAGE",
         "evals.run": "sampan.evals.run:STAGE",
         "export.hf": "sampan.export.hf:STAGE",
         "export.gguf": "sampan.export.gguf:STAGE",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...artifacts.item_values import Asked, ItemValues, read_item_values
 from ...artifacts.scores import Score, read_samples, read_scores
 from ...core.errors import InputError
 from .data import INPUT, ReportData, Sample, StageView
@@ -51,12 +52,16 @@ def collect(*, recipe: str, stages: Sequence[StageSource], **facts: Any) -> Repo
     A file that an artifact does not have is an empty field; a damaged one is an InputError that names it.
     """
     views = tuple(_view(source, stages) for source in stages)
-    scores, samples = [], []
+    scores, samples, asked, values = [], [], [], []
     for source in stages:
         if source.path is not None and _kind(source) == "scores":
             scores += _scores(source.path, stages)
             samples += _samples(source.path, stages)
+            told = _item_values(source.path, stages)
+            asked += told[0]
+            values += told[1]
     facts.setdefault("versions", _versions(stages))
+    facts |= {"asked": tuple(asked), "item_values": tuple(values)}
     return ReportData(recipe=recipe, stages=views, scores=tuple(scores), samples=tuple(_chosen(samples)), **facts)
 
 
@@ -120,6 +125,14 @@ def _scores(path: Path, stages: Sequence[StageSource]) -> list[Score]:
     for row in rows:
         row.model = _named(row.model, row.model_digest, stages)
     return rows
+
+
+def _item_values(path: Path, stages: Sequence[StageSource]) -> tuple[list[Asked], list[ItemValues]]:
+    try:
+        asked, values = read_item_values(path)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"values of items cannot be read ({error})", where=str(path), how="Evaluate again.") from None
+    return asked, [replace(row, model=_named(row.model, row.model_digest, stages)) for row in values]
 
 
 def _samples(path: Path, stages: Sequence[StageSource]) -> list[Sample]:

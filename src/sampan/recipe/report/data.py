@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...artifacts.item_values import Asked, ItemValues
 from ...artifacts.scores import Score
 
 STATUSES = ("hit", "run", "failed", "pending", "given")
@@ -87,6 +88,10 @@ class ReportData:
     """In recipe order; `scores` and `samples` name them."""
     scores: Sequence[Score] = ()
     """`Score.model` is the name of a stage (or of an input from outside)."""
+    asked: Sequence[Asked] = ()
+    """The items behind the scores, where they are kept."""
+    item_values: Sequence[ItemValues] = ()
+    """What each item gave each model."""
     samples: Sequence[Sample] = ()
     first_model: str = ""
     """The model to measure from; '' for the first scored one in lineage order."""
