@@ -11,7 +11,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
 from .objectives import OBJECTIVES
-from .settings import Optimisation
+from .settings import HELD_OUT, Optimisation
 
 
 @params
@@ -47,7 +47,8 @@ class Params(Optimisation):
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .checks import check_vocabulary
-    from .loop import Task, open_model, train
+    from .loop import open_model, train
+    from .task import token_task
 
     source = inputs.one("model")
     model = open_model(source, params, runtime)
@@ -57,8 +58,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     objective = OBJECTIVES.load("causal_lm")
     streams = open_streams(shards, seed=params.seed)
     batches = make_batches(streams, _phases(params, inputs), params, tail=params.tail)
-    task = Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
-    return train(model, source, task, params, runtime)
+    task = token_task(batches, objective)
+    return train(model, inputs, task, params, runtime)
 
 
 def open_shards(inputs: Inputs) -> list[Any]:
@@ -146,6 +147,7 @@ STAGE = Stage(
         "model": Role(kinds=("checkpoint",), help="the model to go on from"),
         "tokens": Role(kinds=("tokens",), help="packed documents made with the model's tokenizer", many=True),
         "mixture": Role(kinds=("mixture",), help="weights that were searched for", required=False),
+        "held_out": HELD_OUT,
     },
     output="checkpoint",
     run=run,

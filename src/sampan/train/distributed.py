@@ -99,9 +99,10 @@ class Scorer(torch.nn.Module):
         super().__init__()
         self.model, self._dtype, self._uniform, self._score = model, dtype, uniform, score
 
-    def forward(self, batch: MicroBatch) -> torch.Tensor:
-        if self._score:
-            return self._score(self.model, batch, self._dtype)
+    def forward(self, batch: MicroBatch, score: Callable[..., torch.Tensor] | None = None) -> torch.Tensor:
+        """What the loss reads, or what another `score` makes of model, batch and number format."""
+        if score := score or self._score:
+            return score(self.model, batch, self._dtype)
         return token_logprobs(self.model, batch, dtype=self._dtype, uniform=self._uniform)
 
 

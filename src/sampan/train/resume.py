@@ -36,6 +36,15 @@ class Progress:
     """Rows of train_log.jsonl."""
     window: dict[str, float] = field(default_factory=dict)
     """Sums since the last row."""
+    stream_window: dict[str, list[float]] = field(default_factory=dict)
+    """By stream, negative log-likelihood and trained tokens since the last row."""
+    stream_loss: dict[str, float] = field(default_factory=dict)
+    """By stream, the loss when a row was last written that had tokens of it."""
+    recent: dict[str, list[float]] = field(default_factory=dict)
+    """What the guard compares with."""
+    skips: list[dict[str, Any]] = field(default_factory=list)
+    """Steps that were left out: from `first` to before `end`."""
+    skipped_tokens: int = 0
 
 
 class Keeper:

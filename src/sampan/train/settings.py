@@ -5,10 +5,57 @@ from __future__ import annotations
 from typing import Literal
 
 from ..core.params import params
+from ..core.stage import Role
+
+HELD_OUT = Role(
+    kinds=("documents", "tokens"),
+    help="text that is not trained on, on which bits per byte are measured while training goes on",
+    many=True,
+    required=False,
+)
 
 
 @params
-class Optimisation:
+class Guarding:
+    """What becomes of steps that break."""
+
+    max_skips: int = 10
+    """Steps that may be left out of a run because their loss or gradient is not a number, or a spike; the next one
+    ends it. 0 = end at the first. On by default, since such an update can never be made (ours)."""
+    spike_deviations: float = 0.0
+    """A step whose loss or gradient norm lies this many robust deviations (1.4826 × median absolute deviation) above
+    the median of the last ones is left out; 0 = never. Spikes of harmful size lie above 10 (ours)."""
+    spike_window: int = 100
+    """Steps that a spike is compared with (ours)."""
+    rewind_steps: int = 0
+    """Keep the state in memory every so many steps, go back to it from a step that breaks, and leave out the data of
+    all steps since; 0 = leave out the broken step alone (ours; PaLM went back about 100)."""
+
+
+@params
+class Watching:
+    """What is looked at while training goes on; it never changes the weights."""
+
+    log_every: int = 1
+    """Steps between rows of train_log.jsonl."""
+    log_streams: bool = False
+    """Write the loss of every stream into each row of train_log.jsonl; the last ones are always among the metrics."""
+    held_out_every: int = 0
+    """Steps between measurements of bits per byte on the input `held_out`, by language; 0 = before the first step and
+    after the last only."""
+    held_out_tokens: int = 100_000
+    """Tokens of each held-out language that are read, at most, in whole documents (ours)."""
+    prompts: tuple[str, ...] = ()
+    """Beginnings that the model goes on from, greedily, before the first step and after the last; written to
+    train_log.jsonl."""
+    samples_every: int = 0
+    """Steps between further samples; 0 = none."""
+    sample_tokens: int = 48
+    """Tokens of a sample, at most (ours)."""
+
+
+@params
+class Optimisation(Guarding, Watching):
     """How weights move. Defaults are SEA-LION v3's published settings where there are any (arXiv:2504.05747)."""
 
     lr: float = 1e-5
@@ -49,11 +96,9 @@ class Optimisation:
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the computation; weights and moments are kept in float32. `auto` is bfloat16 on a GPU that has
     it and float32 on a CPU, where bfloat16 is slower at small widths and would make results depend on the processor."""
-    log_every: int = 1
-    """Steps between rows of train_log.jsonl."""
 
     def __post_init__(self) -> None:
-        for name in ("context_len", "micro_batch_tokens", "log_every"):
+        for name in ("context_len", "micro_batch_tokens", "log_every", "sample_tokens", "held_out_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         for name in ("warmup_share", "decay_share"):
@@ -65,5 +110,11 @@ class Optimisation:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1")
+        if self.held_out_every < 0 or self.samples_every < 0:
+            raise ValueError("held_out_every and samples_every must be 0 or more")
+        if self.samples_every and not self.prompts:
+            raise ValueError("samples_every needs prompts")
+        if self.max_skips < 0 or self.rewind_steps < 0 or self.spike_window < 10 or not self.spike_deviations >= 0:
+            raise ValueError("max_skips, rewind_steps, spike_deviations must be 0 or more, spike_window at least 10")
         if not self.eps > 0:
             raise ValueError("eps must be above 0")
