@@ -58,7 +58,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     objective = OBJECTIVES.load("causal_lm")
     streams = open_streams(shards, seed=params.seed)
     batches = make_batches(streams, _phases(params, inputs), params, tail=params.tail)
-    task = token_task(batches, objective)
+    task = token_task(batches, objective, z_loss=params.z_loss)
     return train(model, inputs, task, params, runtime)
 
 

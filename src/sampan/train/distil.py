@@ -39,6 +39,8 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.z_loss:
+            raise ValueError("train.distil does not read z_loss: leave it out")
         if self.global_batch_tokens < 1 or self.epochs <= 0 or self.temperature <= 0:
             raise ValueError("global_batch_tokens, epochs and temperature must be above 0")
         if not 0 <= self.teacher_share <= 1:

@@ -85,6 +85,8 @@ def fit(
         watch.look(scorer, progress, steps, world)
     while progress.step < steps:
         stepper.step(progress, params.lr * rate(progress.step))
+        if progress.step == steps:
+            stepper.finish()
         if watch:
             watch.look(scorer, progress, steps, world)
         runtime.progress(progress.tokens + progress.skipped_tokens, task.batches.tokens, "tokens")

@@ -57,6 +57,8 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.z_loss:
+            raise ValueError("train.preference does not read z_loss: leave it out")
         if self.global_batch_pairs < 1 or self.epochs <= 0 or self.beta <= 0:
             raise ValueError("global_batch_pairs, epochs and beta must be above 0")
         if not (self.gamma >= 0 and self.sft_weight >= 0):

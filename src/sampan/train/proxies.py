@@ -37,7 +37,7 @@ def proxy_job(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     streams = open_streams([read_tokens(Path(path)) for path in job["tokens"]], seed=params.seed)
     batches = make_batches(streams, [(1.0, job["weights"])], params)
     objective = OBJECTIVES.load("causal_lm")
-    fit(model, token_task(batches, objective), params, runtime)
+    fit(model, token_task(batches, objective, z_loss=params.z_loss), params, runtime)
     losses = held_out_losses(model, [Path(path) for path in job["held_out"]], params, runtime)
     shutil.rmtree(state)
     return {"losses": losses}

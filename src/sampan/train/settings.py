@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Literal
 
 from ..core.params import params
@@ -55,7 +56,19 @@ class Watching:
 
 
 @params
-class Optimisation(Guarding, Watching):
+class Averaging:
+    """Weights that are averaged over the run; what is written, and measured at the end, is the average."""
+
+    ema_decay: float = 0.0
+    """Exponential moving average of the weights, which keeps this share at each step; 0 = none."""
+    average_last: int = 0
+    """Mean of the weights at this many points, the last of them the end; 0 = none (LAWA, arXiv:2209.14981)."""
+    average_every: int = 1
+    """Steps between these points."""
+
+
+@params
+class Optimisation(Guarding, Watching, Averaging):
     """How weights move. Defaults are SEA-LION v3's published settings where there are any (arXiv:2504.05747)."""
 
     lr: float = 1e-5
@@ -75,8 +88,10 @@ class Optimisation(Guarding, Watching):
     micro_batch_tokens: int = 8192
     """Tokens that go through the model at once (ours); it bounds memory and changes results only by rounding."""
     weight_decay: float = 0.1
-    """Decoupled decay, as torch counts it (per step lr × weight_decay), of matrices other than embeddings; ours, not
-    the paper's. Composer's λ is weight_decay × lr."""
+    """Decoupled decay of matrices other than embeddings, as `decay` counts it; ours, not the paper's."""
+    decay: Literal["torch", "composer"] = "torch"
+    """torch: a step takes lr × weight_decay off a weight. composer: it takes lr / peak lr × weight_decay, so that a
+    published λ of Composer's decoupled AdamW can be given as it is."""
     beta1: float = 0.9
     """AdamW's decay of the first moment."""
     beta2: float = 0.95
@@ -87,6 +102,17 @@ class Optimisation(Guarding, Watching):
     """Gradients longer than this are scaled down to it; 0 = never. Ours, not the paper's."""
     embedding_lr_scale: float = 1.0
     """Factor on the learning rate of the input and output embeddings (ours)."""
+    head_lr_scale: float | None = None
+    """Factor on the learning rate of the output embeddings, where they are not tied; left out, embedding_lr_scale."""
+    lr_scales: dict[str, float] = field(default_factory=dict)
+    """Factor on the learning rate by pattern of parameter names, such as `{"*layers.0.*": 0.1}`; the first that matches
+    wins, over the two above as well."""
+    embeddings_first: int = 0
+    """Steps at the beginning in which the embeddings and the head alone are trained (ours), for added tokens."""
+    z_loss: float = 0.0
+    """Weight of the squared logarithm of the softmax's sum, added to each token's loss; PaLM's is 1e-4."""
+    moments: Literal["float32", "bfloat16", "int8"] = "float32"
+    """Number format of AdamW's moments: bfloat16 halves their memory, int8 (torchao, one process) quarters it."""
     train_only: tuple[str, ...] = ()
     """Patterns of parameter names, such as `*embed_tokens*`; the rest is frozen. Empty = train everything."""
     new_rows_from: int = 0
@@ -110,6 +136,7 @@ class Optimisation(Guarding, Watching):
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1")
+        self._check_parts()
         if self.held_out_every < 0 or self.samples_every < 0:
             raise ValueError("held_out_every and samples_every must be 0 or more")
         if self.samples_every and not self.prompts:
@@ -118,3 +145,18 @@ class Optimisation(Guarding, Watching):
             raise ValueError("max_skips, rewind_steps, spike_deviations must be 0 or more, spike_window at least 10")
         if not self.eps > 0:
             raise ValueError("eps must be above 0")
+
+    def _check_parts(self) -> None:
+        scales = [self.embedding_lr_scale, self.head_lr_scale or 0, *self.lr_scales.values(), self.z_loss]
+        if not all(scale >= 0 for scale in scales) or self.embeddings_first < 0:
+            raise ValueError("factors on the learning rate, z_loss and embeddings_first must be 0 or more")
+        if not 0 <= self.ema_decay < 1 or self.average_last < 0 or self.average_every < 1:
+            raise ValueError(
+                "ema_decay must be at least 0 and below 1, average_last 0 or more, average_every 1 or more"
+            )
+        if self.ema_decay and self.average_last:
+            raise ValueError("ema_decay and average_last are two averages: give one")
+        if self.moments == "bfloat16" and self.beta2 > 0.99:
+            raise ValueError("moments in bfloat16 lose what beta2 above 0.99 adds in a step: lower beta2")
+        if self.decay == "composer" and not self.lr > 0:
+            raise ValueError("decay: composer divides by lr, which must be above 0")

@@ -39,7 +39,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     model = open_model(source, params, runtime)
     batches, facts = conversation_batches(params, inputs)
     objective = OBJECTIVES.load("sft")
-    task = token_task(batches, objective)
+    task = token_task(batches, objective, z_loss=params.z_loss)
     return {**train(model, inputs, task, params, runtime), **facts}
 
 

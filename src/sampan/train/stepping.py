@@ -9,6 +9,7 @@ import torch
 
 from ..core.errors import StageError
 from ..core.stage import Runtime
+from .averaging import Average
 from .batches import count_units
 from .distributed import Scorer, attention_free_cost, join, local, rows, turns
 from .guard import Guard
@@ -34,6 +35,9 @@ class Stepper:
         self._scorer, self._optimiser, self._keeper = scorer, optimiser, keeper
         self._task, self._params, self._runtime = task, params, runtime
         self._world, self._linear = join(runtime), attention_free_cost(scorer.model)
+        self._average = Average(params, optimiser, task.batches.steps)
+        inner = {id(weight) for weight in embeddings(scorer.model)}
+        self._others = [p for p in scorer.model.parameters() if id(p) not in inner] if params.embeddings_first else []
         self._trainable = [p for p in scorer.model.parameters() if p.requires_grad]
         self.guard = Guard(params, scorer.model, optimiser)
         self._old_rows = [w for w in embeddings(scorer.model) if w.requires_grad] if params.new_rows_from else []
@@ -53,7 +57,7 @@ class Stepper:
         streams: dict[str, list[float]] = {}
         if units:
             sums, streams = self._gradients(pieces, units)
-            self._mask_gradients()
+            self._mask_gradients(progress.step)
             norm = clip(self._trainable, self._params.max_grad_norm)
             if fault := self.guard.fault(progress, sums["loss"] / units, norm):
                 self._leave_out(progress, fault, sum(len(piece.ids) for piece in pieces))
@@ -63,6 +67,11 @@ class Stepper:
             self._optimiser.zero_grad(set_to_none=True)
             sums["grad_norm"] = norm * units
         self._record(progress, pieces, units, sums, streams, lr)
+        self._average.add(progress)
+
+    def finish(self) -> None:
+        """After the last step: the weights that are to be written."""
+        self._average.finish()
 
     def _gradients(self, pieces: list[Piece], units: int) -> tuple[dict[str, float], dict[str, list[float]]]:
         """Add up gradients of the step's mean loss; returns loss and metrics summed over all pieces, and by stream the
@@ -91,8 +100,11 @@ class Stepper:
         pairs = self._world.sum_tensor(torch.stack([nll_S, count_S]).cpu()).T.tolist() if names else []
         return totals, {name: pair for name, pair in zip(names, pairs, strict=True) if pair[1]}
 
-    def _mask_gradients(self) -> None:
-        """Nothing for the rows of embeddings that are not trained."""
+    def _mask_gradients(self, step: int) -> None:
+        """Nothing for what is not trained in this step, and for the rows of embeddings that never are."""
+        if step < self._params.embeddings_first:
+            for parameter in self._others:
+                parameter.grad = None
         for weight in self._old_rows:
             first, _ = rows(weight, self._world)
             local(weight.grad)[: max(0, self._params.new_rows_from - first)] = 0

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from .batches import ListBatches, ShardBatches
+from .logprobs import penalised_logprobs
 from .packing import MicroBatch, Piece
 
 Score = Callable[[Any, MicroBatch, torch.dtype], torch.Tensor]
@@ -35,6 +36,16 @@ class Task:
     nll: Callable[[torch.Tensor], torch.Tensor] | None = None
 
 
-def token_task(batches: Any, objective: Callable[..., Any]) -> Task:
-    """The task of predicting every trained token, all of them weighing the same."""
-    return Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True, nll=torch.neg)
+def token_task(batches: Any, objective: Callable[..., Any], *, z_loss: float = 0.0) -> Task:
+    """The task of predicting every trained token, all of them weighing the same, with PaLM's z-loss on request."""
+    if not z_loss:
+        return Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True, nll=torch.neg)
+
+    def score(model: Any, batch: MicroBatch, dtype: torch.dtype) -> torch.Tensor:
+        return penalised_logprobs(model, batch, dtype=dtype, z=z_loss)
+
+    def loss(scores_2N: torch.Tensor, batch: MicroBatch) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+        total, metrics = objective(scores_2N[0])
+        return total, {**metrics, "z_loss": scores_2N[1].sum().detach()}
+
+    return Task(batches, loss, uniform=True, score=score, nll=lambda scores_2N: -scores_2N.sum(0))
