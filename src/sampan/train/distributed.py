@@ -140,9 +140,12 @@ def prepare_blocks(model: Any, spread: Spread) -> None:
             block.compile(dynamic=True)
 
 
-def gather(model: Any, source: Path, world: World) -> Any:
-    """The whole model, on the CPU of process 0, made from its origin `source`; None in the others."""
+def gather(model: Any, source: Path, world: World, *, prepare: Callable[[Any], None]) -> Any:
+    """The whole model, on the CPU of process 0, made from its origin `source`, `prepare`d as `model` was; None in the
+    others."""
     plain = load_model(source) if world.rank == 0 else None
+    if plain is not None:
+        prepare(plain)
     targets = dict(plain.named_parameters()) if plain is not None else {}
     for name, parameter in model.named_parameters():
         value = parameter.detach()

@@ -10,6 +10,7 @@ import torch
 
 from ..core.stage import Artifact, Inputs, Runtime
 from ..model.checkpoint import count_parameters, load_model, read_config, save_model
+from .adapters import attach, merge, trained_names
 from .checks import check_context, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
 from .optimiser import freeze, make_optimiser
@@ -46,7 +47,7 @@ def train(model: Any, inputs: Inputs, task: Task, params: Optimisation, runtime:
     """
     source = inputs.one("model")
     progress, metrics = fit(model, task, params, runtime, open_watch(inputs, params))
-    _write(model, source, progress, runtime)
+    _write(model, source, progress, params, runtime)
     return metrics
 
 
@@ -59,7 +60,9 @@ def fit(
     """
     steps = task.batches.steps
     world = join(runtime)
-    trained = set(freeze(model, params.train_only))
+    parameters = count_parameters(model)
+    attach(model, params)
+    trained = set(freeze(model, trained_names(model, params)))
     dtype = compute_dtype(params.dtype, runtime.device)
     scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score)
     prepare_blocks(model, runtime.spread)
@@ -100,20 +103,21 @@ def fit(
     keeper.finish()
     track.close()
     return progress, {
-        **_metrics(progress, count_parameters(model)),
+        **_metrics(progress, parameters),
         "trained_parameters": sum(p.numel() for n, p in model.named_parameters() if n in trained),
         **pace.now(progress),
     }
 
 
-def _write(model: Any, source: Artifact, progress: Progress, runtime: Runtime) -> None:
+def _write(model: Any, source: Artifact, progress: Progress, params: Optimisation, runtime: Runtime) -> None:
     """The checkpoint in the number format of the one it started from, with its tokenizer, and the log."""
     config = read_config(source.path)
     kept = config.get("dtype") or config.get("torch_dtype") or "float32"
     world = join(runtime)
     if world.size > 1:
-        model = gather(model, source.path, world)
+        model = gather(model, source.path, world, prepare=lambda plain: attach(plain, params))
     if world.rank == 0:
+        merge(model, params, runtime.out)
         model.set_attn_implementation("eager")  # which every model has; none of this is saved
         save_model(model.to(getattr(torch, kept)), runtime.out, tokenizer_from=source.path)
         lines = (json.dumps(row) + "\n" for row in progress.rows)

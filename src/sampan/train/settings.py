@@ -68,7 +68,24 @@ class Averaging:
 
 
 @params
-class Optimisation(Guarding, Watching, Averaging):
+class Adapting:
+    """Training few parameters beside the model's own, and merging them at the end."""
+
+    lora_rank: int = 0
+    """Rank of LoRA's adapters; 0 = none, and all weights are trained. With them, `train_only` names what else is, and
+    `new_rows_from` the rows of the embeddings."""
+    lora_alpha: float = 0.0
+    """The adapters' product is multiplied by lora_alpha / lora_rank; 0 = twice the rank (ours)."""
+    lora_targets: tuple[str, ...] = ()
+    """Patterns of linear layers that get an adapter, such as `*self_attn.q_proj`; empty = all in the blocks."""
+    dora: bool = False
+    """Learn the columns' lengths apart from their directions (DoRA)."""
+    keep_adapter: bool = False
+    """Write the adapters beside the merged model too, as `adapter/` in peft's format."""
+
+
+@params
+class Optimisation(Guarding, Watching, Averaging, Adapting):
     """How weights move. Defaults are SEA-LION v3's published settings where there are any (arXiv:2504.05747)."""
 
     lr: float = 1e-5
@@ -158,5 +175,9 @@ class Optimisation(Guarding, Watching, Averaging):
             raise ValueError("ema_decay and average_last are two averages: give one")
         if self.moments == "bfloat16" and self.beta2 > 0.99:
             raise ValueError("moments in bfloat16 lose what beta2 above 0.99 adds in a step: lower beta2")
+        if self.lora_rank < 0 or not self.lora_alpha >= 0:
+            raise ValueError("lora_rank and lora_alpha must be 0 or more")
+        if not self.lora_rank and (self.lora_alpha or self.lora_targets or self.dora or self.keep_adapter):
+            raise ValueError("lora_alpha, lora_targets, dora and keep_adapter need lora_rank")
         if self.decay == "composer" and not self.lr > 0:
             raise ValueError("decay: composer divides by lr, which must be above 0")
