@@ -11,7 +11,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
 from .objectives import OBJECTIVES
-from .settings import HELD_OUT, Optimisation
+from .settings import HELD_OUT, NEURONS, Optimisation
 
 
 @params
@@ -148,6 +148,7 @@ STAGE = Stage(
         "tokens": Role(kinds=("tokens",), help="packed documents made with the model's tokenizer", many=True),
         "mixture": Role(kinds=("mixture",), help="weights that were searched for", required=False),
         "held_out": HELD_OUT,
+        "neurons": NEURONS,
     },
     output="checkpoint",
     run=run,

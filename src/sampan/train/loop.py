@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from ..artifacts.neurons import read_neurons
 from ..core.stage import Artifact, Inputs, Runtime
 from ..model.checkpoint import count_parameters, load_model, read_config, save_model
 from .adapters import attach, merge, trained_names
@@ -17,6 +19,7 @@ from .optimiser import freeze, make_optimiser
 from .pace import Pace
 from .resume import Keeper, Progress
 from .schedules import make_schedule
+from .selection import Selection
 from .settings import Optimisation
 from .stepping import Stepper
 from .task import Task
@@ -46,13 +49,20 @@ def train(model: Any, inputs: Inputs, task: Task, params: Optimisation, runtime:
     Of several processes the first one writes.
     """
     source = inputs.one("model")
-    progress, metrics = fit(model, task, params, runtime, open_watch(inputs, params))
+    neurons = inputs.optional("neurons")
+    selection = Selection(read_neurons(neurons), model, params) if neurons else None
+    progress, metrics = fit(model, task, params, runtime, open_watch(inputs, params), selection)
     _write(model, source, progress, params, runtime)
     return metrics
 
 
 def fit(
-    model: Any, task: Task, params: Optimisation, runtime: Runtime, watch: Watch | None = None
+    model: Any,
+    task: Task,
+    params: Optimisation,
+    runtime: Runtime,
+    watch: Watch | None = None,
+    selection: Selection | None = None,
 ) -> tuple[Progress, dict[str, Any]]:
     """Train `model` in place to the end of `task`; returns what was done and the metrics.
 
@@ -62,12 +72,12 @@ def fit(
     world = join(runtime)
     parameters = count_parameters(model)
     attach(model, params)
-    trained = set(freeze(model, trained_names(model, params)))
+    trained = set(freeze(model, selection.names if selection else trained_names(model, params)))
     dtype = compute_dtype(params.dtype, runtime.device)
     scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score)
     prepare_blocks(model, runtime.spread)
     shard(scorer, world, dtype)
-    optimiser = make_optimiser(model, params)
+    optimiser = make_optimiser(model, replace(params, weight_decay=0.0) if selection else params)
     rate = make_schedule(
         params.schedule,
         steps,
@@ -80,7 +90,7 @@ def fit(
     progress = keeper.load(model, optimiser)
     if progress.step:
         runtime.log(f"resuming at step {progress.step} of {steps}")
-    stepper = Stepper(scorer, optimiser, keeper, task, params, runtime)
+    stepper = Stepper(scorer, optimiser, keeper, task, params, runtime, selection)
     pace = Pace(model, params, progress.tokens, task.batches.tokens, world, dtype)
     track = open_trackers(runtime, world)
     saved = time.monotonic()
@@ -101,10 +111,11 @@ def fit(
             keeper.save(model, optimiser, progress)
             saved = time.monotonic()
     keeper.finish()
+    sizes = sum(p.numel() for n, p in model.named_parameters() if n in trained)
     track.close()
     return progress, {
         **_metrics(progress, parameters),
-        "trained_parameters": sum(p.numel() for n, p in model.named_parameters() if n in trained),
+        "trained_parameters": selection.parameters if selection else sizes,
         **pace.now(progress),
     }
 

@@ -14,6 +14,9 @@ HELD_OUT = Role(
     many=True,
     required=False,
 )
+NEURONS = Role(
+    kinds=("neurons",), help="train these neurons only; every other weight stays, bit by bit", required=False
+)
 
 
 @params

@@ -9,7 +9,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
 from .objectives import OBJECTIVES
-from .settings import HELD_OUT, Optimisation
+from .settings import HELD_OUT, NEURONS, Optimisation
 
 
 @params
@@ -96,6 +96,7 @@ STAGE = Stage(
         "model": Role(kinds=("checkpoint",), help="the model to tune, with a chat template"),
         "conversations": Role(kinds=("conversations",), help="what it should learn to say", many=True),
         "held_out": HELD_OUT,
+        "neurons": NEURONS,
     },
     output="checkpoint",
     run=run,

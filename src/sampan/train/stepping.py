@@ -16,6 +16,7 @@ from .guard import Guard
 from .optimiser import clip, embeddings, set_rate
 from .packing import MicroBatch, Piece, pack
 from .resume import Keeper, Progress
+from .selection import Selection
 from .settings import Optimisation
 from .task import Task
 
@@ -31,7 +32,9 @@ class Stepper:
         task: Task,
         params: Optimisation,
         runtime: Runtime,
+        selection: Selection | None = None,
     ) -> None:
+        self._selection = selection
         self._scorer, self._optimiser, self._keeper = scorer, optimiser, keeper
         self._task, self._params, self._runtime = task, params, runtime
         self._world, self._linear = join(runtime), attention_free_cost(scorer.model)
@@ -105,6 +108,8 @@ class Stepper:
         if step < self._params.embeddings_first:
             for parameter in self._others:
                 parameter.grad = None
+        if self._selection:
+            self._selection.mask(self._scorer.model, self._world)
         for weight in self._old_rows:
             first, _ = rows(weight, self._world)
             local(weight.grad)[: max(0, self._params.new_rows_from - first)] = 0
