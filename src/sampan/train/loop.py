@@ -68,16 +68,41 @@ def fit(
 
     Resumes from `runtime.state`; an interrupted run ends with the same bits as an uninterrupted one.
     """
-    steps = task.batches.steps
     world = join(runtime)
     parameters = count_parameters(model)
     attach(model, params)
-    trained = set(freeze(model, selection.names if selection else trained_names(model, params)))
+    trained = freeze(model, selection.names if selection else trained_names(model, params))
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     dtype = compute_dtype(params.dtype, runtime.device)
     scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score)
     prepare_blocks(model, runtime.spread)
     shard(scorer, world, dtype)
     optimiser = make_optimiser(model, replace(params, weight_decay=0.0) if selection else params)
+    keeper = Keeper(runtime.state, world)
+    progress = keeper.load(model, optimiser)
+    if progress.step:
+        runtime.log(f"resuming at step {progress.step} of {task.batches.steps}")
+    stepper = Stepper(scorer, optimiser, keeper, task, params, runtime, selection)
+    pace = Pace(model, params, progress.tokens, task.batches.tokens, world, dtype)
+    _run(stepper, progress, keeper, task, params, runtime, pace, watch)
+    now = pace.now(progress)
+    del now["seconds_left"]
+    count = selection.parameters if selection else sum(sizes[name] for name in trained)
+    return progress, {**_metrics(progress, parameters), "trained_parameters": count, **now}
+
+
+def _run(
+    stepper: Stepper,
+    progress: Progress,
+    keeper: Keeper,
+    task: Task,
+    params: Optimisation,
+    runtime: Runtime,
+    pace: Pace,
+    watch: Watch | None,
+) -> None:
+    """Step after step to the end, with what is looked at, told and kept between them."""
+    steps, world, saved = task.batches.steps, join(runtime), time.monotonic()
     rate = make_schedule(
         params.schedule,
         steps,
@@ -86,38 +111,25 @@ def fit(
         decay_share=params.decay_share,
         final=params.final_lr_ratio,
     )
-    keeper = Keeper(runtime.state, world)
-    progress = keeper.load(model, optimiser)
-    if progress.step:
-        runtime.log(f"resuming at step {progress.step} of {steps}")
-    stepper = Stepper(scorer, optimiser, keeper, task, params, runtime, selection)
-    pace = Pace(model, params, progress.tokens, task.batches.tokens, world, dtype)
     track = open_trackers(runtime, world)
-    saved = time.monotonic()
     if watch and not progress.step:
-        watch.look(scorer, progress, steps, world)
+        watch.look(stepper.scorer, progress, steps, world)
     while progress.step < steps:
         stepper.step(progress, params.lr * rate(progress.step))
         if progress.step == steps:
             stepper.finish()
         if watch:
-            watch.look(scorer, progress, steps, world)
+            watch.look(stepper.scorer, progress, steps, world)
         runtime.progress(progress.tokens + progress.skipped_tokens, task.batches.tokens, "tokens")
         track(progress.rows, pace.now(progress))
         pace.tell(progress, runtime)
         if progress.step >= steps or not stepper.guard.may_save(progress):
             continue
         if world.first(time.monotonic() - saved) >= runtime.checkpoint_seconds:
-            keeper.save(model, optimiser, progress)
+            keeper.save(stepper.scorer.model, stepper.optimiser, progress)
             saved = time.monotonic()
     keeper.finish()
-    sizes = sum(p.numel() for n, p in model.named_parameters() if n in trained)
     track.close()
-    return progress, {
-        **_metrics(progress, parameters),
-        "trained_parameters": selection.parameters if selection else sizes,
-        **pace.now(progress),
-    }
 
 
 def _write(model: Any, source: Artifact, progress: Progress, params: Optimisation, runtime: Runtime) -> None:

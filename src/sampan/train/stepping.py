@@ -35,7 +35,7 @@ class Stepper:
         selection: Selection | None = None,
     ) -> None:
         self._selection = selection
-        self._scorer, self._optimiser, self._keeper = scorer, optimiser, keeper
+        self.scorer, self.optimiser, self._keeper = scorer, optimiser, keeper
         self._task, self._params, self._runtime = task, params, runtime
         self._world, self._linear = join(runtime), attention_free_cost(scorer.model)
         self._average = Average(params, optimiser, task.batches.steps)
@@ -65,9 +65,9 @@ class Stepper:
             if fault := self.guard.fault(progress, sums["loss"] / units, norm):
                 self._leave_out(progress, fault, sum(len(piece.ids) for piece in pieces))
                 return
-            set_rate(self._optimiser, lr)
-            self._optimiser.step()
-            self._optimiser.zero_grad(set_to_none=True)
+            set_rate(self.optimiser, lr)
+            self.optimiser.step()
+            self.optimiser.zero_grad(set_to_none=True)
             sums["grad_norm"] = norm * units
         self._record(progress, pieces, units, sums, streams, lr)
         self._average.add(progress)
@@ -83,14 +83,14 @@ class Stepper:
         names = self._task.batches.names if self._task.nll else ()
         nll_S, count_S = (torch.zeros(len(names), dtype=torch.float64, device=self._world.device) for _ in range(2))
         if self._task.prepare:
-            self._task.prepare(pieces, self._scorer)
+            self._task.prepare(pieces, self.scorer)
         size = self._params.micro_batch_tokens
         for turn in turns(pieces, self._world, micro_batch_tokens=size, linear=self._linear):
             if self._world.size > 1:
-                self._scorer.set_requires_gradient_sync(turn.last or self._runtime.spread.sync == "each")
-                self._scorer.set_is_last_backward(turn.last)
+                self.scorer.set_requires_gradient_sync(turn.last or self._runtime.spread.sync == "each")
+                self.scorer.set_is_last_backward(turn.last)
             batch = pack(turn.pieces, self._world.device)
-            scores = self._scorer(batch)
+            scores = self.scorer(batch)
             loss, metrics = self._task.loss(scores, batch)
             (loss / units if turn.counts else loss * 0.0).backward()
             for name, value in {"loss": loss.detach(), **metrics}.items():
@@ -109,18 +109,18 @@ class Stepper:
             for parameter in self._others:
                 parameter.grad = None
         if self._selection:
-            self._selection.mask(self._scorer.model, self._world)
+            self._selection.mask(self.scorer.model, self._world)
         for weight in self._old_rows:
             first, _ = rows(weight, self._world)
             local(weight.grad)[: max(0, self._params.new_rows_from - first)] = 0
 
     def _leave_out(self, progress: Progress, fault: str, tokens: int) -> None:
-        self._optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad(set_to_none=True)
         step = progress.step
         try:
             self.guard.leave_out(progress, fault, tokens)
         except StageError:
-            self._keeper.save(self._scorer.model, self._optimiser, progress)
+            self._keeper.save(self.scorer.model, self.optimiser, progress)
             self._keeper.finish()
             raise
         skip = progress.skips[-1]
