@@ -6,7 +6,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from sampan.core.errors import RecipeError, StageError
+from sampan.core.params import parse_params
 from sampan.train.causal_lm import STAGE, Phase
 
 VALUES = {"context_len": 32, "micro_batch_tokens": 256, "lr": 1e-2, "eps": 1e-8, "global_batch_tokens": 256}
@@ -68,3 +72,32 @@ def test_a_hybrid_keeps_its_ratio_within_one_percent(tiny, words, make_shards, r
     assert metrics["mixture"] == pytest.approx({"0/tha_Thai": 0.45, "1/eng_Latn": 0.55}, abs=0.01)
     # half of a conversation is trained, all of a text but its first token
     assert metrics["trained_tokens"] < 0.8 * metrics["tokens"]
+
+
+STABLE = {"schedule": "constant", "warmup_steps": 2, "num_tokens": 256 * 8}
+DECAY = {"schedule": "linear", "warmup_share": 0.0, "skip_tokens": 256 * 8, "num_tokens": 256 * 4}
+
+
+def test_a_decay_branched_off_a_stable_run_is_the_decay_of_one_run(tiny, words, run_stage):
+    """Bit by bit: weights, moments, learning rate and place in the streams all go on."""
+
+    def run(name, model, **values):
+        given = {"model": ("checkpoint", [model]), "tokens": ("tokens", [words["english"], words["thai"]])}
+        return run_stage(STAGE, given, name, **{**VALUES, **values})[1]
+
+    whole = run("whole", tiny, schedule="wsd", warmup_steps=2, decay_share=1 / 3, num_tokens=256 * 12)
+    stable = run("stable", tiny, keep_moments=True, **STABLE)
+    branch = run("branch", stable, with_moments=True, **DECAY)
+    fresh = run("fresh", stable, **DECAY)
+    expected, found, other = (load_file(folder / "model.safetensors") for folder in (whole, branch, fresh))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert not all(torch.equal(other[name], expected[name]) for name in expected), "moments matter"
+    with pytest.raises(StageError, match="keep_moments"):
+        run("none", tiny, with_moments=True, **DECAY)
+
+
+def test_tokens_to_skip_are_whole_steps():
+    with pytest.raises(RecipeError, match="multiple of global_batch_tokens"):
+        parse_params(STAGE.params, {"skip_tokens": 100, "global_batch_tokens": 256}, where="here")
+    with pytest.raises(RecipeError, match="not for moments in int8"):
+        parse_params(STAGE.params, {"keep_moments": True, "moments": "int8"}, where="here")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ..artifacts.neurons import read_neurons
 from ..core.stage import Artifact, Inputs, Runtime
 from ..model.checkpoint import count_parameters, load_model, read_config, save_model
 from .adapters import attach, merge, trained_names
+from .carry import read_moments, write_moments
 from .checks import check_context, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
 from .optimiser import freeze, make_optimiser
@@ -51,7 +53,9 @@ def train(model: Any, inputs: Inputs, task: Task, params: Optimisation, runtime:
     source = inputs.one("model")
     neurons = inputs.optional("neurons")
     selection = Selection(read_neurons(neurons), model, params) if neurons else None
-    progress, metrics = fit(model, task, params, runtime, open_watch(inputs, params), selection)
+    progress, metrics = fit(
+        model, task, params, runtime, watch=open_watch(inputs, params), selection=selection, source=source.path
+    )
     _write(model, source, progress, params, runtime)
     return metrics
 
@@ -61,12 +65,15 @@ def fit(
     task: Task,
     params: Optimisation,
     runtime: Runtime,
+    *,
     watch: Watch | None = None,
     selection: Selection | None = None,
+    source: Path | None = None,
 ) -> tuple[Progress, dict[str, Any]]:
     """Train `model` in place to the end of `task`; returns what was done and the metrics.
 
-    Resumes from `runtime.state`; an interrupted run ends with the same bits as an uninterrupted one.
+    `source` is the folder that the model came from. Resumes from `runtime.state`; an interrupted run ends with the
+    same bits as an uninterrupted one.
     """
     world = join(runtime)
     parameters = count_parameters(model)
@@ -80,11 +87,15 @@ def fit(
     optimiser = make_optimiser(model, replace(params, weight_decay=0.0) if selection else params)
     keeper = Keeper(runtime.state, world)
     progress = keeper.load(model, optimiser)
+    if params.with_moments and source and not progress.step:
+        read_moments(model, optimiser, source, world)
     if progress.step:
         runtime.log(f"resuming at step {progress.step} of {task.batches.steps}")
     stepper = Stepper(scorer, optimiser, keeper, task, params, runtime, selection)
     pace = Pace(model, params, progress.tokens, task.batches.tokens, world, dtype)
     _run(stepper, progress, keeper, task, params, runtime, pace, watch)
+    if params.keep_moments:
+        write_moments(model, optimiser, runtime.out, world)
     now = pace.now(progress)
     del now["seconds_left"]
     count = selection.parameters if selection else sum(sizes[name] for name in trained)

@@ -149,7 +149,7 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
         if kind == "weight":
             local(parameter.detach()).copy_(value)
         else:
-            optimiser.state[parameter][kind] = _like(value, parameter) if value.dim() else value
+            optimiser.state[parameter][kind] = like(value, parameter) if value.dim() else value
     for parameter, found in parts.items():
         optimiser.state[parameter] |= restore(found)
     return Progress(**json.loads(about[0]["progress"]))
@@ -165,7 +165,7 @@ def _read_rows(files: list[Any], key: str, held: list[list[int]], wanted: tuple[
     return torch.cat(parts) if parts else files[0].get_slice(key)[:0]
 
 
-def _like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+def like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     """Rows of a moment as a tensor that is divided as its parameter is."""
     if not hasattr(parameter, "to_local"):
         return value

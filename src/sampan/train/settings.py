@@ -131,6 +131,10 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
     """Steps at the beginning in which the embeddings and the head alone are trained (ours), for added tokens."""
     z_loss: float = 0.0
     """Weight of the squared logarithm of the softmax's sum, added to each token's loss; PaLM's is 1e-4."""
+    keep_moments: bool = False
+    """Write AdamW's moments beside the model, as `optimiser/`, for a stage that goes on from it."""
+    with_moments: bool = False
+    """Begin with the moments beside the input `model`, such as for a decay branched off a stable run."""
     moments: Literal["float32", "bfloat16", "int8"] = "float32"
     """Number format of AdamW's moments: bfloat16 halves their memory, int8 (torchao, one process) quarters it."""
     train_only: tuple[str, ...] = ()
@@ -182,5 +186,7 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
             raise ValueError("lora_rank and lora_alpha must be 0 or more")
         if not self.lora_rank and (self.lora_alpha or self.lora_targets or self.dora or self.keep_adapter):
             raise ValueError("lora_alpha, lora_targets, dora and keep_adapter need lora_rank")
+        if (self.keep_moments or self.with_moments) and (self.moments == "int8" or self.lora_rank):
+            raise ValueError("keep_moments and with_moments are not for moments in int8, nor for adapters")
         if self.decay == "composer" and not self.lr > 0:
             raise ValueError("decay: composer divides by lr, which must be above 0")
