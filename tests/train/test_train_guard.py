@@ -17,6 +17,7 @@ from sampan.core.params import parse_params
 from sampan.train.causal_lm import STAGE
 from sampan.train.guard import spike
 from sampan.train.stepping import Stepper
+from sampan.train.trackers import FILE
 
 VALUES = {"context_len": 32, "micro_batch_tokens": 256, "lr": 3e-3, "eps": 1e-8, "global_batch_tokens": 256}
 STEPS = 30
@@ -119,10 +120,12 @@ def test_a_document_of_noise_in_a_learnt_corpus_is_seen_as_a_spike(make_shards, 
 
 @pytest.mark.parametrize("rewind", [0, 4])
 @pytest.mark.parametrize("stop", [14, 19, 22])
-def test_a_resumed_run_leaves_out_the_same(run, plant, rewind, stop):
+def test_a_resumed_run_leaves_out_the_same(run, plant, rewind, stop, tmp_path):
     plant({17: 50.0, 18: math.nan, 21: math.nan})
     values = {**SPIKES, "rewind_steps": rewind}
     metrics, out = run("whole", **values)
+    live = (tmp_path / "whole-state" / FILE).read_text().splitlines()
+    assert [json.loads(line)["step"] for line in live] == [row["step"] for row in log(out)]
     with pytest.raises(KeyboardInterrupt):
         run("broken", on_progress=_stop_at(stop), checkpoint_seconds=0, **values)
     resumed, again = run("broken", fresh_out=False, **values)

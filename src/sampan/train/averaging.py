@@ -11,7 +11,8 @@ from .distributed import local
 from .resume import Progress
 from .settings import Optimisation
 
-_NAME = "average"
+AVERAGE = "average"
+"""Its name among the optimiser's state of a parameter."""
 
 
 class Average:
@@ -36,17 +37,17 @@ class Average:
     def _take_in(self, share: float) -> None:
         for parameter in self._trained():
             state = self._optimiser.state[parameter]
-            if _NAME in state:
-                local(state[_NAME]).lerp_(local(parameter), share)
+            if AVERAGE in state:
+                local(state[AVERAGE]).lerp_(local(parameter), share)
             else:
-                state[_NAME] = parameter.detach().clone()
+                state[AVERAGE] = parameter.detach().clone()
 
     @torch.no_grad()
     def finish(self) -> None:
         """Put the average in the weights' place."""
         for parameter in self._trained():
-            if _NAME in self._optimiser.state[parameter]:
-                local(parameter).copy_(local(self._optimiser.state[parameter][_NAME]))
+            if AVERAGE in self._optimiser.state[parameter]:
+                local(parameter).copy_(local(self._optimiser.state[parameter][AVERAGE]))
 
     def _trained(self) -> list[torch.Tensor]:
         """Parameters that have had a step."""

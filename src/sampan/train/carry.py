@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..core.errors import StageError
+from .averaging import AVERAGE
 from .distributed import World, local, rows
 from .resume import like, save_tensors
 
@@ -19,6 +20,8 @@ def write_moments(model: Any, optimiser: torch.optim.Optimizer, out: Path, world
     tensors = {}
     for name, parameter in model.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
+            if key == AVERAGE:
+                continue
             whole = value.full_tensor() if hasattr(value, "full_tensor") else value
             if world.rank == 0:
                 tensors[f"{key}/{name}"] = whole.detach().cpu().contiguous()
@@ -44,7 +47,7 @@ def read_moments(model: Any, optimiser: torch.optim.Optimizer, source: Path, wor
             raise StageError(f"there are no moments of {missing[0]}", where="with_moments", how="Train the same ones.")
         for key in keys:
             kind, _, name = key.partition("/")
-            if name not in parameters or kind == "average":
+            if name not in parameters:
                 continue
             value, parameter = file.get_tensor(key), parameters[name]
             if value.dim():

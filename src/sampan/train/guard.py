@@ -95,11 +95,11 @@ class Guard:
         for parameter, values in state:
             local(parameter.detach()).copy_(values["weight"])
             held = self._optimiser.state.get(parameter, {})
-            if len(values) == 1:  # it had not been trained when its state was kept
-                self._optimiser.state.pop(parameter, None)
-            for name, value in held.items():
+            for name in list(held):
                 if name in values:
-                    local(value).copy_(values[name])
+                    local(held[name]).copy_(values[name])
+                else:
+                    del held[name]
 
 
 def spike(value: float, seen: list[float], deviations: float) -> str:

@@ -122,7 +122,7 @@ def _run(
         decay_share=params.decay_share,
         final=params.final_lr_ratio,
     )
-    track = open_trackers(runtime, world)
+    track = open_trackers(runtime, world, progress.rows)
     if watch and not progress.step:
         watch.look(stepper.scorer, progress, steps, world)
     while progress.step < steps:

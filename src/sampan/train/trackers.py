@@ -24,30 +24,43 @@ Send = Callable[[int, Mapping[str, float]], None]
 
 
 class Trackers:
-    """Calls with all rows of the run send those that are new."""
+    """Called with all rows of the run, sends those that are new. `rows` are those of the run that is gone on with."""
 
-    def __init__(self, runtime: Runtime, sends: Sequence[tuple[Send, Callable[[], None]]], *, rank: int) -> None:
-        self._file, self._sends, self._rank, self._sent = runtime.state / FILE, sends, rank, -1
+    def __init__(
+        self,
+        runtime: Runtime,
+        sends: Sequence[tuple[Send, Callable[[], None]]],
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        rank: int,
+    ) -> None:
+        self._file, self._sends, self._rank = runtime.state / FILE, sends, rank
+        self._restart(rows)
 
     def __call__(self, rows: Sequence[Mapping[str, Any]], now: Mapping[str, float]) -> None:
-        if self._rank:
-            return
-        if self._sent < 0 or self._sent > len(rows):  # the first call, or steps were undone: the file begins anew
-            self._file.unlink(missing_ok=True)
-            self._sent = max(0, min(len(rows) - 1, self._sent)) if self._sent > 0 else 0
-            for row in rows[: self._sent]:
-                self._append(row)
+        if self._sent > len(rows) or (self._sent and rows[self._sent - 1] is not self._last):
+            self._restart(rows[:-1])  # steps were undone; the last row says so
         for row in rows[self._sent :]:
             self._append({**row, **now})
             for send, _ in self._sends:
                 send(row["step"], {**flat(row), **now})
-        self._sent = len(rows)
+        self._sent, self._last = len(rows), rows[-1] if rows else None
+
+    def _restart(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Begin the file anew with rows that were sent before."""
+        if not self._rank:
+            self._file.unlink(missing_ok=True)
+        for row in rows:
+            self._append(row)
+        self._sent, self._last = len(rows), rows[-1] if rows else None
 
     def close(self) -> None:
         for _, close in self._sends:
             close()
 
     def _append(self, row: Mapping[str, Any]) -> None:
+        if self._rank:
+            return
         with self._file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
@@ -63,10 +76,10 @@ def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     return out
 
 
-def open_trackers(runtime: Runtime, world: World) -> Trackers:
+def open_trackers(runtime: Runtime, world: World, rows: Sequence[Mapping[str, Any]]) -> Trackers:
     """The trackers that the environment names, in the first process; StageError if one is unknown or not installed."""
     wanted = [] if world.rank else list(_wanted(os.environ.get(VARIABLE, "")))
-    return Trackers(runtime, [_open(kind, where) for kind, where in wanted], rank=world.rank)
+    return Trackers(runtime, [_open(kind, where) for kind, where in wanted], rows, rank=world.rank)
 
 
 def _wanted(text: str) -> Iterator[tuple[str, str]]:

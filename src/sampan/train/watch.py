@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..artifacts.documents import read_documents
 from ..artifacts.tokens import read_tokens
 from ..core.errors import RecipeError, StageError
 from ..core.stage import Artifact, Inputs
@@ -157,6 +156,8 @@ def _texts(item: Artifact, tokenizer: Any) -> Iterator[tuple[str, list[int], int
             text = tokenizer.decode(ids)
             yield shards.stream_names[shards.streams[number]], [first, *ids], len(text.encode())
     else:
+        from ..artifacts.documents import read_documents
+
         for document in read_documents(item):
             ids = tokenizer(document.text, add_special_tokens=False)["input_ids"]
             yield document.language, [first, *ids], len(document.text.encode())
