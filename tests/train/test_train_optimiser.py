@@ -156,6 +156,20 @@ def test_averages_are_what_they_say(run, tmp_path, weights_of):
         torch.testing.assert_close(ema[name], expected, rtol=1e-5, atol=1e-6)
 
 
+def test_what_is_measured_at_the_end_is_the_average_that_is_written(run, shards, tiny, run_stage):
+    import json
+
+    given = {"model": ("checkpoint", [tiny]), "tokens": ("tokens", [shards]), "held_out": ("tokens", [shards])}
+    values = {**VALUES, "num_tokens": 256 * 8, "held_out_tokens": 500}
+    metrics, out = run_stage(STAGE, given, "averaged", ema_decay=0.9, **values)
+    after, _ = run_stage(STAGE, {**given, "model": ("checkpoint", [out])}, "after", **{**values, "num_tokens": 256})
+    told = "held_out_bits_per_byte"
+    # the same weights, read from the file
+    assert after[told]["first"] == pytest.approx(metrics[told]["last"], rel=1e-5)
+    rows = [json.loads(line) for line in (out / "train_log.jsonl").read_text().splitlines()]
+    assert rows[-1]["held_out"] == metrics[told]["last"]
+
+
 def test_embeddings_alone_at_first(run, tiny, weights_of):
     before, after = weights_of(tiny), weights_of(run(embeddings_first=8)[1])
     assert [name for name in before if not torch.equal(before[name], after[name])] == [EMBEDDING]

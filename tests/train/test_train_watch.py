@@ -138,6 +138,7 @@ def test_trackers_get_the_numbers_and_change_no_byte(run, monkeypatch, tmp_path)
     live = [json.loads(line) for line in (tmp_path / "tracked-state" / FILE).read_text().splitlines()]
     assert [row["step"] for row in live] == list(range(1, 9))
     assert live[-1]["tokens_per_second"] > 0
+    assert live[-1]["memory_bytes"] > 50e6, "torch alone takes more"
 
 
 @pytest.mark.parametrize(("name", "says"), [("paper", "names 'paper'"), ("mlflow", "not installed")])

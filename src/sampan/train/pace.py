@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,15 @@ class Pace:
         self._peak = peak_flops(world.device, dtype)
 
     def now(self, progress: Progress) -> dict[str, float]:
-        """Figures up to now: tokens_per_second, seconds_left, mfu where the peak is known, memory_bytes of a GPU."""
+        """Figures up to now: tokens_per_second, seconds_left, mfu where the peak is known, memory_bytes at most."""
         seconds = max(time.monotonic() - self._began, 1e-9)
         rate = (progress.tokens - self._first) / seconds
         left = self._total - progress.tokens - progress.skipped_tokens
         out = {"tokens_per_second": round(rate, 1), "seconds_left": round(left / rate, 1) if rate else 0.0}
         if self._peak:
             out["mfu"] = round(rate * self._flops / (self._peak * self._world.size), 4)
-        if self._world.device.startswith("cuda"):
-            out["memory_bytes"] = torch.cuda.max_memory_allocated(self._world.device)
+        if used := peak_memory(self._world.device):
+            out["memory_bytes"] = used
         return out
 
     def tell(self, progress: Progress, runtime: Runtime) -> None:
@@ -72,6 +73,17 @@ def token_flops(model: Any, context_len: int) -> float:
     width = model.config.hidden_size
     passed = attention_free_cost(model) * len(members) * width + model.get_output_embeddings().weight.numel()
     return 6 * passed + 6 * len(members) * width * context_len
+
+
+def peak_memory(device: str) -> int:
+    """Bytes of the GPU, or of this process on a CPU, that were in use at most; 0 where the system does not say."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def peak_flops(device: str, dtype: torch.dtype) -> float:
