@@ -16,11 +16,12 @@ import torch
 
 from sampan.core.stage import Artifact, Runtime
 from sampan.train.batches import ListBatches
-from sampan.train.loop import Task, fit, open_model
+from sampan.train.loop import fit, open_model
 from sampan.train.objectives import OBJECTIVES
 from sampan.train.packing import IGNORE, LEAST_SHARED, Piece, share_prompt
 from sampan.train.pair_loss import PairLoss, reference_logprobs
 from sampan.train.preference import Params
+from sampan.train.task import Task
 
 EOS = 2
 

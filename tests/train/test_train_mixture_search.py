@@ -242,12 +242,12 @@ def test_toy_languages_get_their_shares(search, tiny, languages, run_stage):
 
 
 def test_a_search_broken_off_goes_on_within_its_run_and_ends_with_the_same_bytes(search, monkeypatch, tmp_path):
-    from sampan.train import loop
+    from sampan.train import stepping
 
     small = {"num_proxies": 5, "num_tokens": 2048, "redraws": 10}
     expected = digest_tree(search("whole", **small)[1])
     steps = []
-    step = loop._Stepper.step
+    step = stepping.Stepper.step
 
     def counted(self, *rest):
         steps.append(0)
@@ -255,7 +255,7 @@ def test_a_search_broken_off_goes_on_within_its_run_and_ends_with_the_same_bytes
             raise KeyboardInterrupt
         step(self, *rest)
 
-    monkeypatch.setattr(loop._Stepper, "step", counted)
+    monkeypatch.setattr(stepping.Stepper, "step", counted)
     with pytest.raises(KeyboardInterrupt):
         search("broken", **small, checkpoint_seconds=0)
     assert len(list((tmp_path / "broken-state" / "proxies").glob("*/facts.json"))) == 2

@@ -30,6 +30,7 @@ KINDS = (
     "tokenizer",
     "pieces",
     "tokens",
+    "neurons",
     "checkpoint",
     "scores",
     "bundle",

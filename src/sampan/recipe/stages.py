@@ -39,6 +39,7 @@ STAGES = Registry(
         "train.sft": "sampan.train.sft:STAGE",
         "train.preference": "sampan.train.preference:STAGE",
         "train.distil": "sampan.train.distil:STAGE",
+        "train.find_neurons": "sampan.train.find_neurons:STAGE",
         "synth.self_preference": "sampan.synth.self_preference:STAGE",
         "merge.weights": "sampan.merge.weights:STAGE",
         "merge.search": "sampan.recipe.search.stage:STAGE",

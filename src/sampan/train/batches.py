@@ -81,16 +81,26 @@ class ShardBatches:
     unit = "tokens"
 
     def __init__(
-        self, streams: Sequence[Stream], mixture: Mixture, *, steps: int, context_len: int, short: int = 0
+        self,
+        streams: Sequence[Stream],
+        mixture: Mixture,
+        *,
+        steps: int,
+        context_len: int,
+        short: int = 0,
+        first: int = 0,
     ) -> None:
+        """`first`: steps of the mixture that were made before this run."""
+        self._first = first
         self._streams, self._mixture, self._context, self._short = streams, mixture, context_len, short
         self.steps, self.names = steps, [stream.name for stream in streams]
         self.tokens = steps * mixture.tokens_per_step - short
 
     def at(self, step: int) -> list[Piece]:
         """The pieces of one step."""
-        before = self._mixture.before(step)
-        after = self._mixture.before(step + 1, short=self._short if step + 1 == self.steps else 0)
+        place = self._first + step
+        before = self._mixture.before(place)
+        after = self._mixture.before(place + 1, short=self._short if step + 1 == self.steps else 0)
         return [
             piece
             for number, stream in enumerate(self._streams)

@@ -11,7 +11,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
 from .objectives import OBJECTIVES
-from .settings import Optimisation
+from .settings import HELD_OUT, NEURONS, Optimisation
 
 
 @params
@@ -36,6 +36,9 @@ class Params(Optimisation):
     """What becomes of the tokens at the end that do not fill a step (ours): `carry` fills it up with the beginning of
     the streams' next pass, `drop` leaves them out, `pad` makes the last step a shorter one. Inside the run no document
     loses a token: what is cut at the end of a step or of the context goes on in the next piece."""
+    skip_tokens: float = 0
+    """Tokens that a run before this one, with the same seed and global_batch_tokens, has trained on: whole steps. The
+    streams go on where it ended, and the phases of `mixture` are shares of both together."""
     mixture: tuple[Phase, ...] = ()
     """Weights of the streams, phase by phase; empty = as the input `mixture` says, or in proportion to their tokens."""
 
@@ -43,11 +46,14 @@ class Params(Optimisation):
         super().__post_init__()
         if self.global_batch_tokens < 1:
             raise ValueError("global_batch_tokens must be at least 1")
+        if not self.skip_tokens >= 0 or self.skip_tokens % self.global_batch_tokens:
+            raise ValueError("skip_tokens must be a multiple of global_batch_tokens")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .checks import check_vocabulary
-    from .loop import Task, open_model, train
+    from .loop import open_model, train
+    from .task import token_task
 
     source = inputs.one("model")
     model = open_model(source, params, runtime)
@@ -56,9 +62,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         check_vocabulary(model, source, artifact, view)
     objective = OBJECTIVES.load("causal_lm")
     streams = open_streams(shards, seed=params.seed)
-    batches = make_batches(streams, _phases(params, inputs), params, tail=params.tail)
-    task = Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
-    return train(model, source, task, params, runtime)
+    batches = make_batches(streams, _phases(params, inputs), params, tail=params.tail, skip=int(params.skip_tokens))
+    task = token_task(batches, objective, z_loss=params.z_loss)
+    return train(model, inputs, task, params, runtime)
 
 
 def open_shards(inputs: Inputs) -> list[Any]:
@@ -100,9 +106,15 @@ def open_streams(shards: list[Any], *, seed: int) -> list[Any]:
 
 
 def make_batches(
-    streams: list[Any], phases: Sequence[tuple[float, Mapping[str, float]]], params: Any, *, tail: str = "carry"
+    streams: list[Any],
+    phases: Sequence[tuple[float, Mapping[str, float]]],
+    params: Any,
+    *,
+    tail: str = "carry",
+    skip: int = 0,
 ) -> Any:
-    """The steps of a run over `streams`, as num_tokens, global_batch_tokens and context_len of `params` say.
+    """The steps of a run over `streams`, as num_tokens, global_batch_tokens and context_len of `params` say, behind
+    the first `skip` tokens.
 
     RecipeError if nothing is left where the `tail` is dropped.
     """
@@ -110,19 +122,20 @@ def make_batches(
     from .mixture import make_mixture
 
     sizes = {stream.name: stream.tokens for stream in streams}
-    wanted, size = math.ceil(params.num_tokens or sum(sizes.values())), params.global_batch_tokens
+    wanted, size = math.ceil(params.num_tokens or sum(sizes.values()) - skip), params.global_batch_tokens
     steps = wanted // size if tail == "drop" else math.ceil(wanted / size)
-    if not steps:
+    if steps < 1:
         raise RecipeError(
             f"{wanted} tokens do not fill one step of {size}", where="tail", how="Lower global_batch_tokens."
         )
-    mixture = make_mixture(phases, sizes, steps=steps, tokens_per_step=size)
+    first = skip // size
+    mixture = make_mixture(phases, sizes, steps=first + steps, tokens_per_step=size)
     short = steps * size - wanted if tail == "pad" else 0
-    return ShardBatches(streams, mixture, steps=steps, context_len=params.context_len, short=short)
+    return ShardBatches(streams, mixture, steps=steps, context_len=params.context_len, short=short, first=first)
 
 
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
-    tokens = params.num_tokens or token_count(facts, "tokens", per_document=500)
+    tokens = params.num_tokens or max(1, token_count(facts, "tokens", per_document=500) - params.skip_tokens)
     return forecast(
         tokens,
         model_size(facts),
@@ -146,6 +159,8 @@ STAGE = Stage(
         "model": Role(kinds=("checkpoint",), help="the model to go on from"),
         "tokens": Role(kinds=("tokens",), help="packed documents made with the model's tokenizer", many=True),
         "mixture": Role(kinds=("mixture",), help="weights that were searched for", required=False),
+        "held_out": HELD_OUT,
+        "neurons": NEURONS,
     },
     output="checkpoint",
     run=run,

@@ -72,6 +72,11 @@ def pack_and_check(model: Any) -> None:
     with torch.no_grad():
         model.set_attn_implementation("eager")
         expected = torch.cat([_alone(model, ids)[start:] for ids, start in zip(documents, known, strict=True)])
+        if not expected.isfinite().all():
+            raise StageError(
+                "the model's weights give log-probabilities that are not numbers",
+                how="Look for NaN or infinity in the checkpoint; the stage that wrote it, or the download, went wrong.",
+            )
         use_packed_attention(model)
         short, first, second = (_piece(ids, start) for ids, start in zip(documents, known, strict=True))
         batch = pack([short, first, share_prompt(first, second)], model.device)

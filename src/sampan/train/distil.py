@@ -11,7 +11,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
 from .objectives import OBJECTIVES
-from .settings import Optimisation
+from .settings import HELD_OUT, Optimisation
 
 
 @params
@@ -39,6 +39,8 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.z_loss:
+            raise ValueError("train.distil does not read z_loss: leave it out")
         if self.global_batch_tokens < 1 or self.epochs <= 0 or self.temperature <= 0:
             raise ValueError("global_batch_tokens, epochs and temperature must be above 0")
         if not 0 <= self.teacher_share <= 1:
@@ -50,7 +52,8 @@ class Params(Optimisation):
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .checks import check_same_tokenizer
     from .divergence import Lesson
-    from .loop import Task, compute_dtype, open_model, train
+    from .loop import compute_dtype, open_model, train
+    from .task import Task
     from .teaching import Distillation, TopStore
 
     if bool(inputs.many("conversations")) == bool(inputs.many("tokens")):
@@ -75,8 +78,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         teacher = store
     model = open_model(source, params, runtime)
     distillation = Distillation(teacher, lesson)
-    task = Task(batches, distillation, uniform=True, score=distillation.score)
-    return {**train(model, source, task, params, runtime), **facts}
+    task = Task(batches, distillation, uniform=True, score=distillation.score, nll=distillation.nll)
+    return {**train(model, inputs, task, params, runtime), **facts}
 
 
 def _batches(params: Params, inputs: Inputs, teacher: Any) -> tuple[Any, dict[str, Any]]:
@@ -125,6 +128,7 @@ STAGE = Stage(
         "teacher": Role(kinds=("checkpoint",), help="who is learnt from; the same tokenizer"),
         "conversations": Role(kinds=("conversations",), help="text to learn on", many=True, required=False),
         "tokens": Role(kinds=("tokens",), help="or packed documents", many=True, required=False),
+        "held_out": HELD_OUT,
     },
     output="checkpoint",
     run=run,

@@ -99,9 +99,10 @@ class Scorer(torch.nn.Module):
         super().__init__()
         self.model, self._dtype, self._uniform, self._score = model, dtype, uniform, score
 
-    def forward(self, batch: MicroBatch) -> torch.Tensor:
-        if self._score:
-            return self._score(self.model, batch, self._dtype)
+    def forward(self, batch: MicroBatch, score: Callable[..., torch.Tensor] | None = None) -> torch.Tensor:
+        """What the loss reads, or what another `score` makes of model, batch and number format."""
+        if score := score or self._score:
+            return score(self.model, batch, self._dtype)
         return token_logprobs(self.model, batch, dtype=self._dtype, uniform=self._uniform)
 
 
@@ -139,9 +140,12 @@ def prepare_blocks(model: Any, spread: Spread) -> None:
             block.compile(dynamic=True)
 
 
-def gather(model: Any, source: Path, world: World) -> Any:
-    """The whole model, on the CPU of process 0, made from its origin `source`; None in the others."""
+def gather(model: Any, source: Path, world: World, *, prepare: Callable[[Any], None]) -> Any:
+    """The whole model, on the CPU of process 0, made from its origin `source`, `prepare`d as `model` was; None in the
+    others."""
     plain = load_model(source) if world.rank == 0 else None
+    if plain is not None:
+        prepare(plain)
     targets = dict(plain.named_parameters()) if plain is not None else {}
     for name, parameter in model.named_parameters():
         value = parameter.detach()

@@ -15,41 +15,46 @@ _CHUNK_BYTES = 4 << 20
 
 
 class _Logprobs(torch.autograd.Function):
-    """log softmax(cap(h W^T))[y]. Where the gradient of every log-probability is the same number (`uniform`: a summed
-    cross-entropy), gradients are made during the forward pass from logits that are still in cache; otherwise the
-    logits are computed again in the backward pass."""
+    """log softmax(cap(h W^T))[y] - z · lse², and lse, the logarithm of the softmax's sum.
+
+    Where the gradient of every log-probability is the same number (`uniform`: a summed cross-entropy), gradients are
+    made during the forward pass from logits that are still in cache; otherwise the logits are computed again in the
+    backward pass."""
 
     @staticmethod
-    def forward(ctx, hidden_ND, weight_VD, labels_N, cap: float | None, uniform: bool):
+    def forward(ctx, hidden_ND, weight_VD, labels_N, cap: float | None, uniform: bool, z: float):
         wants = any(ctx.needs_input_grad[:2])
         now = wants and uniform
-        out_N = torch.empty(len(labels_N), dtype=torch.float32, device=hidden_ND.device)
+        out_N, lse_N = (torch.empty(len(labels_N), dtype=torch.float32, device=hidden_ND.device) for _ in range(2))
         grads = _empty_grads(ctx, hidden_ND, weight_VD) if now else (None, None)
         for span in spans(len(labels_N), weight_VD):
-            probs_CV, slope_CV, out_N[span] = _chunk(hidden_ND[span], weight_VD, labels_N[span], cap)
+            probs_CV, slope_CV, out_N[span], lse_N[span] = _chunk(hidden_ND[span], weight_VD, labels_N[span], cap)
             if now:
+                probs_CV = _penalise(probs_CV, lse_N[span], z)
                 _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, None, grads)
-        ctx.cap, ctx.uniform = cap, uniform
+        ctx.cap, ctx.uniform, ctx.z = cap, uniform, z
+        ctx.mark_non_differentiable(lse_N)
         if now:
             ctx.save_for_backward(*grads)
         elif wants:
             ctx.save_for_backward(hidden_ND, weight_VD, labels_N)
-        return out_N
+        return (out_N - z * lse_N.square() if z else out_N), lse_N
 
     @staticmethod
-    def backward(ctx, grad_N):
+    def backward(ctx, grad_N, _):
         if ctx.uniform:
             hidden, weight = ctx.saved_tensors
             if len(grad_N) and not bool((grad_N == grad_N[0]).all()):
                 raise RuntimeError("log-probabilities declared uniform were weighted differently")
             scale = grad_N[0] if len(grad_N) else 0.0
-            return (*(None if x is None else x.mul_(scale) for x in (hidden, weight)), None, None, None)
+            return (*(None if x is None else x.mul_(scale) for x in (hidden, weight)), None, None, None, None)
         hidden_ND, weight_VD, labels_N = ctx.saved_tensors
         grads = _empty_grads(ctx, hidden_ND, weight_VD)
         for span in spans(len(labels_N), weight_VD):
-            probs_CV, slope_CV, _ = _chunk(hidden_ND[span], weight_VD, labels_N[span], ctx.cap)
+            probs_CV, slope_CV, _, lse_C = _chunk(hidden_ND[span], weight_VD, labels_N[span], ctx.cap)
+            probs_CV = _penalise(probs_CV, lse_C, ctx.z)
             _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_N[span], grads)
-        return (*grads, None, None, None)
+        return (*grads, None, None, None, None)
 
 
 def spans(count: int, weight_VD: torch.Tensor) -> list[slice]:
@@ -60,7 +65,7 @@ def spans(count: int, weight_VD: torch.Tensor) -> list[slice]:
 
 
 def _chunk(hidden_CD, weight_VD, labels_C, cap):
-    """(softmax [C, V] in fp32, derivative of the cap or None, log-probability of each label [C])."""
+    """(softmax [C, V] in fp32, derivative of the cap or None, log-probability of each label [C], lse [C])."""
     logits_CV = (hidden_CD @ weight_VD.t()).float()
     slope_CV = None
     if cap is not None:
@@ -70,8 +75,14 @@ def _chunk(hidden_CD, weight_VD, labels_C, cap):
     top_C = logits_CV.amax(-1, keepdim=True)
     probs_CV = logits_CV.sub_(top_C).exp_()
     total_C = probs_CV.sum(-1, keepdim=True)
-    logprobs_C = chosen_C - top_C[:, 0] - total_C[:, 0].log()
-    return probs_CV.div_(total_C), slope_CV, logprobs_C
+    log_C = total_C[:, 0].log()
+    logprobs_C = chosen_C - top_C[:, 0] - log_C
+    return probs_CV.div_(total_C), slope_CV, logprobs_C, top_C[:, 0] + log_C
+
+
+def _penalise(probs_CV: torch.Tensor, lse_C: torch.Tensor, z: float) -> torch.Tensor:
+    """Probabilities as the derivative of lse + z · lse² has them."""
+    return probs_CV.mul_((1 + 2 * z * lse_C)[:, None]) if z else probs_CV
 
 
 def _empty_grads(ctx, hidden_ND, weight_VD):
@@ -112,7 +123,16 @@ def linear_logprobs(
     `uniform` promises that the loss weighs every log-probability equally, which saves one pass over the vocabulary.
     """
     weight = weight_VD if weight_VD.dtype == hidden_ND.dtype else weight_VD.to(hidden_ND.dtype)
-    return _Logprobs.apply(hidden_ND, weight, labels_N, cap, uniform)
+    return _Logprobs.apply(hidden_ND, weight, labels_N, cap, uniform, 0.0)[0]
+
+
+def penalised_logprobs(model: Any, batch: Any, *, dtype: torch.dtype, z: float) -> torch.Tensor:
+    """[2, N]: log-probabilities less z · lse², and z · lse² without gradient, lse being the logarithm of the softmax's
+    sum: the z-loss of PaLM (arXiv:2204.02311 §5), which keeps logits from drifting. The loss must be uniform."""
+    hidden_ND = scored_states(model, batch, dtype=dtype)
+    weight = model.get_output_embeddings().weight.to(hidden_ND.dtype)
+    out_N, lse_N = _Logprobs.apply(hidden_ND, weight, batch.labels_N, logit_cap(model), True, z)
+    return torch.stack([out_N, z * lse_N.square()])
 
 
 def token_logprobs(model: Any, batch: Any, *, dtype: torch.dtype, uniform: bool) -> torch.Tensor:

@@ -51,6 +51,9 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("held_out_every", "prompts", "log_streams", "keep_adapter", "keep_moments", "with_moments"):
+            if getattr(self, name):
+                raise ValueError(f"a search writes no model and no log: leave out {name}")
         if self.num_proxies < 4 or self.global_batch_tokens < 1 or self.held_out_tokens < 1 or self.redraws < 1:
             raise ValueError("num_proxies must be at least 4; global_batch_tokens, held_out_tokens and redraws 1")
         if not 0 < self.min_strength <= self.max_strength:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from typing import Any
 
 import torch
 
 from ..core.errors import StageError
+from .moments import open_adamw
 from .settings import Optimisation
 
 
@@ -32,32 +33,60 @@ def embeddings(model: Any) -> list[torch.nn.Parameter]:
     return list({id(weight): weight for weight in found}.values())
 
 
-def make_optimiser(model: Any, params: Optimisation) -> torch.optim.AdamW:
+def make_optimiser(model: Any, params: Optimisation) -> torch.optim.Optimizer:
     """AdamW over the trainable parameters; each group carries `scale`, its factor on the learning rate.
 
-    Norms, biases and embeddings are not decayed.
+    Norms, biases and embeddings are not decayed. StageError if a pattern of lr_scales matches nothing.
     """
     rows = {id(weight) for weight in embeddings(model)}
+    scale_of = _scales(model, params)
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        embedding = id(parameter) in rows
-        decay = 0.0 if embedding or parameter.dim() < 2 else params.weight_decay
-        groups.setdefault((decay, params.embedding_lr_scale if embedding else 1.0), []).append(parameter)
-    return torch.optim.AdamW(
+        decay = 0.0 if id(parameter) in rows or parameter.dim() < 2 else params.weight_decay
+        scale = scale_of(name, parameter)
+        if decay and scale and params.decay == "composer":
+            decay /= params.lr * scale
+        groups.setdefault((decay, scale), []).append(parameter)
+    return open_adamw(
         [{"params": members, "weight_decay": decay, "scale": scale} for (decay, scale), members in groups.items()],
-        lr=params.lr,
-        betas=(params.beta1, params.beta2),
-        eps=params.eps,
-        fused=True,
+        params,
     )
+
+
+def _scales(model: Any, params: Optimisation) -> Callable[[str, torch.nn.Parameter], float]:
+    """The factor on the learning rate of a parameter, by its name and itself."""
+    inner, head = model.get_input_embeddings().weight, model.get_output_embeddings().weight
+    if params.head_lr_scale is not None and head is inner:
+        raise StageError(
+            "head_lr_scale is given, and this model's head is its embeddings",
+            where="head_lr_scale",
+            how="Tied weights have one learning rate: set embedding_lr_scale.",
+        )
+    names = [name for name, _ in model.named_parameters()]
+    for pattern in params.lr_scales:
+        if not any(fnmatch(name, pattern) for name in names):
+            raise StageError(f"no parameter matches '{pattern}'", where="lr_scales", how=f"Names: {names[-1]} …")
+
+    def scale(name: str, parameter: torch.nn.Parameter) -> float:
+        for pattern, factor in params.lr_scales.items():
+            if fnmatch(name, pattern):
+                return factor
+        if parameter is head and params.head_lr_scale is not None:
+            return params.head_lr_scale
+        return params.embedding_lr_scale if parameter is inner or parameter is head else 1.0
+
+    return scale
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Set every group's learning rate to `rate` times its scale."""
     for group in optimiser.param_groups:
-        group["lr"] = rate * group["scale"]
+        if isinstance(group["lr"], torch.Tensor):  # torchao's
+            group["lr"].fill_(rate * group["scale"])
+        else:
+            group["lr"] = rate * group["scale"]
 
 
 def clip(parameters: Sequence[torch.nn.Parameter], max_norm: float) -> float:

@@ -11,7 +11,7 @@ from ..core.params import params
 from ..core.stage import Artifact, Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
 from .objectives import OBJECTIVES
-from .settings import Optimisation
+from .settings import HELD_OUT, Optimisation
 
 _READS = {
     "dpo": {"beta", "label_smoothing"},
@@ -57,6 +57,8 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.z_loss:
+            raise ValueError("train.preference does not read z_loss: leave it out")
         if self.global_batch_pairs < 1 or self.epochs <= 0 or self.beta <= 0:
             raise ValueError("global_batch_pairs, epochs and beta must be above 0")
         if not (self.gamma >= 0 and self.sft_weight >= 0):
@@ -87,7 +89,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     settings = {name: getattr(params, name) for name in wanted if hasattr(params, name)}
     make = _pair_task if "pairs" in wanted else _answer_task
     task, facts = make(objective, settings, model, inputs, params, runtime)
-    return {**train(model, source, task, params, runtime), **facts}
+    return {**train(model, inputs, task, params, runtime), **facts}
 
 
 def _pair_task(
@@ -96,8 +98,8 @@ def _pair_task(
     """The task of learning from pairs, and its metrics."""
     from ..artifacts.conversations import read_preferences
     from .dialogues import pair_pieces
-    from .loop import Task
     from .pair_loss import PairLoss
+    from .task import Task
 
     tokenizer, rows, licenses = _open(inputs, read_preferences)
     pairs, names, notes = pair_pieces(tokenizer, rows, context_len=params.context_len)
@@ -116,7 +118,7 @@ def _answer_task(
     from .answer_loss import AnswerLoss, mismatched, with_mismatched
     from .dialogues import judged_pieces
     from .distributed import join
-    from .loop import Task
+    from .task import Task
 
     tokenizer, rows, licenses = _open(inputs, read_judged)
     pieces, desirable, names, notes = judged_pieces(tokenizer, rows, context_len=params.context_len)
@@ -203,6 +205,7 @@ STAGE = Stage(
             help="what the model is compared with; itself before training if left out",
             required=False,
         ),
+        "held_out": HELD_OUT,
     },
     output="checkpoint",
     run=run,

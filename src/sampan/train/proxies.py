@@ -21,9 +21,10 @@ def proxy_job(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     The run resumes from `job["state"]` if it was broken off, and leaves nothing but its losses.
     """
     from .causal_lm import make_batches, open_streams
-    from .loop import Task, fit, open_model
+    from .loop import fit, open_model
     from .mixture_search import Params
     from .objectives import OBJECTIVES
+    from .task import token_task
 
     params = parse_params(Params, job["params"], where="train.mixture_search")
     state = Path(job["state"])
@@ -36,7 +37,7 @@ def proxy_job(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     streams = open_streams([read_tokens(Path(path)) for path in job["tokens"]], seed=params.seed)
     batches = make_batches(streams, [(1.0, job["weights"])], params)
     objective = OBJECTIVES.load("causal_lm")
-    fit(model, Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True), params, runtime)
+    fit(model, token_task(batches, objective, z_loss=params.z_loss), params, runtime)
     losses = held_out_losses(model, [Path(path) for path in job["held_out"]], params, runtime)
     shutil.rmtree(state)
     return {"losses": losses}

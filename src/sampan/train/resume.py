@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 
 from .distributed import World, local, rows
+from .moments import dissolve, is_part, restore
 
 _ALONE = World()
 
@@ -36,6 +38,17 @@ class Progress:
     """Rows of train_log.jsonl."""
     window: dict[str, float] = field(default_factory=dict)
     """Sums since the last row."""
+    stream_window: dict[str, list[float]] = field(default_factory=dict)
+    """By stream, negative log-likelihood and trained tokens since the last row."""
+    stream_loss: dict[str, float] = field(default_factory=dict)
+    """By stream, the loss when a row was last written that had tokens of it."""
+    recent: dict[str, list[float]] = field(default_factory=dict)
+    """What the guard compares with."""
+    skips: list[dict[str, Any]] = field(default_factory=list)
+    """Steps that were left out: from `first` to before `end`."""
+    skipped_tokens: int = 0
+    averaged: int = 0
+    """Points that the average of weights has."""
 
 
 class Keeper:
@@ -57,7 +70,7 @@ class Keeper:
             places[name] = [first, end]
             tensors[f"weight/{name}"] = parameter.detach()
             for key, value in optimiser.state.get(parameter, {}).items():
-                tensors[f"{key}/{name}"] = value
+                tensors |= {f"{part}/{name}": each for part, each in dissolve(key, value).items()}
         tensors = {name: self._copy(local(tensor)) for name, tensor in tensors.items()}
         about = {"progress": json.dumps(vars(progress)), "rows": json.dumps(places)}
         if not self._background:
@@ -121,9 +134,13 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
     places = [json.loads(each["rows"]) for each in about]
     keys = list(files[0].keys())
     parameters = dict(_trainable(model))
+    parts: dict[torch.Tensor, dict[str, torch.Tensor]] = defaultdict(dict)
     for key in keys:
         kind, _, name = key.partition("/")
         parameter = parameters[name]
+        if is_part(kind):
+            parts[parameter][kind] = files[0].get_tensor(key).to(parameter.device)
+            continue
         if parameter.dim() and files[0].get_slice(key).get_shape():
             value = _read_rows(files, key, [place[name] for place in places], rows(parameter, world))
         else:  # the same in all processes, such as a count of steps
@@ -132,7 +149,9 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
         if kind == "weight":
             local(parameter.detach()).copy_(value)
         else:
-            optimiser.state[parameter][kind] = _like(value, parameter) if value.dim() else value
+            optimiser.state[parameter][kind] = like(value, parameter) if value.dim() else value
+    for parameter, found in parts.items():
+        optimiser.state[parameter] |= restore(found)
     return Progress(**json.loads(about[0]["progress"]))
 
 
@@ -146,7 +165,7 @@ def _read_rows(files: list[Any], key: str, held: list[list[int]], wanted: tuple[
     return torch.cat(parts) if parts else files[0].get_slice(key)[:0]
 
 
-def _like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+def like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     """Rows of a moment as a tensor that is divided as its parameter is."""
     if not hasattr(parameter, "to_local"):
         return value

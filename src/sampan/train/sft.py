@@ -9,7 +9,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_size, token_count
 from .objectives import OBJECTIVES
-from .settings import Optimisation
+from .settings import HELD_OUT, NEURONS, Optimisation
 
 
 @params
@@ -32,14 +32,15 @@ class Params(Optimisation):
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
-    from .loop import Task, open_model, train
+    from .loop import open_model, train
+    from .task import token_task
 
     source = inputs.one("model")
     model = open_model(source, params, runtime)
     batches, facts = conversation_batches(params, inputs)
     objective = OBJECTIVES.load("sft")
-    task = Task(batches, lambda logprobs_N, batch: objective(logprobs_N), uniform=True)
-    return {**train(model, source, task, params, runtime), **facts}
+    task = token_task(batches, objective, z_loss=params.z_loss)
+    return {**train(model, inputs, task, params, runtime), **facts}
 
 
 def conversation_batches(params: Any, inputs: Inputs) -> tuple[Any, dict[str, Any]]:
@@ -94,6 +95,8 @@ STAGE = Stage(
     inputs={
         "model": Role(kinds=("checkpoint",), help="the model to tune, with a chat template"),
         "conversations": Role(kinds=("conversations",), help="what it should learn to say", many=True),
+        "held_out": HELD_OUT,
+        "neurons": NEURONS,
     },
     output="checkpoint",
     run=run,

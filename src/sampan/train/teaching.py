@@ -36,6 +36,10 @@ class Distillation:
         loss, apart, nll = scores_3N.sum(1)
         return loss, {"divergence": apart.detach(), "nll": nll.detach()}
 
+    @staticmethod
+    def nll(scores_3N: torch.Tensor) -> torch.Tensor:
+        return scores_3N[2]
+
 
 class TopStore:
     """The teacher's likeliest tokens and their log-probabilities at every scored token, in files of one step

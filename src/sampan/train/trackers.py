@@ -1,0 +1,127 @@
+"""Where the rows of the log go while training: always to a file, on request to TensorBoard, W&B or MLflow.
+
+`SAMPAN_TRACKERS` names them, as `tensorboard:FOLDER`, `wandb:PROJECT` or `mlflow:EXPERIMENT`, with commas between.
+They change no result, so they are no parameter of a stage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..core.errors import StageError
+from ..core.stage import Runtime
+from .distributed import World
+
+VARIABLE = "SAMPAN_TRACKERS"
+FILE = "train_log.live.jsonl"
+"""In the state folder: rows as they come, each with tokens per second and the like."""
+
+Send = Callable[[int, Mapping[str, float]], None]
+"""Send the numbers of one step."""
+
+
+class Trackers:
+    """Called with all rows of the run, sends those that are new. `rows` are those of the run that is gone on with."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        sends: Sequence[tuple[Send, Callable[[], None]]],
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        rank: int,
+    ) -> None:
+        self._file, self._sends, self._rank = runtime.state / FILE, sends, rank
+        self._restart(rows)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]], now: Mapping[str, float]) -> None:
+        if self._sent > len(rows) or (self._sent and rows[self._sent - 1] is not self._last):
+            self._restart(rows[:-1])  # steps were undone; the last row says so
+        for row in rows[self._sent :]:
+            self._append({**row, **now})
+            for send, _ in self._sends:
+                send(row["step"], {**flat(row), **now})
+        self._sent, self._last = len(rows), rows[-1] if rows else None
+
+    def _restart(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Begin the file anew with rows that were sent before."""
+        if not self._rank:
+            self._file.unlink(missing_ok=True)
+        for row in rows:
+            self._append(row)
+        self._sent, self._last = len(rows), rows[-1] if rows else None
+
+    def close(self) -> None:
+        for _, close in self._sends:
+            close()
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        if self._rank:
+            return
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers of a row, those of a mapping as `NAME/KEY`."""
+    out: dict[str, float] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            out |= flat(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            out[prefix + name] = value
+    return out
+
+
+def open_trackers(runtime: Runtime, world: World, rows: Sequence[Mapping[str, Any]]) -> Trackers:
+    """The trackers that the environment names, in the first process; StageError if one is unknown or not installed."""
+    wanted = [] if world.rank else list(_wanted(os.environ.get(VARIABLE, "")))
+    return Trackers(runtime, [_open(kind, where) for kind, where in wanted], rows, rank=world.rank)
+
+
+def _wanted(text: str) -> Iterator[tuple[str, str]]:
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        kind, _, where = part.partition(":")
+        yield kind, where
+
+
+def _open(kind: str, where: str) -> tuple[Send, Callable[[], None]]:
+    makers = {"tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}
+    if kind not in makers:
+        raise StageError(f"{VARIABLE} names '{kind}'", how=f"Trackers are {', '.join(makers)}.")
+    try:
+        return makers[kind](where)
+    except ImportError as error:
+        raise StageError(
+            f"{VARIABLE} names {kind}, which is not installed ({error})", how="pip install 'sampan[trackers]'"
+        ) from error
+
+
+def _tensorboard(where: str) -> tuple[Send, Callable[[], None]]:
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(where or "runs")
+
+    def send(step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            writer.add_scalar(name, value, step)
+
+    return send, writer.close
+
+
+def _wandb(where: str) -> tuple[Send, Callable[[], None]]:
+    import wandb
+
+    run = wandb.init(project=where or "sampan")
+    return lambda step, values: run.log(dict(values), step=step), run.finish
+
+
+def _mlflow(where: str) -> tuple[Send, Callable[[], None]]:
+    import mlflow
+
+    mlflow.set_experiment(where or "sampan")
+    mlflow.start_run()
+    return lambda step, values: mlflow.log_metrics(dict(values), step=step), mlflow.end_run
