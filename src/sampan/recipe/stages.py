@@ -41,6 +41,7 @@ STAGES = Registry(
         "synth.self_preference": "sampan.synth.self_preference:STAGE",
         "merge.weights": "sampan.merge.weights:STAGE",
         "evals.run": "sampan.evals.run:STAGE",
+        "evals.lm_eval": "sampan.evals.lm_eval:STAGE",
         "export.hf": "sampan.export.hf:STAGE",
         "export.gguf": "sampan.export.gguf:STAGE",
     },
