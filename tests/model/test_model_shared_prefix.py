@@ -53,7 +53,7 @@ def test_layout_spells_every_row_and_stores_shared_tokens_once(rows):
 
 
 def few_shot_pairs(model, seed: int = 0):
-    """Two subjects, each with a block of its own, eight questions each, three choices a question, one a single token."""
+    """Two subjects, each with a block of its own, eight questions each, three choices a question."""
     draw = random.Random(seed)
     top = model.config.vocab_size
 
@@ -94,7 +94,9 @@ def test_the_block_is_computed_once(loaded, monkeypatch):
     pairs = few_shot_pairs(model)
     fed = []
     handle = model.register_forward_pre_hook(
-        lambda module, args, kwargs: fed.append(int((kwargs["attention_mask"] is not None) * kwargs["input_ids"].numel())),
+        lambda module, args, kwargs: fed.append(
+            int((kwargs["attention_mask"] is not None) * kwargs["input_ids"].numel())
+        ),
         with_kwargs=True,
     )
     try:

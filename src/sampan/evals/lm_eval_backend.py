@@ -1,8 +1,8 @@
 """lm-evaluation-harness's model interface on our scoring and generation: its requests, its tokens, our forward passes.
 
 Texts become tokens by the rules of lm-eval's own `hf` backend (where a continuation begins, what stands before an empty
-context, when BOS is added), so that scores are the same item by item; each text is encoded once. What differs is how they
-are run: see `model.scoring` and `model.generate`. One process: data parallel over several GPUs is not here yet.
+context, when BOS is added), so that scores are the same item by item; each text is encoded once. What differs is how
+they are run: see `model.scoring` and `model.generate`. One process: data parallel over several GPUs is not here yet.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import logging
@@ -30,7 +31,9 @@ SHOWN_CHARS = 20_000
 
 def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     """Scores and samples of all models into `runtime.out`; returns counts."""
-    _quiet(runtime)
+    import torch
+
+    torch.set_num_threads(max(1, runtime.threads))
     try:
         from .lm_eval_tasks import load_tasks, task_manager
     except ImportError as error:
@@ -59,8 +62,9 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
 
             def work(name: str = name, backend: _Backend = backend) -> Mapping[str, Any]:
                 if name not in loaded:
-                    loaded[name] = load_tasks(manager, name, data)
-                return _evaluate(params, name, loaded[name], manager, backend)
+                    with _quiet():
+                        loaded[name] = load_tasks(manager, name, data)
+                return _evaluate(params, name, loaded[name], backend)
 
             found = kept(state, work)
             scores += [Score(model=model.name, model_digest=model.digest, **row) for row in found["scores"]]
@@ -170,27 +174,12 @@ class _Backend:
             ) from None
 
 
-def _evaluate(params: Params, name: str, tasks: Any, manager: Any, backend: _Backend) -> dict[str, Any]:
+def _evaluate(params: Params, name: str, tasks: Any, backend: _Backend) -> dict[str, Any]:
     """Score rows (without the model), sample rows and the coverage of one task, group or tag."""
-    from lm_eval import simple_evaluate
-
+    lm = backend.lm()
     try:
-        found = simple_evaluate(
-            model=backend.lm(),
-            tasks=list(tasks["tasks"].values()) if not tasks.get("groups") else [*tasks["groups"].values()],
-            task_manager=manager,
-            num_fewshot=params.num_fewshot,
-            limit=params.limit or None,
-            bootstrap_iters=params.bootstrap_iters,
-            system_instruction=params.system_instruction or None,
-            apply_chat_template=params.apply_chat_template,
-            fewshot_as_multiturn=params.fewshot_as_multiturn,
-            gen_kwargs=dict(params.gen_kwargs) or None,
-            random_seed=params.seed,
-            numpy_random_seed=params.seed,
-            torch_random_seed=params.seed,
-            fewshot_random_seed=params.seed,
-        )
+        with _quiet():
+            found = ask(lm, tasks, params)
     except SampanError:
         raise
     except Exception as error:  # task files and servers are not ours: any type can come out of them
@@ -208,6 +197,35 @@ def _evaluate(params: Params, name: str, tasks: Any, manager: Any, backend: _Bac
         scores += _rows(task, values, better, asked, found)
     samples = [row for task, rows in found["samples"].items() for row in _samples(params, task, rows, found)]
     return {"scores": scores, "samples": samples, "documents": counts}
+
+
+def ask(lm: Any, loaded: Any, params: Params) -> Any:
+    """lm-eval's results for loaded tasks, prepared as its `simple_evaluate` does (which also looks up the machine, the
+    hub and git, seconds for each call)."""
+    import random
+
+    import numpy as np
+    import torch
+    from lm_eval.evaluator import evaluate
+
+    for seed in (random.seed, np.random.seed, torch.manual_seed):
+        seed(params.seed)
+    for task in loaded["tasks"].values():
+        if task.get_config("output_type") == "generate_until" and params.gen_kwargs:
+            task.set_config(key="generation_kwargs", value=dict(params.gen_kwargs), update=True)
+        shots = task.get_config("num_fewshot")
+        if shots != 0:  # a task that says 0 means it
+            task.set_config(key="num_fewshot", value=(shots or 0) if params.num_fewshot is None else params.num_fewshot)
+        task.set_fewshot_seed(seed=params.seed)
+    return evaluate(
+        lm=lm,
+        task_dict=loaded,
+        limit=params.limit or None,
+        bootstrap_iters=params.bootstrap_iters,
+        system_instruction=params.system_instruction or None,
+        apply_chat_template=params.apply_chat_template,
+        fewshot_as_multiturn=params.fewshot_as_multiturn,
+    )
 
 
 def _rows(task: str, values: Mapping[str, Any], better: Mapping[str, Any], asked: str, found: Any) -> list[dict]:
@@ -285,12 +303,9 @@ def language_of(task: str, config: Mapping[str, Any]) -> str:
     return str(said or "")
 
 
-def _quiet(runtime: Runtime) -> None:
-    """No bars and no chatter of lm-eval on the terminal; data sets that it unpacks are kept with the stage's state."""
-    runtime.state.mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_DATASETS_CACHE", str(runtime.state / "datasets"))
+@contextlib.contextmanager
+def _quiet():
+    """lm-eval's and the data sets' progress bars and notes stay off the terminal; errors are raised, not printed."""
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    import torch
-
-    torch.set_num_threads(max(1, runtime.threads))
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
+        yield

@@ -20,8 +20,9 @@ BUNDLED = Path(lm_eval.tasks.__file__).parent
 
 
 def task_manager(names: Sequence[str], folder: Path | None, *, bundled: bool) -> TaskManager:
-    """A manager that knows `names`: from `folder`, and if `bundled` from lm-eval's own folders, only those that name one
-    of them. RecipeError with the nearest name for a task that is nowhere."""
+    """A manager that knows `names`: from `folder`, and if `bundled` from those of lm-eval's own folders that name one of
+    them. RecipeError with the nearest name for a task that is nowhere."""
+    folder = folder and folder.resolve()
     manager = TaskManager(include_path=str(folder) if folder else None, include_defaults=False)
     missing = [name for name in names if name not in manager.all_tasks]
     if missing and bundled:
@@ -40,7 +41,9 @@ def task_manager(names: Sequence[str], folder: Path | None, *, bundled: bool) ->
 def _families(names: Sequence[str]) -> Iterator[Path]:
     """lm-eval's task folders with a YAML file that defines one of `names`, read as text: parsing all takes 20 s."""
     words = "|".join(map(re.escape, names))
-    wanted = re.compile(rf"""^\s*(?:-\s*)?(?:task|group|tag)?\s*:?\s*(?:-\s*)?["']?(?:{words})["']?\s*$""", re.MULTILINE)
+    wanted = re.compile(
+        rf"""^\s*(?:-\s*)?(?:task|group|tag)?\s*:?\s*(?:-\s*)?["']?(?:{words})["']?\s*$""", re.MULTILINE
+    )
     for family in sorted(path for path in BUNDLED.iterdir() if path.is_dir()):
         for file in family.rglob("*"):
             if file.suffix == ".yaml" or file.name.endswith("_yaml"):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MAX_LOGITS = 1 << 27
 """Logits held at once (512 MiB in float32), whatever the vocabulary's size, as long as one row fits."""
 WORTH_SHARING = 0.7
-"""Rows are run as trees if their prefix tree has at most this share of their tokens; above it padded batches are faster."""
+"""Rows run as trees if their prefix tree has at most this share of their tokens; above it padded batches are faster."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """Forward passes that compute what several rows begin with only once.
 
-Rows are taken in lexicographic order, so that rows with a common beginning are neighbours. A chunk of them is run behind
+Rows are taken in lexicographic order, so that rows with a common beginning are neighbours. A chunk of them runs behind
 its *trunk*, the beginning that all of them share: the trunk's keys and values are computed once, kept for the next chunk
-and cropped or extended there. Below the trunk the rows form trees (the choices of one question, say), and a tree's tokens
-are laid one after the other into a *bin*, each token seeing the trunk and its own ancestors only. Memory is that of one
-row's keys and values and of one chunk, however many rows there are. (The idea of a radix tree of keys and values is
-SGLang's, arXiv:2312.07104, section 3; packing a tree's branches under a mask that of tree attention, arXiv:2305.09781.)
+and cropped or extended there. Below the trunk the rows form trees (the choices of one question, say), and a tree's
+tokens are laid one after the other into a *bin*, each token seeing the trunk and its own ancestors only. Memory is that
+of one row's keys and values and of one chunk, however many rows there are. (A radix tree of keys and values is SGLang's
+idea, arXiv:2312.07104, section 3; packing a tree's branches under a mask is tree attention, arXiv:2305.09781.)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 BIN = 256
-"""Least width of a bin in tokens: wide enough to fill a matrix product, narrow enough that masked attention is cheap."""
+"""Least width of a bin in tokens: wide enough for matrix products, narrow enough that masked attention is cheap."""
 SHORT = 32
 """A trunk that is this little longer than what is kept already is not worth a forward pass of its own."""
 _SHARES: WeakKeyDictionary = WeakKeyDictionary()
@@ -45,7 +46,7 @@ def distinct_share(rows: Sequence[Sequence[int]]) -> float:
     """Tokens of the rows' prefix tree over tokens of the rows: 1 where nothing is shared."""
     order = sorted(rows)
     total = sum(map(len, order))
-    shared = sum(common(a, b) for a, b in zip(order, order[1:], strict=False))
+    shared = sum(common(a, b) for a, b in pairwise(order))
     return 1 - shared / max(1, total)
 
 
@@ -111,8 +112,8 @@ class Layout:
     ids: list[list[int]] = field(default_factory=list)
     positions: list[list[int]] = field(default_factory=list)
     spans: list[list[tuple[int, int, int]]] = field(default_factory=list)
-    """(first, end, parent) of every run of tokens in a bin: a run sees itself up to each token and what its parent sees;
-    the parent is -1 at the trunk."""
+    """(first, end, parent) of every run of tokens in a bin: each token sees its run up to itself and what the run's
+    parent sees; the parent is -1 at the trunk."""
     paths: list[tuple[int, list[int]]] = field(default_factory=list)
 
 

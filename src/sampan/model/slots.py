@@ -1,7 +1,7 @@
-"""Keys and values of many running answers, each in a slot of its own: a finished one makes place for the next prompt.
+"""Keys and values of running answers, each in a slot of its own: a finished one makes place for the next prompt.
 
-A slot's row begins at column 0 and grows to the right, written in place, so that rows of any length run together, none is
-padded and nothing is copied from step to step. The slots in use are always the first ones.
+A slot's row begins at column 0 and grows to the right, written in place, so that rows of any length run together, none
+is padded and nothing is copied from step to step. The slots in use are always the first ones.
 """
 
 from __future__ import annotations
