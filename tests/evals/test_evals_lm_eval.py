@@ -152,12 +152,12 @@ def test_published_tasks_score_as_with_the_hf_backend(shared, tmp_path, make_tin
         (tmp_path / "out").mkdir()
         source = Artifact(path=shared / "data/models/stories260K", kind="external", digest="", name="files")
         IMPORT.run(IMPORT.params(), Inputs({"files": [source]}), Runtime(out=folder, state=tmp_path / "state"))
-    settings = {"limit": 3, "gen_kwargs": {"max_gen_toks": 24}}
+    settings = {"limit": 12, "gen_kwargs": {"max_gen_toks": 24}}
     # In float32, as it sums by itself, lm-eval cannot tell 2,500 nats from 2,500.0002.
     lms = both(folder, softmax_dtype="float64")
     ours, theirs = (asked(lm, list(NAMES), TASKS, shared / "data/eval", **settings) for lm in lms)
     assert_same(ours, theirs)
-    assert all(len(samples) >= 3 for _, samples in ours.values())
+    assert all(len(samples) >= 12 for _, samples in ours.values())
 
 
 def test_stage_writes_scores_with_errors_and_samples(given, run_stage):

@@ -1,8 +1,8 @@
 """Forward passes that compute what several rows begin with only once.
 
 Rows are taken in lexicographic order, so that rows with a common beginning are neighbours. A chunk of them runs behind
-its *trunk*, the beginning that all of them share: the trunk's keys and values are computed once, kept for the next chunk
-and cropped or extended there. Below the trunk the rows form trees (the choices of one question, say), and a tree's
+its *trunk*, the beginning that all of them share: the trunk's keys and values are computed once, kept for the next
+chunk and cropped or extended there. Below the trunk the rows form trees (the choices of one question, say), and a tree's
 tokens are laid one after the other into a *bin*, each token seeing the trunk and its own ancestors only. Memory is that
 of one row's keys and values and of one chunk, however many rows there are. (A radix tree of keys and values is SGLang's
 idea, arXiv:2312.07104, section 3; packing a tree's branches under a mask is tree attention, arXiv:2305.09781.)
