@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
 import logging
@@ -178,7 +179,7 @@ def _evaluate(params: Params, name: str, tasks: Any, backend: _Backend) -> dict[
     """Score rows (without the model), sample rows and the coverage of one task, group or tag."""
     lm = backend.lm()
     try:
-        with _quiet():
+        with _quiet(), templates_once():
             found = ask(lm, tasks, params)
     except SampanError:
         raise
@@ -301,6 +302,19 @@ def language_of(task: str, config: Mapping[str, Any]) -> str:
         if len(found) == 8 and found[3] == "_":
             return found
     return str(said or "")
+
+
+@contextlib.contextmanager
+def templates_once():
+    """Within it lm-eval compiles each of its tasks' templates once, not again for every document."""
+    from lm_eval.utils import env
+
+    plain = env.from_string
+    env.from_string = functools.cache(plain)
+    try:
+        yield
+    finally:
+        del env.from_string
 
 
 @contextlib.contextmanager

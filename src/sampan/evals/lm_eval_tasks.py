@@ -20,8 +20,10 @@ BUNDLED = Path(lm_eval.tasks.__file__).parent
 
 
 def task_manager(names: Sequence[str], folder: Path | None, *, bundled: bool) -> TaskManager:
-    """A manager that knows `names`: from `folder`, and if `bundled` from those of lm-eval's own folders that name one of
-    them. RecipeError with the nearest name for a task that is nowhere."""
+    """A manager that knows `names`: from `folder`, and if `bundled` from those of lm-eval's folders that name one.
+
+    RecipeError with the nearest name for a task that is nowhere.
+    """
     folder = folder and folder.resolve()
     manager = TaskManager(include_path=str(folder) if folder else None, include_defaults=False)
     missing = [name for name in names if name not in manager.all_tasks]

@@ -2,10 +2,10 @@
 
 Rows are taken in lexicographic order, so that rows with a common beginning are neighbours. A chunk of them runs behind
 its *trunk*, the beginning that all of them share: the trunk's keys and values are computed once, kept for the next
-chunk and cropped or extended there. Below the trunk the rows form trees (the choices of one question, say), and a tree's
-tokens are laid one after the other into a *bin*, each token seeing the trunk and its own ancestors only. Memory is that
-of one row's keys and values and of one chunk, however many rows there are. (A radix tree of keys and values is SGLang's
-idea, arXiv:2312.07104, section 3; packing a tree's branches under a mask is tree attention, arXiv:2305.09781.)
+chunk and cropped or extended there. Below the trunk the rows form trees (the choices of one question, say), and a
+tree's tokens are laid one after the other into a *bin*, each token seeing the trunk and its own ancestors only. Memory
+is that of one row's keys and values and of one chunk, however many rows there are. (A radix tree of keys and values is
+SGLang's idea, arXiv:2312.07104, section 3; packing a tree under a mask is tree attention, arXiv:2305.09781.)
 """
 
 from __future__ import annotations
@@ -163,7 +163,6 @@ class SharedPrefix:
         self.model = model
         config = model.config.get_text_config()
         self.cache = Cache(layers=[TreeLayer() for _ in range(config.num_hidden_layers)])
-        self.boolean = config._attn_implementation == "sdpa"
         self.kept: list[int] = []
 
     def run(
@@ -174,7 +173,7 @@ class SharedPrefix:
         *,
         max_tokens: int,
     ) -> tuple[torch.Tensor, Layout, int]:
-        """Logits [N, V] at the positions `wanted(n)` (not before the trunk) of each sorted row, one row after the other;
+        """Logits [N, V] at the positions `wanted(n)` (not before the trunk) of each sorted row, row after row;
         how the rows were laid out; and the trunk that was really used."""
         trunk = self._keep(rows[0], trunk, max_tokens)
         layout = lay_out(rows, trunk)
@@ -245,14 +244,15 @@ class SharedPrefix:
                 if parent >= 0:
                     sees[b, first:end, :first] = sees[b, parent, :first]
         sees = torch.cat([torch.ones(len(sees), width, behind, dtype=torch.bool), sees], 2)[:, None]
-        return as_mask(sees, self.model, boolean=self.boolean)
+        return as_mask(sees, self.model)
 
 
-def as_mask(sees: torch.Tensor, model: PreTrainedModel, *, boolean: bool) -> torch.Tensor:
-    """A boolean mask in the form that the model's attention takes: as it is, or added to the scores."""
-    if boolean:
-        return sees
-    return torch.zeros(sees.shape, dtype=model.dtype).masked_fill(~sees, torch.finfo(model.dtype).min)
+def as_mask(sees: torch.Tensor, model: PreTrainedModel) -> torch.Tensor:
+    """A boolean mask as numbers that are added to attention's scores: every kind of attention takes them, and on a CPU
+    they are faster than the boolean form."""
+    return torch.zeros(sees.shape, dtype=model.dtype, device=sees.device).masked_fill_(
+        ~sees, torch.finfo(model.dtype).min
+    )
 
 
 @contextmanager

@@ -42,7 +42,6 @@ class Slots:
     def __init__(self, model: PreTrainedModel, size: int) -> None:
         config = model.config.get_text_config()
         self.model, self.size = model, size
-        self.boolean = config._attn_implementation == "sdpa"
         self.lengths: list[int] = []
         self.cache = Cache(layers=[SlotLayer(self) for _ in range(config.num_hidden_layers)])
 
@@ -74,7 +73,7 @@ class Slots:
         logits_BV = self.model(
             input_ids=torch.tensor(tokens, device=device)[:, None],
             position_ids=self.places[:, None],
-            attention_mask=as_mask(sees[:, None, None], self.model, boolean=self.boolean).to(device),
+            attention_mask=as_mask(sees[:, None, None], self.model),
             past_key_values=self.cache,
             use_cache=True,
         ).logits[:, -1]
