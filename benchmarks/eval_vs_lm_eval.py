@@ -29,10 +29,10 @@ TASKS = Path(__file__).parent / "lm_eval_tasks"
 DATA = SHARED / "data" / "eval"
 CHOICE_BAR, GENERATION_BAR = 3.0, 2.0
 RUNS = {
-    "choice": {"tasks": ["xcopa_id", "xcopa_th", "xcopa_vi", "belebele_jav_Latn"], "limit": 40, "num_fewshot": 5},
+    "choice": {"tasks": ["xcopa_id", "xcopa_th", "xcopa_vi", "belebele_jav_Latn"], "limit": 32, "num_fewshot": 5},
     "choice, examples drawn": {"tasks": ["xcopa_id", "belebele_jav_Latn"], "limit": 24, "num_fewshot": 5},
-    "generation": {"tasks": ["gsm8k_local", "mgsm_en", "xquad_vi"], "limit": 48},
-    "generation, five-shot, never stopping": {"tasks": ["gsm8k_local", "mgsm_en"], "limit": 32, "num_fewshot": 5},
+    "generation": {"tasks": ["gsm8k_local", "mgsm_en", "mgsm_th"], "limit": 32, "num_fewshot": 5},
+    "generation, trained, zero-shot": {"tasks": ["gsm8k_local", "mgsm_en", "xquad_vi"], "limit": 48},
 }
 PEER_BATCH = {"choice": 8, "generation": 32}
 """For generation both sides write 32 answers at once."""
@@ -166,7 +166,7 @@ def main() -> int:
         folder = Path(name)
         save_model(folder / "random")
         import_trained(folder / "trained")
-        models = {kind: folder / ("trained" if kind == "generation" else "random") for kind in options.kinds}
+        models = {kind: folder / ("trained" if "trained" in kind else "random") for kind in options.kinds}
         found = {kind: measure(kind, models[kind], options.rounds) for kind in options.kinds}
     print(json.dumps(found, indent=1), file=sys.stderr)
     if any(part is None for part in found.values()) or set(found) != set(RUNS):

@@ -95,11 +95,14 @@ def _in_slots(
     """Continuous batching: free slots are filled again as soon as a quarter of them is free."""
     import torch
 
-    from .shared_prefix import SharedPrefix
+    from .scoring import WORTH_SHARING
+    from .shared_prefix import SharedPrefix, distinct_share
     from .slots import Slots
 
     shared, slots = SharedPrefix(model), Slots(model, min(batch_size, max(1, len(runs))))
     waiting = sorted(runs, key=lambda run: run.prompt, reverse=True)
+    if distinct_share([run.prompt for run in runs]) > WORTH_SHARING:
+        waiting.sort(key=lambda run: -len(run.prompt))  # rows of similar length attend over little that is not theirs
     running: list[_Run] = []
     draws: list[torch.Generator] = []
     with torch.inference_mode():
