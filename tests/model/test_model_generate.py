@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from sampan.core.errors import InputError
@@ -90,3 +92,34 @@ def test_import_copies_a_folder_whole(tiny, tmp_path):
                Runtime(out=tmp_path / "out", state=tmp_path / "state"))  # fmt: skip
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == (tiny / "model.safetensors").read_bytes()
     assert "im_end" in load_tokenizer(tmp_path / "out").chat_template
+
+
+def many_prompts(model, count: int = 23) -> list[list[int]]:
+    """Prompts of 1 to 35 tokens, of which two thirds begin with the same 20."""
+    draw = random.Random(3)
+    block = [draw.randrange(3, model.config.vocab_size) for _ in range(20)]
+    tails = [[draw.randrange(3, model.config.vocab_size) for _ in range(draw.randint(1, 15))] for _ in range(count)]
+    return [(block if n % 3 else []) + tail for n, tail in enumerate(tails)]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_slots_answer_as_padded_batches_do(loaded, monkeypatch, temperature, batch_size):
+    """Answers of different lengths make place for one another; the plain way is the reference."""
+    model, _ = loaded
+    how = Decoding(max_new_tokens=20, temperature=temperature, seed=2)
+    prompts = many_prompts(model)
+    asked = {"stop_ids": range(3, 40), "ended": lambda ids: ids[-1] % 7 == 0}
+    in_slots = generate(model, prompts, how, batch_size=batch_size, **asked)
+    monkeypatch.setattr("sampan.model.shared_prefix.can_share", lambda model: False)
+    assert in_slots == generate(model, prompts, how, batch_size=4, **asked)
+    assert len({len(ids) for ids in in_slots}) > 3
+
+
+def test_progress_counts_finished_answers_up_to_all(loaded):
+    model, _ = loaded
+    seen = []
+    how = Decoding(max_new_tokens=4)
+    generate(model, many_prompts(model), how, stop_ids=[], batch_size=4, progress=lambda *args: seen.append(args))
+    assert seen == sorted(seen)
+    assert seen[-1] == (23, 23)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..artifacts.documents import Document
@@ -23,6 +20,7 @@ from .groups import CLUSTER, Group, clusters_of, code, describe_prompt, held_out
 from .likelihood import multiple_choice, preference
 from .marks import Mark
 from .metrics import measure
+from .resume import kept
 from .task_items import task_groups
 
 if TYPE_CHECKING:
@@ -216,15 +214,4 @@ def _report(runtime: Runtime, base: int, total: int) -> Callable[[int], Callable
 
 def _resume(runtime: Runtime, digest: str, work: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
     """The finished rows of the model with this digest from `runtime.state`, or the rows that `work` makes now."""
-    runtime.state.mkdir(parents=True, exist_ok=True)
-    path: Path = runtime.state / f"model-{digest_value(digest)[:16]}.json"
-    if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    rows = work()
-    aside = path.with_suffix(".tmp")
-    with open(aside, "w", encoding="utf-8") as file:
-        json.dump(rows, file, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    return rows
+    return kept(runtime.state / f"model-{digest_value(digest)[:16]}.json", work)

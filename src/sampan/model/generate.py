@@ -1,9 +1,13 @@
-"""Decode: greedy or sampled, many prompts at once or one token at a time, the same whatever the batch."""
+"""Decode: greedy or sampled, many prompts at once or one token at a time, the same whatever the batch.
+
+Many prompts run in slots: what prompts begin with together is computed once, and a finished answer makes place for the
+next prompt. Models that cannot share prefixes (sliding windows, state spaces) run in padded batches.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError, RecipeError
@@ -11,6 +15,11 @@ from ..core.errors import InputError, RecipeError
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
+
+    from .shared_prefix import SharedPrefix
+
+PREFILL_TOKENS = 2048
+"""Prompt tokens in one forward pass, beside what the prompts share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,32 +47,132 @@ def generate(
     stop_ids: Sequence[int],
     streams: Sequence[int] | None = None,
     batch_size: int = 32,
+    ended: Callable[[list[int]], bool] = lambda ids: False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[list[int]]:
     """New token ids for each prompt (ids, non-empty), without the stop token, in the given order.
 
     Each prompt draws from a generator of its own, seeded by (seed, its number in `streams`, by default its position in
     `prompts`), so a sample does not depend on how prompts are batched. A prompt longer than `prompt_room` loses its
-    beginning. InputError if the window has no room for a prompt at all.
+    beginning. `ended` may end an answer at any token, such as where a stop string is complete. InputError if the window
+    has no room for a prompt at all.
     """
-    prompt_room(model, decoding)
-    order = sorted(range(len(prompts)), key=lambda n: (len(prompts[n]), n))
-    out: list[list[int]] = [[] for _ in prompts]
+    from .shared_prefix import can_share
+
+    room = prompt_room(model, decoding)
+    numbers = range(len(prompts)) if streams is None else streams
+    runs = [_Run(ids[-room:], stream) for ids, stream in zip(prompts, numbers, strict=True)]
+    way = _in_slots if can_share(model) else _padded
+    way(model, runs, decoding, frozenset(stop_ids), ended, batch_size, progress)
+    return [run.ids for run in runs]
+
+
+@dataclass
+class _Run:
+    """A prompt, the number of its random stream, and its answer so far."""
+
+    prompt: list[int]
+    stream: int
+    ids: list[int] = field(default_factory=list)
+
+    def goes_on(self, token: int, decoding: Decoding, stops: frozenset[int], ended: Callable) -> bool:
+        """Take a token; False at the answer's end."""
+        if token in stops:
+            return False
+        self.ids.append(token)
+        return len(self.ids) < decoding.max_new_tokens and not ended(self.ids)
+
+
+def _in_slots(
+    model: PreTrainedModel,
+    runs: Sequence[_Run],
+    decoding: Decoding,
+    stops: frozenset[int],
+    ended: Callable[[list[int]], bool],
+    batch_size: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Continuous batching: free slots are filled again as soon as a quarter of them is free."""
+    import torch
+
+    from .scoring import WORTH_SHARING
+    from .shared_prefix import SharedPrefix, distinct_share
+    from .slots import Slots
+
+    shared, slots = SharedPrefix(model), Slots(model, min(batch_size, max(1, len(runs))))
+    waiting = sorted(runs, key=lambda run: run.prompt, reverse=True)
+    if distinct_share([run.prompt for run in runs]) > WORTH_SHARING:
+        waiting.sort(key=lambda run: -len(run.prompt))  # rows of similar length attend over little that is not theirs
+    running: list[_Run] = []
+    draws: list[torch.Generator] = []
+    with torch.inference_mode():
+        while waiting or running:
+            free = slots.size - len(running)
+            if waiting and (not running or 4 * free >= slots.size):
+                new = [waiting.pop() for _ in range(min(free, len(waiting)))]
+                for run, draw, token, states in _prefill(shared, new, decoding):
+                    if run.goes_on(token, decoding, stops, ended):
+                        slots.add(states)
+                        running.append(run)
+                        draws.append(draw)
+                shared.forget_newest()
+            elif running:
+                chosen = _choose(slots.step([run.ids[-1] for run in running]).float().cpu(), decoding, draws)
+                for slot in reversed(range(len(running))):
+                    if not running[slot].goes_on(chosen[slot], decoding, stops, ended):
+                        slots.drop(slot)
+                        for rows in (running, draws):
+                            rows[slot] = rows[-1]
+                            rows.pop()
+            progress(len(runs) - len(waiting) - len(running), len(runs))
+
+
+def _prefill(shared: SharedPrefix, runs: Sequence[_Run], decoding: Decoding) -> Iterator[tuple]:
+    """(run, generator, first token, keys and values) of every run."""
+    from .shared_prefix import chunks
+
+    prompts = [run.prompt for run in runs]
+    most = [len(prompt) - 1 for prompt in prompts]
+    for chunk in chunks(prompts, most, max_tokens=PREFILL_TOKENS, max_positions=len(prompts)):
+        part = [runs[number] for number in chunk.numbers]
+        rows = [run.prompt for run in part]
+        logits_BV, layout, _ = shared.run(
+            rows, chunk.trunk, lambda n, rows=rows: range(len(rows[n]) - 1, len(rows[n])), max_tokens=PREFILL_TOKENS
+        )
+        draws = [_generator(decoding, run.stream) for run in part]
+        first = _choose(logits_BV.float().cpu(), decoding, draws)
+        for n, run in enumerate(part):
+            yield run, draws[n], first[n], shared.row_states(layout, n)
+
+
+def _padded(
+    model: PreTrainedModel,
+    runs: Sequence[_Run],
+    decoding: Decoding,
+    stops: frozenset[int],
+    ended: Callable[[list[int]], bool],
+    batch_size: int,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Batches of prompts of similar length, each until its last answer ends."""
+    order = sorted(runs, key=lambda run: len(run.prompt))
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        draws = batch if streams is None else [streams[n] for n in batch]
-        for step in _steps(model, [prompts[n] for n in batch], decoding, stop_ids, streams=draws):
-            for row, token in step:
-                out[batch[row]].append(token)
+        running = set(range(len(batch)))
+        for chosen in _steps(model, [run.prompt for run in batch], decoding, [run.stream for run in batch], running):
+            running -= {row for row in running if not batch[row].goes_on(chosen[row], decoding, stops, ended)}
         progress(start + len(batch), len(order))
-    return out
 
 
 def stream(model: PreTrainedModel, prompt: list[int], decoding: Decoding, *, stop_ids: Sequence[int]) -> Iterator[int]:
     """New token ids of one prompt as they are chosen, without the stop token. InputError as in `generate`."""
-    for step in _steps(model, [prompt], decoding, stop_ids, streams=[0]):
-        for _, token in step:
-            yield token
+    kept = prompt[-prompt_room(model, decoding) :]
+    for number, (token,) in enumerate(_steps(model, [kept], decoding, [0], {0}), 1):
+        if token in stop_ids:
+            return
+        yield token
+        if number == decoding.max_new_tokens:
+            return
 
 
 def prompt_room(model: PreTrainedModel, decoding: Decoding) -> int:
@@ -81,22 +190,19 @@ def _steps(
     model: PreTrainedModel,
     prompts: Sequence[list[int]],
     decoding: Decoding,
-    stop_ids: Sequence[int],
-    *,
     streams: Sequence[int],
-) -> Iterator[list[tuple[int, int]]]:
-    """Per step, (row, token) of the rows that still run. Prompts are padded on the left and share one cache."""
+    running: set[int],
+) -> Iterator[list[int]]:
+    """Per step, the next token of every row, until `running` is empty. Prompts are padded on the left, in one cache."""
     import torch
     from transformers import DynamicCache
 
-    room = prompt_room(model, decoding)
-    prompts = [ids[-room:] for ids in prompts]
     width = max(map(len, prompts))
     ids_BT = torch.tensor([[0] * (width - len(ids)) + ids for ids in prompts], device=model.device)
     keep_BT = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=model.device)
-    draws = [torch.Generator().manual_seed(_mix(decoding.seed, s)) for s in streams]
-    cache, running, stops = DynamicCache(config=model.config), set(range(len(prompts))), set(stop_ids)
-    for _ in range(decoding.max_new_tokens):
+    draws = [_generator(decoding, number) for number in streams]
+    cache = DynamicCache(config=model.config)
+    while running:
         with torch.inference_mode():
             logits_BV = model(
                 input_ids=ids_BT,
@@ -105,17 +211,14 @@ def _steps(
                 past_key_values=cache,
                 logits_to_keep=1,
             ).logits[:, -1]
-        chosen = _choose(logits_BV.float().cpu(), decoding, draws, running)
-        running -= {row for row in running if chosen[row] in stops}
-        if not running:
-            return
-        yield [(row, chosen[row]) for row in sorted(running)]
+        chosen = _choose(logits_BV.float().cpu(), decoding, draws)
+        yield chosen
         ids_BT = torch.tensor(chosen, device=model.device)[:, None]
         keep_BT = torch.cat([keep_BT, keep_BT.new_ones(len(prompts), 1)], 1)
 
 
-def _choose(logits_BV: torch.Tensor, decoding: Decoding, draws: Sequence[torch.Generator], rows: set[int]) -> list[int]:
-    """The next token of every row; rows that have stopped take any."""
+def _choose(logits_BV: torch.Tensor, decoding: Decoding, draws: Sequence[torch.Generator]) -> list[int]:
+    """The next token of every row."""
     import torch
 
     if decoding.temperature == 0:
@@ -125,12 +228,18 @@ def _choose(logits_BV: torch.Tensor, decoding: Decoding, draws: Sequence[torch.G
     total_BV = sorted_BV.cumsum(-1)
     sorted_BV = sorted_BV.masked_fill(total_BV - sorted_BV >= decoding.top_p, 0.0)
     total_BV = sorted_BV.cumsum(-1)
-    chosen = [0] * len(logits_BV)
-    for row in rows:
-        point = torch.rand((), generator=draws[row]) * total_BV[row, -1]
+    chosen = []
+    for row, draw in enumerate(draws):
+        point = torch.rand((), generator=draw) * total_BV[row, -1]
         place = min(int(torch.searchsorted(total_BV[row], point, right=True)), total_BV.shape[1] - 1)
-        chosen[row] = int(index_BV[row, place])
+        chosen.append(int(index_BV[row, place]))
     return chosen
+
+
+def _generator(decoding: Decoding, stream: int) -> torch.Generator:
+    import torch
+
+    return torch.Generator().manual_seed(_mix(decoding.seed, stream))
 
 
 def _mix(seed: int, stream: int) -> int:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MAX_LOGITS = 1 << 27
 """Logits held at once (512 MiB in float32), whatever the vocabulary's size, as long as one row fits."""
+WORTH_SHARING = 0.7
+"""Rows run as trees if their prefix tree has at most this share of their tokens; above it padded batches are faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +62,33 @@ def continuations(
     totals = [(0.0, 0, True)] * len(pairs)
     done = 0
     with torch.inference_mode():
-        for batch in _batches(rows, max_batch_tokens, max(1, MAX_LOGITS // model.config.vocab_size)):
-            for row, values in zip(batch, _score(model, batch), strict=True):
+        for batch, scores in _scored(model, rows, max_batch_tokens):
+            for row, values in zip(batch, scores, strict=True):
                 for owner, (logprob, greedy) in zip(row.owners, values, strict=True):
                     before = totals[owner]
                     totals[owner] = (before[0] + logprob, before[1] + row.predicted, before[2] and greedy)
             done += len(batch)
             progress(done, len(rows))
     return [Likelihood(*total) for total in totals]
+
+
+def _scored(model: PreTrainedModel, rows: list[_Row], max_tokens: int) -> Iterator[tuple[list[_Row], list]]:
+    """Batches with their scores: as trees where much of the rows is shared, else padded and sorted by length."""
+    from .shared_prefix import SharedPrefix, can_share, chunks, distinct_share
+
+    positions = max(1, MAX_LOGITS // model.config.vocab_size)
+    if distinct_share([row.ids for row in rows]) > WORTH_SHARING or not can_share(model):
+        for batch in _batches(rows, max_tokens, positions):
+            yield batch, _score(model, batch)
+        return
+    shared = SharedPrefix(model)
+    most = [row.before for row in rows]
+    for chunk in chunks([row.ids for row in rows], most, max_tokens=max_tokens, max_positions=positions):
+        batch = [rows[number] for number in chunk.numbers]
+        wanted = [range(row.before, len(row.ids)) for row in batch]
+        logits_NV, *_ = shared.run([row.ids for row in batch], chunk.trunk, wanted.__getitem__, max_tokens=max_tokens)
+        shared.forget_newest()
+        yield batch, _values(logits_NV, batch)
 
 
 def _rows(pairs: Sequence[tuple[list[int], list[int]]], window: int) -> list[_Row]:
@@ -89,16 +110,14 @@ def _rows(pairs: Sequence[tuple[list[int], list[int]]], window: int) -> list[_Ro
 def _batches(rows: Sequence[_Row], max_tokens: int, max_positions: int) -> Iterator[list[_Row]]:
     """Rows of similar length together: at most `max_tokens` padded ids and `max_positions` positions with logits."""
     batch: list[_Row] = []
-    before = 0
+    positions = 0
     for row in sorted(rows, key=lambda row: -len(row.ids)):  # stable: equal lengths keep their order
         width = len(batch[0].ids) if batch else len(row.ids)
-        least = min(before, row.before) if batch else row.before
-        size = len(batch) + 1
-        if batch and (size * width > max_tokens or size * (width - least) > max_positions):
+        if batch and ((len(batch) + 1) * width > max_tokens or positions + row.predicted > max_positions):
             yield batch
-            batch, least = [], row.before
+            batch, positions = [], 0
         batch.append(row)
-        before = least
+        positions += row.predicted
     if batch:
         yield batch
 
@@ -107,20 +126,31 @@ def _score(model: PreTrainedModel, rows: Sequence[_Row]) -> list[list[tuple[floa
     """(log-probability, greedy) for every last token of every row."""
     import torch
 
+    from .shared_prefix import head_rows
+
     width = max(len(row.ids) for row in rows)
     # Padded on the right, where causal attention never looks: no mask is needed, and without one attention is faster.
     ids_BT = torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in rows], device=model.device)
-    cut = min(row.before for row in rows)
-    logits_BTV = model(input_ids=ids_BT, logits_to_keep=width - cut, use_cache=False).logits
-    return [
-        _last_values(logits_BTV[b, row.before - cut : len(row.ids) - cut].float(), row) for b, row in enumerate(rows)
-    ]
+    if model.get_output_embeddings() is None:
+        logits_BTV = model(input_ids=ids_BT, use_cache=False).logits
+        return [_last_values(logits_BTV[b, row.before : len(row.ids)], row) for b, row in enumerate(rows)]
+    places = [b * width + place for b, row in enumerate(rows) for place in range(row.before, len(row.ids))]
+    with head_rows(model, places):
+        logits_NV = model(input_ids=ids_BT, use_cache=False).logits[0]
+    return _values(logits_NV, rows)
+
+
+def _values(logits_NV: torch.Tensor, rows: Sequence[_Row]) -> list[list[tuple[float, bool]]]:
+    """The rows' scores from the logits of their predicted positions, one row after the other."""
+    parts = logits_NV.split([row.predicted for row in rows])
+    return [_last_values(part, row) for part, row in zip(parts, rows, strict=True)]
 
 
 def _last_values(logits_NV: torch.Tensor, row: _Row) -> list[tuple[float, bool]]:
     """For each last token, the row's log-probability with it; N = `row.predicted` positions."""
     import torch
 
+    logits_NV = logits_NV.float()
     norm_N = logits_NV.logsumexp(-1)
     best_N = logits_NV.argmax(-1)
     told_N = torch.tensor(row.ids[row.before + 1 :], dtype=torch.long, device=logits_NV.device)
