@@ -5,9 +5,9 @@ the word expression as the base has it, every merge of the Rust trainer over the
 limits on scripts or clusters. Beside it, with `--keep`, our own growth with `pretokenizer: keep`; with `--joint`, all
 languages grown together in the same total, repaired and kept.
 
-All text, to learn from and to measure on, is first normalised as `corpus.clean` does it, on every side alike: above all,
-zero-width blanks, which some writers of Khmer and Lao put between words and others do not, are taken out. The gain over
-the peer on text as it was written stands beside.
+All text, to learn from and to measure on, is first normalised as `corpus.clean` does it, on every side alike: above
+all, zero-width blanks, which some writers of Khmer and Lao put between words and others do not, are taken out. The gain
+over the peer on text as it was written stands beside.
 
 On FLORES devtest: tokens against the base for Khmer, Lao, Burmese and Tamil; characters per token against the peer;
 English sentences changed; dead pieces. Every kept document must be identical. No part of FLORES is in the text.
