@@ -146,7 +146,8 @@ def one_base(root: Path, base: str, options: argparse.Namespace) -> dict[str, An
 
 def normalise_all(documents: Path) -> None:
     """Normalise the texts of a JSONL table in place."""
-    table = [json.loads(line) for line in documents.read_text("utf-8").splitlines()]
+    with documents.open(encoding="utf-8", newline="\n") as file:
+        table = [json.loads(line) for line in file]
     lines = [{**row, "text": normalise(row["text"], row["language"])} for row in table]
     documents.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines), "utf-8")
 
