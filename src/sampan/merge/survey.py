@@ -39,6 +39,11 @@ def gram(grains: Grains, settings: Settings, size: int) -> np.ndarray:
     return sum(row_grams(deltas_MN, deltas_MN.shape[1])[0] for _, deltas_MN in grains())
 
 
+def gram_unless_by_row(grains: Grains, settings: Settings, size: int) -> np.ndarray | None:
+    """`gram`; None where angles are taken row by row, which need nothing of the whole tensor."""
+    return None if settings.per_row else gram(grains, settings, size)
+
+
 def row_grams(deltas_MN: np.ndarray, columns: int) -> np.ndarray:
     """The inner products of all pairs of models within each row of `columns` elements, float64 [R, M, M]."""
     models, size = deltas_MN.shape

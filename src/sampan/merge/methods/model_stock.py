@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..angles import combine, cosines
-from ..method import Block, Grains, Method, Mixed, Settings
-from ..survey import gram, row_grams
+from ..method import Block, Method, Mixed, Settings
+from ..survey import gram_unless_by_row, row_grams
 
 REVISION = 1
 
@@ -28,11 +28,6 @@ def model_stock(deltas_MN: np.ndarray, settings: Settings, block: Block) -> Mixe
     return Mixed(mixed_N, (mixed_N.size,) * models)
 
 
-def survey(grains: Grains, settings: Settings, size: int) -> np.ndarray | None:
-    """The Gram matrix of the whole tensor, unless angles are taken row by row."""
-    return None if settings.per_row else gram(grains, settings, size)
-
-
 METHOD = Method(
     run=model_stock,
     revision=REVISION,
@@ -41,6 +36,6 @@ METHOD = Method(
     grain="row",
     weighted=False,
     models=(2, None),
-    survey=survey,
+    survey=gram_unless_by_row,
     paper="arXiv:2403.19522",
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..angles import combine, cosines, mean_direction
-from ..method import Block, Grains, Method, Mixed, Settings
+from ..method import Block, Method, Mixed, Settings
 from ..mix import divisor
-from ..survey import gram, row_grams
+from ..survey import gram_unless_by_row, row_grams
 
 REVISION = 1
 
@@ -29,11 +29,6 @@ def nuslerp(deltas_MN: np.ndarray, settings: Settings, block: Block) -> Mixed:
     return Mixed(mixed_N, (mixed_N.size,) * len(deltas_MN))
 
 
-def survey(grains: Grains, settings: Settings, size: int) -> np.ndarray | None:
-    """The Gram matrix of the whole tensor, unless angles are taken row by row."""
-    return None if settings.per_row else gram(grains, settings, size)
-
-
 METHOD = Method(
     run=nuslerp,
     revision=REVISION,
@@ -43,6 +38,6 @@ METHOD = Method(
     needs_base=False,
     base_optional=True,
     models=(2, None),
-    survey=survey,
+    survey=gram_unless_by_row,
     paper="arXiv:2403.13257",
 )
