@@ -176,7 +176,7 @@ def _asked(exam: Exam) -> list[Asked]:
         sizes = [len(text.encode()) for text in texts]
         rows.append(Asked(HELD_OUT, language, digest_value(texts), ids, [], sizes))
     for group in exam.groups:
-        ids = [item.id or digest_value(item.prompt)[:16] for item in group.items]
+        ids = [item.key for item in group.items]
         clusters = clusters_of(group.items) if any(CLUSTER in item.meta for item in group.items) else []
         rows.append(Asked(group.task, group.language, group.prompt_digest, ids, clusters, []))
     return rows
