@@ -27,7 +27,9 @@ class Group:
     revision: int = 1
     items: list[Item] = field(default_factory=list)
     left_out: int = 0
-    """Rows that could not be asked because a field is null."""
+    """Rows that could not be asked because a field is null or the key names no option."""
+    absent: list[str] = field(default_factory=list)
+    """Languages of the task whose files are not there."""
     source: str = ""
     """Translation: the language that is translated from."""
 
