@@ -1,7 +1,7 @@
 """Findings: which evaluation items stand in which training texts.
 
-`searched.jsonl` names what was looked for, one row for each task and language; `found.jsonl` holds one row for each item
-and corpus that it was found in; `summary.json` the digests of the corpora that were searched, in the recipe's order.
+`searched.jsonl` names what was looked for, one row for each task and language; `found.jsonl` holds one row for each
+item and corpus that it was found in; `summary.json` the digests of the corpora that were searched, in order.
 """
 
 from __future__ import annotations

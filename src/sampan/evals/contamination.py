@@ -1,7 +1,7 @@
 """`evals.contamination`: each score beside what of its items was seen in training, and the score without those.
 
-The items of a score are joined by task, language and name with what `corpus.find_items` found. An item counts as seen if
-any of its texts was found, whole or in part; the score without them is the (weighted) mean of the other items' values.
+The items of a score are joined by task, language and name with what `corpus.find_items` found. An item counts as seen
+if any of its texts was found, whole or in part; the score without them is the (weighted) mean of the others' values.
 For a figure that is no mean of its items (chrF, an F1) these values are the jackknife's, so that it is an estimate.
 """
 

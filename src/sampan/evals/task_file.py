@@ -222,7 +222,7 @@ def _look_up(path: str, row: Mapping[str, Any], words: Mapping[str, str], where:
 
 
 def walk(path: str, row: Mapping[str, Any], where: str) -> Any:
-    """What a path of keys and list places leads to; InputError, naming the columns there are, where it leads nowhere."""
+    """What a path of keys and list places leads to; InputError, naming the columns, where it leads nowhere."""
     here: Any = row
     for part in path.split("."):
         try:
@@ -268,5 +268,5 @@ FILTERS: dict[str, Callable[[str, str, Mapping[str, str], str], str]] = {
     "after": _after,
 }
 """`strip` outer blanks; `no_final_mark` drops a sentence's end; `lower_first`; `word` gives the language's word of that
-name; `after=MARK` keeps what follows the last MARK; `boxed` what the last `\\boxed{…}` holds; `spaced` writes blanks for
-underscores; `block` puts a text, or the lines of a list, on lines of their own if there is anything."""
+name; `after=MARK` keeps what follows the last MARK; `boxed` what the last `\\boxed{…}` holds; `spaced` writes blanks
+for underscores; `block` puts a text, or the lines of a list, on lines of their own if there is anything."""
