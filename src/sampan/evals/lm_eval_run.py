@@ -19,6 +19,7 @@ from ..artifacts.scores import Score, write_scores
 from ..core.errors import InputError, RecipeError, SampanError, StageError
 from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
+from .degeneration import is_empty
 from .groups import code
 from .lm_eval import ENDPOINTS
 from .resume import kept
@@ -195,7 +196,8 @@ def _evaluate(params: Params, name: str, tasks: Any, backend: _Backend) -> dict[
         better = found["higher_is_better"].get(task, {})
         members = found["group_subtasks"].get(task, [])
         asked = digests.get(task) or digest_value([digests.get(member, member) for member in members])
-        scores += _rows(task, values, better, asked, found)
+        empty = _empty(found["samples"].get(task, []))
+        scores += [{**row, "empty": empty} for row in _rows(task, values, better, asked, found)]
     samples = [row for task, rows in found["samples"].items() for row in _samples(params, task, rows, found)]
     return {"scores": scores, "samples": samples, "documents": counts}
 
@@ -252,6 +254,12 @@ def _rows(task: str, values: Mapping[str, Any], better: Mapping[str, Any], asked
             }
         )
     return rows
+
+
+def _empty(rows: list[Mapping[str, Any]]) -> int:
+    """Documents to which nothing was written; each is in the samples once for each filter."""
+    said = {row["doc_id"]: row["resps"][0][0] for row in rows if row["resps"] and row["resps"][0]}
+    return sum(isinstance(answer, str) and is_empty(answer) for answer in said.values())
 
 
 def _asked(rows: list[Mapping[str, Any]], version: Any) -> str:
