@@ -9,7 +9,15 @@ from recipe_report_example import example
 
 from sampan.recipe.report import render
 
-REGIONS = ["#graph", "#scores .scroll", "#fertility .chart", "#corpus .chart", "#training .plot", "#answers article", "#items article"]
+REGIONS = [
+    "#graph",
+    "#scores .scroll",
+    "#fertility .chart",
+    "#corpus .chart",
+    "#training .plot",
+    "#answers article",
+    "#items article",
+]
 MIN_VARIANCE = 40.0
 """Of 0–255 grey levels; an empty region has 0, and a white one with a single line of text already more than 100."""
 

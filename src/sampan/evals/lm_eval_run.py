@@ -19,9 +19,9 @@ from ..artifacts.scores import Score, write_scores
 from ..core.errors import InputError, RecipeError, SampanError, StageError
 from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
-from .degeneration import is_empty
 from .groups import code
 from .lm_eval import ENDPOINTS
+from .lm_eval_failures import keys_outside, unreadable
 from .resume import kept
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
     names = list(dict.fromkeys(params.tasks))
     manager = task_manager(names, folder, bundled=params.bundled)
     loaded: dict[str, Any] = {}
-    scores, samples, documents = [], [], {}
+    scores, samples, documents, outside = [], [], {}, {}
     total = len(models) * len(names)
     for number, model in enumerate(models):
         backend = _Backend(params, model, runtime)
@@ -72,12 +72,19 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
             scores += [Score(model=model.name, model_digest=model.digest, **row) for row in found["scores"]]
             samples += [{"model": model.name, **row} for row in found["samples"]]
             documents.update(found["documents"])
+            outside.update(found["keys_outside"])
         backend.close()
     if not scores:
         raise StageError("no task gave a number", where="evals.lm_eval", how="Look at the tasks' `metric_list`.")
     runtime.progress(1000 * total, 1000 * total, "thousandths of a task")
     write_scores(runtime.out, scores, samples)
-    return {"scores": len(scores), "models": len(models), "coverage": documents, "backend": params.backend}
+    return {
+        "scores": len(scores),
+        "models": len(models),
+        "coverage": documents,
+        "keys_outside": outside,
+        "backend": params.backend,
+    }
 
 
 def _models(params: Params, inputs: Inputs) -> list[Artifact]:
@@ -196,10 +203,11 @@ def _evaluate(params: Params, name: str, tasks: Any, backend: _Backend) -> dict[
         better = found["higher_is_better"].get(task, {})
         members = found["group_subtasks"].get(task, [])
         asked = digests.get(task) or digest_value([digests.get(member, member) for member in members])
-        empty = _empty(found["samples"].get(task, []))
-        scores += [{**row, "empty": empty} for row in _rows(task, values, better, asked, found)]
+        bad = unreadable(found["samples"].get(task, []))
+        scores += [{**row, **bad} for row in _rows(task, values, better, asked, found)]
     samples = [row for task, rows in found["samples"].items() for row in _samples(params, task, rows, found)]
-    return {"scores": scores, "samples": samples, "documents": counts}
+    outside = {task: number for task, rows in found["samples"].items() if (number := keys_outside(rows))}
+    return {"scores": scores, "samples": samples, "documents": counts, "keys_outside": outside}
 
 
 def ask(lm: Any, loaded: Any, params: Params) -> Any:
@@ -256,12 +264,6 @@ def _rows(task: str, values: Mapping[str, Any], better: Mapping[str, Any], asked
     return rows
 
 
-def _empty(rows: list[Mapping[str, Any]]) -> int:
-    """Documents to which nothing was written; each is in the samples once for each filter."""
-    said = {row["doc_id"]: row["resps"][0][0] for row in rows if row["resps"] and row["resps"][0]}
-    return sum(isinstance(answer, str) and is_empty(answer) for answer in said.values())
-
-
 def _asked(rows: list[Mapping[str, Any]], version: Any) -> str:
     """Digest of everything that was asked, in order, and of the task's version."""
     return digest_value([str(version), [[row["prompt_hash"], row["target_hash"], row["doc_hash"]] for row in rows]])
@@ -289,6 +291,7 @@ def _samples(params: Params, task: str, rows: list[Mapping[str, Any]], found: An
         out.append(
             {
                 "task": task,
+                "id": str(row["doc_id"]),
                 "language": language_of(task, found["configs"].get(task, {})),
                 "prompt": str(row["arguments"][0][0])[:SHOWN_CHARS],
                 "output": str(output)[:SHOWN_CHARS],
