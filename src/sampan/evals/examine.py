@@ -163,7 +163,16 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
         counts["left_out"] = group.left_out
         add(group.task, group.language, group.revision, group.prompt_digest, found.marks, **counts)
         kept += records(group, found, params.keep_items, params.seed)
-    samples = [
+    chats = any(not isinstance(item.prompt, str) for group in exam.groups for item in group.items)
+    told = {"chat_template": bool(tokenizer.chat_template) or not chats}
+    del model
+    gc.collect()
+    return {"scores": rows, "samples": _samples(exam, outputs), "values": values, "records": kept, **told}
+
+
+def _samples(exam: Exam, outputs: Outputs) -> list[dict[str, Any]]:
+    """One model's answers to the prompts that are read side by side."""
+    return [
         {
             "task": question.task,
             "language": question.language,
@@ -173,11 +182,6 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
         }
         for question in exam.samples
     ]
-    chats = any(not isinstance(item.prompt, str) for group in exam.groups for item in group.items)
-    told = {"chat_template": bool(tokenizer.chat_template) or not chats}
-    del model
-    gc.collect()
-    return {"scores": rows, "samples": samples, "values": values, "records": kept, **told}
 
 
 def _written(params: Params, group: Group, outputs: Outputs) -> tuple[Answered, dict[str, int]]:
