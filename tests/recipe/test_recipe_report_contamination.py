@@ -13,6 +13,7 @@ from sampan.recipe.report import ReportData, StageView, render
 from sampan.recipe.report.contamination import checks, lineage
 from sampan.recipe.report.data import completed
 from sampan.recipe.report.scoreboard import boards
+from sampan.vocab.measurement import TASK
 
 GRAPH = {
     # name: (stage, kind, inputs)
@@ -93,7 +94,7 @@ def test_a_score_counts_only_what_its_own_model_has_read():
 def test_scoreboard_says_seen_and_without_and_not_checked():
     page = render(data("clean", "chats", found=(("clean", "a", True),)))
     assert "1 of 4 seen in training, 0.333 without" in page
-    assert "Contamination: 2 of 2 values checked." in page
+    assert "Contamination: 2 of 2 values checked, some with gaps" in page  # what `base` had read is not known
     page = render(data())
     assert "Contamination: not checked." in page
     assert "Not checked: no score&#x27;s items were looked for" in page
@@ -103,6 +104,13 @@ def test_a_model_that_read_nothing_that_was_searched_is_not_checked():
     (board,) = boards(data("chats", found=(("chats", "a", True),)))
     assert board.cells["cpt", "tha_Thai"].check is None
     assert board.cells["sft", "tha_Thai"].check.seen == 1
+
+
+def test_measures_of_tokenizers_are_no_questions():
+    one = data("clean")
+    fertility = replace(one.scores[0], task=TASK, metric="tokens_per_word")
+    page = render(replace(one, scores=[fertility]))
+    assert "Contamination" not in page
 
 
 def test_example_page_shows_the_table_and_the_gaps():

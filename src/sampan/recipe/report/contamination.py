@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...artifacts.scores import Score
 from ...evals.contamination import Contamination, contaminations
 from .data import INPUT, ReportData, StageView
 from .markup import Raw, breakable, join, number, scroll_table, tag, words
@@ -20,6 +21,9 @@ _TAUGHT_BY = ("model", "models", "base", "teacher")
 """Roles through which what a model knows gets into another one."""
 _NOT_TEXT = ("held_out", "neurons", "mixture", "reference", "scorers", "limits", "against", "tokenizer", "identifier")
 _ROWS = 400
+"""Rows of the table, those with the largest shares of seen items first."""
+_NO_QUESTIONS = "tokenizer"
+"""The task of scores that measure tokenizers: there is no question that a model could have seen."""
 
 
 @dataclass
@@ -80,17 +84,24 @@ def _walk(name: str, views: Mapping[str, StageView], searched: set[str], found: 
         _walk(parent, views, searched, found)
 
 
+def questioned(data: ReportData) -> list[Score]:
+    """The scores that come from questions."""
+    return [score for score in data.scores if score.task != _NO_QUESTIONS]
+
+
 def checks(data: ReportData) -> dict[tuple[str, str, str, str], Contamination]:
     """By (model, task, language, metric) what was found of a score's items; scores that were not checked have none."""
-    models = {score.model for score in data.scores}
+    scores = questioned(data)
+    models = {score.model for score in scores}
     corpora = {model: lineage(data, model).searched for model in models}
-    rows = contaminations(data.scores, data.asked, data.item_values, data.findings, corpora)
+    rows = contaminations(scores, data.asked, data.item_values, data.findings, corpora)
     return {(row.model, row.task, row.language, row.metric): row for row in rows if row.searched}
 
 
 def section(data: ReportData) -> Raw | None:
     """For each score with items that were seen a row, and for each model what was not searched; None without scores."""
-    if not data.scores:
+    scores = questioned(data)
+    if not scores:
         return None
     found = checks(data)
     if not found:
@@ -98,7 +109,7 @@ def section(data: ReportData) -> Raw | None:
         return tag("p", f"Not checked: no score's items were looked for in the training text. {how}", class_="empty")
     dirty = [row for row in found.values() if row.seen]
     intro = (
-        f"{len(found)} of {len(data.scores)} scores were checked: their items were looked for in the text that the "
+        f"{len(found)} of {len(scores)} scores were checked: their items were looked for in the text that the "
         "model's lineage was trained on. Whole: one document holds all of an item. In part: 13 words in a row, or an "
         "edited copy."
     )
@@ -112,7 +123,9 @@ def section(data: ReportData) -> Raw | None:
 
 def _coverage(data: ReportData) -> Raw:
     order = [stage.name for stage in data.stages]
-    models = sorted({score.model for score in data.scores}, key=lambda m: (order.index(m) if m in order else -1, m))
+    models = sorted(
+        {score.model for score in questioned(data)}, key=lambda m: (order.index(m) if m in order else -1, m)
+    )
     rows = []
     for model in models:
         walked = lineage(data, model)

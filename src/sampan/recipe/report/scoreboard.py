@@ -302,6 +302,8 @@ def section(data: ReportData, made: Sequence[Board]) -> Raw:
     parts = [key]
     if short_view:
         parts += [tag("h3", "Overview"), short_view]
+    gaps = {model: contamination.lineage(data, model).gaps for model in {m for board in made for m in board.models}}
+    asked = {score.task for score in contamination.questioned(data)}
     for board in made:
         better = "higher is better" if board.higher_is_better else "lower is better"
         unit = ", %" if board.percent else ""
@@ -309,6 +311,9 @@ def section(data: ReportData, made: Sequence[Board]) -> Raw:
         own = [cell for (_, column), cell in board.cells.items() if column != REGION]
         checked = sum(cell.check is not None for cell in own)
         told = f"{checked} of {len(own)} values checked" if checked else "not checked"
-        note = f"Value ± standard error{unit}; {better}. Contamination: {told}.{again}"
+        if any(gaps[model] for (model, _), cell in board.cells.items() if cell.check):
+            told += ", some with gaps that are listed below"
+        told = f" Contamination: {told}." if board.task in asked else ""
+        note = f"Value ± standard error{unit}; {better}.{told}{again}"
         parts += [tag("div", tag("h3", board.title), tag("p", note, class_="note"), board_table(data, board))]
     return join(*parts)
