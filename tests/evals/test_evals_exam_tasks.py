@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
 from sampan.core.errors import InputError
 from sampan.evals.metrics import measure
@@ -179,6 +181,24 @@ def test_evals_options_shuffle_below_their_marks():
 def test_evals_a_key_of_no_option_is_refused(texts, key):
     with pytest.raises(WrongKey):
         read_options(texts, key, letters="ABC", name="q")
+
+
+def test_evals_native_letters_in_a_task_of_ones_own(tmp_path):
+    """The task file that docs/how-to/evaluate.md shows."""
+    page = (Path(__file__).parents[2] / "docs/how-to/evaluate.md").read_text("utf-8")
+    (shown,) = [block for block in page.split("```yaml\n")[1:] if block.startswith("prompt:")]
+    head = {"name": "exam", "revision": 1, "type": "generate", "id": "{n}"}
+    head |= dict.fromkeys(("summary", "paper", "source", "license"), "x")
+    (tmp_path / "exam.yaml").write_text(yaml.safe_dump(head) + shown.partition("```")[0], "utf-8")
+    for language in ("th", "km"):
+        for part in ("", ".dev"):
+            row = {"n": 1, "question": "?", "choices": ["x", "y", "z"], "key": 2, "subject": "s"}
+            write(tmp_path, f"exam/{language}{part}.jsonl", [row])
+    khmer, thai = (group.items[0] for group in task_groups(["exam"], tmp_path, folder=tmp_path))
+    assert thai.prompt == "?\nก. x\nข. y\nค. z\nคำตอบ: ค\n\n?\nก. x\nข. y\nค. z\nคำตอบ:"
+    assert (thai.answer, khmer.answer, khmer.meta["marks"]) == ("ค", "គ", ["ក", "ខ", "គ"])
+    exact, ill = measure(["m3exam_option"], [thai, khmer], ["ค. z", "(គ)"])
+    assert (exact.value, ill.value) == (1, 0)
 
 
 def test_evals_missing_examples_and_absent_languages_are_said(tmp_path):
