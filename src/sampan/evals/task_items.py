@@ -29,14 +29,11 @@ class Asking:
 
     task: Task
     code: str
+    language: Language
     source: str
     chat: bool
     texts: bool
     examples: Examples
-
-    @property
-    def language(self) -> Language:
-        return self.task.language(self.code)
 
 
 def task_groups(
@@ -62,7 +59,8 @@ def task_groups(
         sources = [source for source in task.sources if source in found] if task.sources else [""]
         pairs = [(source, code) for source in sources for code in found if source != code]
         for source, code in pairs:
-            asking = Asking(task, code, source, chat, texts, _examples(task, code, data))
+            language = task.language(code)
+            asking = Asking(task, code, language, source, chat, texts, _examples(task, language, data))
             for group in _groups(asking, found[code], data):
                 group.absent = absent
                 groups.append(group)
@@ -100,9 +98,8 @@ def _files(data: Path, wanted: str) -> list[Path]:
     return []
 
 
-def _examples(task: Task, code: str, data: Path) -> Examples:
+def _examples(task: Task, language: Language, data: Path) -> Examples:
     """The solved examples of one language; InputError where their file is not there."""
-    language = task.language(code)
     if not task.examples:
         return Examples(task, language, [])
     files = _files(data, language.examples)
