@@ -3,8 +3,8 @@
 Each language gets the same number of new tokens on every side, and its own text only. The peer is plain continued BPE:
 the word expression as the base has it, every merge of the Rust trainer over the words of all the language's text, no
 limits on scripts or clusters. Ours learns from all of the text, as the peer does (`hold_out: 0`). Beside it stands our
-growth free to cut clusters as the peer's (`cut_graphemes: true`), with `--keep`, our own growth with `pretokenizer: keep`; with `--joint`, all
-languages grown together in the same total, repaired and kept.
+growth free to cut clusters like the peer (`cut_graphemes: true`); with `--keep`, our growth with `pretokenizer: keep`;
+with `--joint`, all languages grown together in the same total, repaired and kept.
 
 All text, to learn from and to measure on, is first normalised as `corpus.clean` does it, on every side alike: above
 all, zero-width blanks, which some writers of Khmer and Lao put between words and others do not, are taken out. The gain
