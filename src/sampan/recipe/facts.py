@@ -30,7 +30,7 @@ def carried(kind: str, known: Mapping[str, Sequence[Mapping[str, Any]]], estimat
     if kind not in TEXTS or not read or not all("tokens" in fact for fact in read):
         return {}
     size = sum(fact.get("text_bytes", 0) for fact in read)
-    share = min(1.0, estimate.get("text_bytes", size) / size) if size else 1.0
+    share = min(1.0, (estimate.get("text_bytes") or size) / size) if size else 1.0
     out = {"tokens": share * sum(fact["tokens"] for fact in read)}
     documents = sum(fact.get("documents", 0) for fact in read)
     return {**out, "documents": share * documents} if documents else out

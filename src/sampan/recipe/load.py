@@ -20,6 +20,7 @@ from .given import Given, input_spec, read_input, set_input
 TOP = ("recipe", "about", "extends", "languages", "use", "inputs", "stages", "targets", "published")
 PER_STAGE = ("stage", "from", "with", "about")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_RECIPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
 
 def check_name(name: Any, *, where: str) -> str:
     """The name if a recipe can bear it; RecipeError otherwise."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise RecipeError("a recipe needs a name of letters, digits, '-' and '_': `recipe: my-model`", where=where)
+    if not isinstance(name, str) or not _RECIPE_NAME.fullmatch(name):
+        raise RecipeError("a recipe needs a name of letters, digits, '-', '_', '.': `recipe: my-model`", where=where)
     return name
 
 
@@ -83,7 +84,7 @@ def bundled() -> dict[str, Path]:
 
 
 def _find(path: Path) -> Path:
-    if path.suffix or path.is_file():
+    if path.suffix in (".yaml", ".yml") or path.is_file():
         return path
     known = bundled()
     if path.name in known and path.parent == Path("."):
