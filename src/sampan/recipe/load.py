@@ -76,11 +76,13 @@ def check_name(name: Any, *, where: str) -> str:
 
 def bundled() -> dict[str, Path]:
     """Recipes that come with Sampan, by name."""
-    here = resources.files("sampan.recipe") / "bundled"
-    folder = Path(str(here))
-    if not folder.is_dir():  # a source checkout keeps them at its root
-        folder = Path(__file__).resolve().parents[3] / "recipes"
+    folder = _bundle()
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))} if folder.is_dir() else {}
+
+
+def _bundle() -> Path:
+    folder = Path(str(resources.files("sampan.recipe") / "bundled"))
+    return folder if folder.is_dir() else Path(__file__).resolve().parents[3] / "recipes"  # a source checkout
 
 
 def _find(path: Path) -> Path:
@@ -115,8 +117,8 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Places]:
     merged: dict[str, Any] = {}
     below: Places = {}
     for parent in parents:
-        base = path.parent / parent
-        base = base if base.is_file() else _find(Path(parent))
+        places_to_look = (path.parent / parent, _bundle() / parent)
+        base = next((place for place in places_to_look if place.is_file()), None) or _find(Path(parent))
         more, more_places = _read(base, (*seen, path.resolve()))
         merged, below = _over(merged, more), {**below, **more_places}
     return _over(merged, data), {**below, **places}
