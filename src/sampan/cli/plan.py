@@ -1,6 +1,6 @@
 """Show for every stage whether it is there (hit), will be built (run) or waits for another (pending), why, and the
 forecast of its tokens, FLOPs, memory and disk; with --machine also what training takes there and which layout fits.
-Reads digests only; builds nothing."""
+Figures that the recipe says were published stand beside it. Reads digests only; builds and downloads nothing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ EXAMPLES = """examples:
   sampan plan recipes/village.yaml
   sampan plan recipes/village.yaml --set cpt.lr=1e-3
   sampan plan recipes/village.yaml --machine h100x8 --price 2.5
+  sampan plan sea-lion-v3-llama-8b --machine h200x64
   sampan plan recipes/real-mini.yaml --set inputs.data=DIR --to cpt --json"""
 
 
@@ -112,7 +113,9 @@ def render_published(figures: list[Comparison]) -> str:
         for each in figures
     ]
     header = ["published", "", "on", "value", "plan, at MFU", "at the stack's", "off by", "MFU implied", "source"]
-    return table(header, rows, right=(3, 4, 5, 6, 7))
+    told = [each.figure for each in figures if each.figure.about]
+    notes = [f"{' + '.join(each.stages)}, {each.what.replace('_', ' ')}: {each.about}" for each in told]
+    return "\n".join([table(header, rows, right=(3, 4, 5, 6, 7)), *notes])
 
 
 def render_machine(plan: Plan, machine: Machine) -> str:
