@@ -1,4 +1,4 @@
-"""Recipes: one YAML, one `extends:`, no templating, and `--set` on top; every declaration knows its line.
+"""Recipes: YAML over what it `extends:`, no templating, and `--set` on top; every declaration knows its line.
 
 A recipe that extends another may give a stage the name of an input: the stage stands in for the input, and whatever
 read the input reads what the stage makes. This is how a recipe for a cluster becomes a small one of the same graph.
@@ -135,13 +135,10 @@ def _anchor(inputs: Any, path: Path) -> None:
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """A recipe over what it extends; stages of it take the place of inputs with their names."""
-    merged, stages = _merge(below, above), above.get("stages")
-    inputs = below.get("inputs")
+    merged, stages, own = _merge(below, above), above.get("stages"), above.get("inputs") or {}
+    inputs = merged.get("inputs")
     if isinstance(inputs, dict) and isinstance(stages, dict):
-        own = above.get("inputs") or {}
-        merged["inputs"] = {
-            name: given for name, given in merged["inputs"].items() if name not in stages or name in own
-        }
+        merged["inputs"] = {name: given for name, given in inputs.items() if name not in stages or name in own}
     return merged
 
 
