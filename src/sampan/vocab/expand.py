@@ -298,8 +298,10 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     base = (facts.get("base") or [{}])[0]
     size = sum(fact.get("text_bytes", 0.0) for fact in facts.get("documents", ()))
     old = base.get("vocab_size", 32_000)
-    out = {"vocab_size": old + params.num_new_tokens, "seconds": 20 + size / 1e6, "memory_bytes": 1e9 + 8 * size}
+    vocab_size = -(-(old + params.num_new_tokens) // params.pad_to_multiple) * params.pad_to_multiple
+    out = {"vocab_size": vocab_size, "seconds": 20 + size / 1e6, "memory_bytes": 1e9 + 8 * size}
     if parameters := base.get("parameters", 0.0):
+        parameters += (vocab_size - old) * base.get("hidden_size", 0.0) * (1 if base.get("tied") else 2)
         out |= {"parameters": parameters, "disk_bytes": 4 * parameters, "memory_bytes": 1e9 + 8 * size + 8 * parameters}
     return out
 
