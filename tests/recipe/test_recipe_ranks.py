@@ -63,12 +63,14 @@ def run(inputs: Inputs, folder: Path, **values) -> tuple[bytes, dict, list[str]]
 
 
 def kill_one_after_some_steps(state: Path) -> threading.Thread:
-    """Kill rank 1 of the run in `state`, as for lack of memory, once it has kept a checkpoint."""
+    """Kill rank 1 of the run in `state`, as for lack of memory, once it has kept a checkpoint. The thread's `kept` is
+    the step of the last one."""
 
     def watch() -> None:
         until = time.monotonic() + 120
         while time.monotonic() < until:
-            if latest(state) is not None and (victim := rank_of(state, "1")):
+            if (found := latest(state)) is not None and (victim := rank_of(state, "1")):
+                thread.kept = int(found.name.removeprefix("step-"))
                 os.kill(victim, signal.SIGKILL)
                 return
             time.sleep(0.02)
@@ -102,7 +104,8 @@ def test_a_killed_process_ends_all_and_the_run_goes_on_to_the_same_bytes(inputs,
     assert found == expected
     assert metrics["tokens"] == 40 * 256
     assert any("rank 1" in line and "starting again" in line for line in said)
-    assert any("resuming at step" in line for line in said)
+    resumed = next(int(line.split()[3]) for line in said if line.startswith("resuming at step"))
+    assert resumed >= killer.kept  # what was whole before the kill is not done again
     killer = kill_one_after_some_steps(tmp_path / "killed" / "state")
     with pytest.raises(StageError, match=r"rank 1: its process ended without a word \(exit status -9\).*memory"):
         run(inputs, tmp_path / "killed")

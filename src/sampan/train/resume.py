@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from ..core.errors import StageError
 from .distributed import World, local, rows
 from .moments import dissolve, is_part, restore
 
@@ -127,9 +128,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: World) -> Progress:
-    from safetensors import safe_open
-
-    files = [safe_open(path, "pt") for path in _files(folder)]
+    files = [_open(path) for path in _files(folder)]
     about = [file.metadata() for file in files]
     places = [json.loads(each["rows"]) for each in about]
     keys = list(files[0].keys())
@@ -153,6 +152,19 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
     for parameter, found in parts.items():
         optimiser.state[parameter] |= restore(found)
     return Progress(**json.loads(about[0]["progress"]))
+
+
+def _open(path: Path) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(path, "pt")
+    except SafetensorError as error:
+        raise StageError(
+            f"a checkpoint of this run is damaged ({error})",
+            where=str(path),
+            how="Delete its folder and run again: training begins anew. A kill does not do this; look at the disk.",
+        ) from error
 
 
 def _read_rows(files: list[Any], key: str, held: list[list[int]], wanted: tuple[int, int]) -> torch.Tensor:
