@@ -139,8 +139,7 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     return forecast(
         tokens,
         model_size(facts),
-        context_len=params.context_len,
-        micro_batch_tokens=params.micro_batch_tokens,
+        params,
         step_tokens=params.global_batch_tokens,
     )
 

@@ -40,7 +40,7 @@ class Progress:
     window: dict[str, float] = field(default_factory=dict)
     """Sums since the last row."""
     stream_window: dict[str, list[float]] = field(default_factory=dict)
-    """By stream, negative log-likelihood and trained tokens since the last row."""
+    """By stream, loss and units (trained tokens, pairs, answers) since the last row."""
     stream_loss: dict[str, float] = field(default_factory=dict)
     """By stream, the loss when a row was last written that had tokens of it."""
     recent: dict[str, list[float]] = field(default_factory=dict)
