@@ -19,6 +19,7 @@ from .resume import Keeper, Progress
 from .selection import Selection
 from .settings import Optimisation
 from .task import Task
+from .tensor_parallel import add_partial
 
 
 class Stepper:
@@ -61,7 +62,7 @@ class Stepper:
         if units:
             sums, streams = self._gradients(pieces, units)
             self._mask_gradients(progress.step)
-            norm = clip(self._trainable, self._params.max_grad_norm)
+            norm = clip(self._trainable, self._params.max_grad_norm, self._world.tensor)
             if fault := self.guard.fault(progress, sums["loss"] / units, norm):
                 self._leave_out(progress, fault, sum(len(piece.ids) for piece in pieces))
                 return
@@ -86,7 +87,7 @@ class Stepper:
             self._task.prepare(pieces, self.scorer)
         size = self._params.micro_batch_tokens
         for turn in turns(pieces, self._world, micro_batch_tokens=size, linear=self._linear):
-            if self._world.size > 1:
+            if self._world.data.size > 1:
                 self.scorer.set_requires_gradient_sync(turn.last or self._runtime.spread.sync == "each")
                 self.scorer.set_is_last_backward(turn.last)
             batch = pack(turn.pieces, self._world.device)
@@ -100,8 +101,9 @@ class Stepper:
                 source_U = batch.sources[piece_U]
                 loss_S.index_add_(0, source_U, losses_U.double())
                 count_S.index_add_(0, source_U, torch.ones_like(losses_U, dtype=torch.float64))
-        totals = self._world.sum({name: float(value) for name, value in sums.items()})
-        pairs = self._world.sum_tensor(torch.stack([loss_S, count_S]).cpu()).T.tolist() if names else []
+        add_partial(self._trainable, self._world.tensor)
+        totals = self._world.data.sum({name: float(value) for name, value in sums.items()})
+        pairs = self._world.data.sum_tensor(torch.stack([loss_S, count_S]).cpu()).T.tolist() if names else []
         return totals, {name: pair for name, pair in zip(names, pairs, strict=True) if pair[1]}
 
     def _mask_gradients(self, step: int) -> None:
