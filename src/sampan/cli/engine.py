@@ -57,7 +57,7 @@ def add_spread(parser: argparse.ArgumentParser) -> None:
         "--launcher",
         default="",
         metavar="COMMAND",
-        help="what starts them on several machines, such as 'srun torchrun …' (default: they are started here)",
+        help="what starts them on several machines: 'ray', or a command such as 'srun torchrun …' (default: here)",
     )
     group.add_argument(
         "--restarts", type=at_least(0), default=0, metavar="N", help="start again, when a process dies, up to N times"

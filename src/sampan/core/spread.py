@@ -27,7 +27,7 @@ class Spread:
     """Compile the blocks with torch.compile."""
     launcher: str = ""
     """Command that starts the processes, such as `srun torchrun …`; they get RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR
-    and MASTER_PORT from it. Empty = they are started on this machine."""
+    and MASTER_PORT from it. `ray` = on a Ray cluster. Empty = they are started on this machine."""
     restarts: int = 0
     """How often all are started again from the last checkpoint when one of them dies."""
 
