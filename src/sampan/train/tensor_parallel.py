@@ -13,7 +13,7 @@ heads: those are `partial`, and added up once a step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
@@ -51,8 +51,10 @@ def divide(model: Any, world: World) -> None:
     if world.tensor.size == 1:
         return
     plan = getattr(model.config, "base_model_tp_plan", None) or {}
-    unknown = sorted(set(plan.values()) - _STYLES)
-    if not plan or unknown:
+    modules = [(name, module, _style(plan, name)) for name, module in model.base_model.named_modules()]
+    kinds = {type(module) for _, module, style in modules if style in ("colwise", "rowwise")}
+    unknown = sorted(set(plan.values()) - _STYLES | {kind.__name__ for kind in kinds - {torch.nn.Linear}})
+    if not kinds or unknown:
         kind = model.config.model_type
         raise StageError(
             f"matrices of {kind} models cannot be divided: transformers' plan "
@@ -61,34 +63,37 @@ def divide(model: Any, world: World) -> None:
             how="Llama, Mistral, Qwen 2 and 3, Gemma, Gemma 2 and Gemma 3 can; others are divided by FSDP alone.",
         )
     entries: dict[str, _Entry] = {}
-    for name, module in list(model.base_model.named_modules()):
-        style = next((style for pattern, style in plan.items() if fnmatch(name, pattern)), None)
+    for name, module, style in modules:
         if style in ("colwise", "rowwise"):
-            entry = entries.setdefault(name.rpartition(".")[0], _Entry(world.tensor))
-            (_columns if style == "colwise" else _rows)(name, module, entry, world.tensor)
+            module.entry = entries.setdefault(name.rpartition(".")[0], _Entry(world.tensor))
+            columns = style == "colwise"
+            module.__class__ = _Columns if columns else _Rows
+            for parameter in (module.weight, module.bias if columns else None):
+                if parameter is not None:
+                    _cut(name, parameter, 0 if columns else 1, world.tensor)
         elif style:
             _mark_partial(module.parameters())
     _divide_tokens(model, world.tensor)
 
 
-def _columns(name: str, module: torch.nn.Linear, entry: _Entry, tensor: World) -> None:
-    """A linear layer whose outputs are divided."""
-    for parameter in (module.weight, module.bias):
-        if parameter is not None:
-            _cut(name, parameter, 0, tensor)
-    module.forward = lambda x: F.linear(entry(x), module.weight, module.bias)
+def _style(plan: Mapping[str, str], name: str) -> str | None:
+    return next((style for pattern, style in plan.items() if fnmatch(name, pattern)), None)
 
 
-def _rows(name: str, module: torch.nn.Linear, entry: _Entry, tensor: World) -> None:
-    """A linear layer whose inputs are divided; its outputs are sums over all processes."""
-    _cut(name, module.weight, 1, tensor)
+class _Columns(torch.nn.Linear):
+    """A linear layer that has a part of its outputs."""
 
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        entry.forget()
-        out = _Sum.apply(F.linear(x, module.weight), tensor)
-        return out if module.bias is None else out + module.bias
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(self.entry(x), self.weight, self.bias)
 
-    module.forward = forward
+
+class _Rows(torch.nn.Linear):
+    """A linear layer that has a part of its inputs; its outputs are summed over all processes."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.entry.forget()
+        out = _Sum.apply(F.linear(x, self.weight), self.entry.tensor)
+        return out if self.bias is None else out + self.bias
 
 
 def _cut(name: str, parameter: torch.nn.Parameter, dim: int, tensor: World) -> None:
@@ -121,11 +126,11 @@ class _Entry:
     """The way into the divided matrices of one module: their inputs are one tensor, whose gradient is added up once."""
 
     def __init__(self, tensor: World) -> None:
-        self._tensor, self._seen = tensor, (None, None)
+        self.tensor, self._seen = tensor, (None, None)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if self._seen[0] is not x:
-            self._seen = (x, _Enter.apply(x, self._tensor))
+            self._seen = (x, _Enter.apply(x, self.tensor))
         return self._seen[1]
 
     def forget(self) -> None:
