@@ -99,6 +99,53 @@ def test_a_layout_is_found_that_fits_and_what_never_fits_is_said():
     assert few.seconds > 8 * many.seconds * 0.9
 
 
+def test_adapters_alone_have_gradients_and_moments():
+    """Llama 3.1 8B with adapters of rank 16 on all linear layers: peft counts 41,943,040 trainable parameters."""
+    facts = {"model": [{"parameters": 8.03e9}]}
+    values = {"num_tokens": 1e9, "context_len": 2048, "micro_batch_tokens": 2048}
+    full, lora = (
+        STAGE.estimate(STAGE.params(**values, **more), facts) for more in ({}, {"lora_rank": 16, "lora_alpha": 32})
+    )
+    assert full["trained_parameters"] == 8.03e9
+    assert lora["trained_parameters"] == pytest.approx(
+        41_943_040, rel=0.2
+    )  # width and layers are guessed, 8 % too large each
+    # twelve bytes of each of eight billion parameters go: 96 GB
+    assert full["memory_bytes"] - lora["memory_bytes"] == pytest.approx(12 * (8.03e9 - 4.2e7), rel=0.01)
+    assert lora["flops"] == pytest.approx(full["flops"] * 4 / 6, rel=0.05)
+    one = open_machine("h100")
+    assert not outlook(full, one).fits
+    assert outlook(lora, one).fits
+    few = STAGE.estimate(STAGE.params(**values, lora_rank=16, lora_targets=("*q_proj", "*v_proj")), facts)
+    assert few["trained_parameters"] == pytest.approx(6_815_744, rel=0.2)  # and of q and v alone this many
+    rows = STAGE.estimate(STAGE.params(**values, lora_rank=16, new_rows_from=128_000), facts)
+    assert rows["trained_parameters"] > lora["trained_parameters"] + 1e9
+
+
+def test_the_size_of_the_adapters_is_that_of_a_real_one(tiny):
+    from sampan.model.checkpoint import load_model
+    from sampan.train.adapters import attach
+    from sampan.train.forecast import adapter_size
+
+    params = STAGE.params(lora_rank=4)
+    model = load_model(tiny)
+    attach(model, params)
+    found = sum(p.numel() for name, p in model.named_parameters() if "lora_" in name)
+    # width 32, two layers: a model for which the guess of the shape is as wrong as it gets
+    assert 1 / 4 < adapter_size(guessed(sum(p.numel() for p in model.parameters())), params) / found < 4
+
+
+def test_moments_and_averages_count():
+    facts = {"model": [{"parameters": 1e9}]}
+    for more, size in (
+        ({}, 12),
+        ({"moments": "bfloat16", "beta2": 0.95}, 8),
+        ({"moments": "int8"}, 6),
+        ({"ema_decay": 0.9}, 16),
+    ):
+        assert STAGE.estimate(STAGE.params(num_tokens=1e9, **more), facts)["trained_bytes"] == size
+
+
 def test_less_is_kept_the_more_is_computed_again():
     machine = open_machine("h100x8")
     sizes = [device_memory(guessed(8e9), machine, 8192, recompute=k) for k in (0, 3, 2, 1)]
@@ -116,7 +163,7 @@ def test_the_shape_of_a_model_is_guessed_from_its_size():
 
 def test_a_core_is_as_fast_as_was_measured():
     measured = 1720  # real tokens per CPU-second of the tiny Llama on full rows in benchmarks/train_vs_peers.py
-    steps = forecast(1e6, guessed(8.94e6), context_len=512, micro_batch_tokens=2048)
+    steps = forecast(1e6, guessed(8.94e6), STAGE.params(context_len=512, micro_batch_tokens=2048))
     predicted = 1e6 / outlook(steps, open_machine("core")).seconds
     # layers and width are guessed, input embeddings cost nothing, and cores differ
     assert 1 / 1.5 < predicted / measured < 1.5

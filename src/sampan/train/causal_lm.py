@@ -139,8 +139,7 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     out = forecast(
         tokens,
         model_shape(facts),
-        context_len=params.context_len,
-        micro_batch_tokens=params.micro_batch_tokens,
+        params,
         step_tokens=params.global_batch_tokens,
     )
     return {**out, "tokens_by_source": by_stream(params, tokens)} if params.mixture else out

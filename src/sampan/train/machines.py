@@ -21,8 +21,8 @@ from .shapes import Shape, shape_of
 
 _USABLE = 0.92
 """Share of a device's memory that tensors may take; the rest is the driver's, the allocator's and the network's."""
-_STATE_BYTES = 16
-"""Of a parameter: float32 weight, gradient and two moments, divided among the devices."""
+WEIGHT_BYTES = 4
+"""Of a parameter: float32, divided among the devices as its gradient and moments are, if it is trained."""
 _BLOCK_BYTES = 34
 """That a decoder block keeps for its backward pass, of a token and a unit of width, in 2-byte numbers (Korthikanti et
 al., arXiv:2205.05198 §4, without the attention matrix, which no kernel keeps)."""
@@ -108,11 +108,12 @@ def outlook(estimate: Mapping[str, float], machine: Machine) -> Outlook | None:
     per_step = estimate.get("step_tokens", 0)
     context, asked = int(estimate["context_len"]), int(estimate["micro_batch_tokens"])
     sizes = sorted({asked, min(asked, context)}, reverse=True)
+    trained = {name: estimate[name] for name in ("trained_parameters", "trained_bytes") if name in estimate}
     layouts = [(recompute, sync, size) for recompute in (0, 2, 1) for sync in ("last", "each") for size in sizes]
     for recompute, sync, size in layouts:
         passes = per_step / (size * machine.devices)
         whole = sync == "last" and passes > 1
-        memory = device_memory(model, machine, size, recompute=recompute, whole_grad=whole)
+        memory = device_memory(model, machine, size, recompute=recompute, whole_grad=whole, **trained)
         fits = memory <= _USABLE * machine.memory_bytes
         if fits:
             break
@@ -123,20 +124,29 @@ def outlook(estimate: Mapping[str, float], machine: Machine) -> Outlook | None:
 
 
 def device_memory(
-    model: Shape, machine: Machine, tokens: int, *, recompute: int = 0, whole_grad: bool = False
+    model: Shape,
+    machine: Machine,
+    tokens: int,
+    *,
+    recompute: int = 0,
+    whole_grad: bool = False,
+    trained_parameters: float | None = None,
+    trained_bytes: float = 12,
 ) -> float:
     """Bytes that each device needs at its peak: loading the model, or a step over micro-batches of `tokens`.
 
-    `whole_grad`: every device holds the whole gradient between the micro-batches of a step.
+    `whole_grad`: every device holds the whole gradient between the micro-batches of a step. `trained_parameters`, all
+    if None, have a gradient and moments, of `trained_bytes` each.
     """
     width, layers, parameters = model.width, model.layers, model.parameters
     rows = model.vocabulary * width
     block = max((parameters - rows - model.looked_up) / layers, 12 * width * width)
     number = machine.number_bytes
     divided = machine.devices > 1
-    state = _STATE_BYTES * parameters / machine.devices
+    trained = parameters if trained_parameters is None else trained_parameters
+    state = (WEIGHT_BYTES * parameters + trained_bytes * trained) / machine.devices
     gathered = number * (2 * block + rows + model.looked_up) if divided else 0.0
-    gradient = 4 * parameters if whole_grad and divided else 0.0
+    gradient = 4 * trained if whole_grad and divided else 0.0
     kept = layers if not recompute else layers - layers / recompute + 1
     activations = number / 2 * tokens * width * (_BLOCK_BYTES * kept + _INPUT_BYTES * layers)
-    return max(4 * parameters, state + gathered + gradient + activations + _LOSS_BYTES)
+    return max(WEIGHT_BYTES * parameters, state + gathered + gradient + activations + _LOSS_BYTES)

@@ -107,7 +107,7 @@ def _pair_task(
     reference = _reference(model, pairs, inputs, params, runtime) if wants else None
     loss = PairLoss(objective, settings, reference, params.sft_weight)
     facts = {"pairs": len(pairs), "dropped": dict(notes), "licenses": sorted(licenses)}
-    return Task(_batches(pairs, names, params, "pairs"), loss, uniform=False), facts
+    return Task(_batches(pairs, names, params, "pairs"), loss, uniform=False, losses=loss.losses), facts
 
 
 def _answer_task(
@@ -129,7 +129,7 @@ def _answer_task(
     batches = _batches([[piece] for piece in pieces], names, params, "answers")
     good = sum(desirable)
     facts = {"desirable": good, "undesirable": len(pieces) - good, "dropped": dict(notes), "licenses": sorted(licenses)}
-    return Task(batches, loss, uniform=False, prepare=loss.prepare), facts
+    return Task(batches, loss, uniform=False, prepare=loss.prepare, losses=loss.losses), facts
 
 
 def _open(inputs: Inputs, read: Callable[[Artifact], Any]) -> tuple[Any, Any, set[str]]:
@@ -180,13 +180,8 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     # A reference pass costs a third of a training pass.
     share = 1.0 if params.objective in _WITHOUT_REFERENCE else 4 / 3
     pairs = params.epochs * sum(fact.get("documents", 0) for fact in facts.get("preferences") or [])
-    out = forecast(
-        tokens,
-        model_shape(facts),
-        context_len=params.context_len,
-        micro_batch_tokens=params.micro_batch_tokens,
-        step_tokens=tokens * params.global_batch_pairs / pairs if pairs else 0,
-    )
+    step_tokens = tokens * params.global_batch_pairs / pairs if pairs else 0
+    out = forecast(tokens, model_shape(facts), params, step_tokens=step_tokens)
     return {**out, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
 
 

@@ -76,8 +76,7 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     return forecast(
         tokens,
         model_shape(facts),
-        context_len=params.context_len,
-        micro_batch_tokens=params.micro_batch_tokens,
+        params,
         step_tokens=params.global_batch_tokens,
     )
 
