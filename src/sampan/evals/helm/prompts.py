@@ -6,6 +6,7 @@ solved example into a turn of its own. Base models see the turns' texts without 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from .tasks import V1, SeaTask
 
 Row = Mapping[str, Any]
 Messages = list[dict[str, str]]
+_BY_SUBJECT = "global_mmlu_lite"
 
 
 def conversation(task: SeaTask, profile: str, row: Row, examples: Sequence[Row]) -> Messages:
@@ -55,10 +57,24 @@ def _v12(task: SeaTask, row: Row, examples: Sequence[Row]) -> Messages:
     return messages
 
 
+def chosen_examples(task: SeaTask, examples: Sequence[Row], shots: int) -> list[Row]:
+    """The first `shots` examples; for Global-MMLU-lite the first of each subject."""
+    seen: Counter[str] = Counter()
+    chosen = []
+    for example in examples:
+        subject = _subject(example.get("metadata")) if task.name == _BY_SUBJECT else ""
+        seen[subject] += 1
+        if seen[subject] <= shots:
+            chosen.append(example)
+    return chosen
+
+
 def _of_subject(task: SeaTask, row: Row, examples: Sequence[Row]) -> Sequence[Row]:
-    """Global-MMLU-lite shows examples of the row's subject; the official code looks for it among the prompt's values,
-    where it is not, so that all examples without a subject are shown: none, in the published files."""
-    if task.name != "global_mmlu_lite":
+    """Global-MMLU-lite shows the examples of the row's subject."""
+    if task.name != _BY_SUBJECT:
         return examples
-    subject = str(row["prompts"][0].get("subject", "")).lower()
-    return [e for e in examples if str((e.get("metadata") or {}).get("subject", "")).lower() == subject]
+    return [e for e in examples if _subject(e.get("metadata")) == _subject(row["prompts"][0])]
+
+
+def _subject(values: Mapping[str, Any] | None) -> str:
+    return str((values or {}).get("subject", "")).lower()

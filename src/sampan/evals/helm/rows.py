@@ -63,7 +63,7 @@ def _rows(task: SeaTask, named: str, repository: Path, data: Path | None, split:
         prompts = row.get("prompts")
         if not (isinstance(prompts, list) and prompts and all(isinstance(turn, dict) for turn in prompts)):
             raise InputError("the row has no `prompts`", where=f"{files[0].name}, row {number}, task {task.name}")
-        if task.kind != "instruction" and "label" not in row:
+        if task.kind not in ("", "instruction") and "label" not in row:
             raise InputError("the row has no `label`", where=f"{files[0].name}, row {number}, task {task.name}")
     return rows
 
