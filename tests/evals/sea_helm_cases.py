@@ -6,6 +6,7 @@ are ours; labels and answer tags are the published ones, without which nothing w
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from pathlib import Path
@@ -332,7 +333,18 @@ def instruction_rows(language: str, version: str, rng: random.Random) -> dict:
 
 def judged_rows(language: str, rng: random.Random) -> dict:
     """SEA-MTBench: two judgements of each of two turns, some malformed."""
-    texts = ["[[A]]", "so [[B]]", "[[C]] a tie", "[[A]] or [[B]]", "none", "", "[A]", "[[A]] [[A]]", "[[C]][[A]]", "[[b]]"]
+    texts = [
+        "[[A]]",
+        "so [[B]]",
+        "[[C]] a tie",
+        "[[A]] or [[B]]",
+        "none",
+        "",
+        "[A]",
+        "[[A]] [[A]]",
+        "[[C]][[A]]",
+        "[[b]]",
+    ]
     weights = [30, 30, 10, 4, 4, 3, 3, 3, 3, 3]
     rows = []
     for number in range(60):
@@ -346,6 +358,7 @@ def judged_rows(language: str, rng: random.Random) -> dict:
     return {"task": "mt-bench", "language": language, "tag": "", "rows": rows, "answers": []}
 
 
+@functools.cache
 def cases(version: str) -> list[dict]:
     """All of one version's tasks: {task, language, tag, rows, answers}, the same at every call."""
     out = []
@@ -364,7 +377,10 @@ def cases(version: str) -> list[dict]:
                 gold = {word.lower(): word for word in words}
                 out.append(_label_task(name, language, list(gold), gold, rng, _LINDSEA.get(name)))
     out += [_single(version, language, rng) for language in ("id", "ta")]
-    out += [_text_task("qa", language, TAGS[language], rng, version == V12 or language == "id") for language in ("id", "vi", "th", "ta")]
+    out += [
+        _text_task("qa", language, TAGS[language], rng, version == V12 or language == "id")
+        for language in ("id", "vi", "th", "ta")
+    ]
     summaries = [language for language in SUMMARY_TAGS if version == V12 or language != "my"]
     out += [_text_task("abssum", language, SUMMARY_TAGS[language], rng) for language in summaries]
     for language in TRANSLATION_TAGS:
@@ -503,6 +519,14 @@ def _template(version: str, task: str, tag: str) -> dict:
 
 
 def _source(name: str, tables: dict[str, dict]) -> str:
-    lines = ["raise RuntimeError('this file is read, never run')", "", "", f"class {name}:", "    def __init__(self, lang):"]
-    lines += [f"        self.{attribute} = {table!r}[lang]" for attribute, table in tables.items() if any(table.values())]
+    lines = [
+        "raise RuntimeError('this file is read, never run')",
+        "",
+        "",
+        f"class {name}:",
+        "    def __init__(self, lang):",
+    ]
+    lines += [
+        f"        self.{attribute} = {table!r}[lang]" for attribute, table in tables.items() if any(table.values())
+    ]
     return "\n".join(lines) + "\n"

@@ -28,7 +28,7 @@ class Params:
     """Solved examples before each question; unset, 5 for base models and 0 for others, as in SEA-HELM."""
     max_items: int = 0
     """Most items per task and language, 0 = all: the first ones, as the official `--limit` takes them."""
-    given: dict[str, str] = field(default_factory=dict)
+    judged_as: dict[str, str] = field(default_factory=dict)
     """Where the `judged` scores have what a judge gives, by official task: `mt-bench: TASK/METRIC`. Without an entry
     the official names of task and metric are looked for."""
     batch_size: int = 32
@@ -48,8 +48,8 @@ class Params:
             raise ValueError("batch_size must be 1 or more")
         if self.shots is not None and self.shots < 0:
             raise ValueError("shots must be 0 or more")
-        if odd := [name for name, place in self.given.items() if place.count("/") != 1]:
-            raise ValueError(f"given: '{odd[0]}' must name TASK/METRIC")
+        if odd := [name for name, place in self.judged_as.items() if place.count("/") != 1]:
+            raise ValueError(f"judged_as: '{odd[0]}' must name TASK/METRIC")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:

@@ -58,7 +58,7 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
 
     torch.set_num_threads(max(1, runtime.threads))
     sheets = prepare(params, inputs)
-    outside = Outside.read(inputs, params.given)
+    outside = Outside.read(inputs, params.judged_as)
     earlier = _earlier(inputs.many("answers"))
     models = list({model.digest: model for model in inputs.many("models")}.values())
     size = sum(len(sheet.questions) for sheet in sheets)
@@ -310,7 +310,9 @@ def _answers_row(model: Artifact, sheet: Sheet, marked: Marked, answers: Sequenc
         "prompt_digest": sheet.digest,
         "ids": sheet.ids,
         "answers": list(answers),
-        "read": [value if value is None or isinstance(value, bool | int | str) else str(value) for value in marked.read],
+        "read": [
+            value if value is None or isinstance(value, bool | int | str) else str(value) for value in marked.read
+        ],
     }
 
 
