@@ -75,7 +75,7 @@ def frame(case: dict):
     import pandas as pd
 
     rows = [dict(row) for row in case["rows"]]
-    for row, answer in zip(rows, case["answers"]):
+    for row, answer in zip(rows, case["answers"], strict=True):
         row["responses"] = [answer]
     return pd.DataFrame(rows)
 
@@ -243,7 +243,7 @@ class New(Old):
         found = []
         for name, task in self.config["tasks"].items():
             template = next(iter(task["languages"].values())).get("prompt_template", {})
-            if "preamble" not in template or "logprobs" in name or "global_mmlu_" in name and "lite" not in name:
+            if "preamble" not in template or "logprobs" in name or ("global_mmlu_" in name and "lite" not in name):
                 continue
             for language, own in task["languages"].items():
                 if not str(own["filepath"]).endswith(".jsonl") or not Path(own["filepath"]).is_file():

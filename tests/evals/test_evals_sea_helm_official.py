@@ -1,7 +1,7 @@
 """Our scores of some 21,000 made-up answers against what SEA-HELM's own code gave for them.
 
-The official numbers lie in sea_helm_official_*.json; `tools/record_sea_helm.py` made them from the repository at its tags
-v1.0.0 and v1.2.1. With a checkout at hand (SAMPAN_SEA_HELM_1_0, SAMPAN_SEA_HELM_1_2) its own tasks and prompts are
+The official numbers lie in sea_helm_official_*.json; `tools/record_sea_helm.py` made them from the repository at its
+tags v1.0.0 and v1.2.1. With a checkout at hand (SAMPAN_SEA_HELM_1_0, SAMPAN_SEA_HELM_1_2) its own tasks and prompts are
 compared too.
 """
 
@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 import sea_helm_cases
+from sea_helm_repository import write_repository
 
+from sampan.artifacts.profile_table import LANGUAGE, OVERALL
 from sampan.evals.helm import rows as sea_rows
 from sampan.evals.helm.marks import mark_task
 from sampan.evals.helm.prompts import chosen_examples, conversation
 from sampan.evals.helm.tasks import V1, V12, suite_tasks
-from sampan.evals.helm.total import LANGUAGE, OVERALL, Result, totals
+from sampan.evals.helm.total import Result, totals
 from sampan.evals.helm.win_rate import win_rate
 
 PROFILES = {sea_helm_cases.V1: V1, sea_helm_cases.V12: V12}
@@ -34,7 +36,7 @@ def scored(request, tmp_path_factory):
     version = request.param
     official = json.loads((Path(__file__).parent / f"sea_helm_official_{version}.json").read_text("utf-8"))
     cases = sea_helm_cases.cases(version)
-    folder = sea_helm_cases.write_repository(tmp_path_factory.mktemp("sea_helm"), version, every=26)
+    folder = write_repository(tmp_path_factory.mktemp("sea_helm"), version, every=26)
     tasks = {(task.name, task.code): task for task in suite_tasks(folder, PROFILES[version], "seahelm")}
     tasks = [tasks[case["task"], case["language"]] for case in cases]
     marked = [

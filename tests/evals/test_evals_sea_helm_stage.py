@@ -8,8 +8,10 @@ import shutil
 
 import pytest
 import sea_helm_cases
+from sea_helm_repository import write_repository
 
 from sampan.artifacts.item_values import read_item_values
+from sampan.artifacts.profile_table import read_profile_table
 from sampan.artifacts.scores import Score, read_samples, read_scores, write_scores
 from sampan.core.errors import InputError, RecipeError
 from sampan.evals.helm.answers import base_end
@@ -25,7 +27,7 @@ PROFILES = {V1: sea_helm_cases.V1, V12: sea_helm_cases.V12}
 def repository(tmp_path_factory):
     """Folder by profile."""
     return {
-        profile: sea_helm_cases.write_repository(tmp_path_factory.mktemp(profile), version, every=70)
+        profile: write_repository(tmp_path_factory.mktemp(profile), version, every=70)
         for profile, version in PROFILES.items()
     }
 
@@ -43,10 +45,8 @@ def given(tiny, repository, artifact):
 
 
 def table(folder):
-    told = json.loads((folder / "sea_helm.json").read_text("utf-8"))
-    return {
-        name: {(c["language"], c["competency"]): c for c in model["cells"]} for name, model in told["models"].items()
-    }
+    cells = read_profile_table(folder).cells
+    return {name: {(c.language, c.competency): dataclasses.asdict(c) for c in rows} for name, rows in cells.items()}
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))
@@ -84,7 +84,7 @@ def test_evals_sea_helm_stage_is_the_same_twice_and_reuses_answers(run_stage, gi
     params = {"languages": ["th"], "tasks": ["sentiment", "causal", "translation-en-xx"], "max_items": 2}
     first, _ = run_stage(STAGE, given(), state="a", **params)
     again, _ = run_stage(STAGE, given(), state="b", **params)
-    for name in ("scores.jsonl", "answers.jsonl", "sea_helm.json"):
+    for name in ("scores.jsonl", "answers.jsonl", "profile.json"):
         assert (first / name).read_bytes() == (again / name).read_bytes()
     metricx = first.parent / "metricx.jsonl"
     row = {"model": "tiny", "task": "translation-en-xx", "language": "th", "scores": [5, 30]}

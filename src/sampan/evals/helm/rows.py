@@ -1,8 +1,8 @@
 """Rows of a SEA-HELM task: from the repository where they lie in it, else from a folder with copies of its data sets.
 
-Version 1.2 keeps most rows in data sets on the Hugging Face hub (`aisingapore/NLU-Sentiment-Analysis`), behind terms that
-the user accepts. A copy is looked for as DATA/aisingapore/NLU-Sentiment-Analysis or DATA/NLU-Sentiment-Analysis; which
-file holds which language and split is read from the head of its README.md, or else from paths such as
+Version 1.2 keeps most rows in data sets on the Hugging Face hub (`aisingapore/NLU-Sentiment-Analysis`), behind terms
+that the user accepts. A copy is looked for as DATA/aisingapore/NLU-Sentiment-Analysis or DATA/NLU-Sentiment-Analysis.
+Which of its files holds which language and split is read from the head of its README.md, or else from paths such as
 `id/eval-00000-of-00001.parquet`.
 """
 
@@ -38,7 +38,7 @@ def eval_rows(task: SeaTask, repository: Path, data: Path | None) -> list[dict[s
 
 
 def example_rows(task: SeaTask, repository: Path, data: Path | None) -> list[dict[str, Any]] | None:
-    """The solved examples, [] if the task has none, None if they are not here. A list of answers counts as its first."""
+    """The solved examples; [] if the task has none, None if they are not here. The first of several answers counts."""
     if not task.examples:
         return []
     rows = _rows(task, task.examples, repository, data, "test" if task.name.startswith(_THAI_EXAM) else "examples")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...artifacts.item_values import Asked, ItemValues, write_item_values
+from ...artifacts.profile_table import Cell, ProfileTable, write_profile_table
 from ...artifacts.scores import Score, write_scores
 from ...core.errors import InputError, RecipeError, did_you_mean
 from ...core.identity import digest_value
@@ -22,13 +23,13 @@ from .marks import Marked, mark_task
 from .outside import Outside
 from .prompts import Messages, Row, chosen_examples, conversation
 from .tasks import V1, SeaTask, suite_tasks
-from .total import Cell, Result, totals
+from .total import Result, totals
 
 if TYPE_CHECKING:
     from ..sea_helm import Params
 
-TABLE, ANSWERS = "sea_helm.json", "answers.jsonl"
-"""The totals with their coverage, and every answer with what was read out of it."""
+ANSWERS = "answers.jsonl"
+"""Every answer with what was read out of it."""
 BASE_SKIPS = ("mt-bench", "mt-bench-101", "kalahi-mc", "kalahi-mc-logprobs", "if-eval", "ifeval")
 """Tasks that base models are not asked in 1.2; in 1.0 only the first and third."""
 BASE_SHOTS = 5
@@ -213,7 +214,7 @@ def _write(
     samples, written, table, coverage = [], [], {}, {}
     for model in models:
         cells = totals([result for _, result, _, _ in found[model.name]])
-        table[model.name] = {"digest": model.digest, "cells": [cell.row() for cell in cells]}
+        table[model.name] = cells
         if not cells or cells[-1].value is None:
             raise RecipeError("nothing of the suite can be asked", where="evals.sea_helm", how=_reasons(cells))
         coverage[model.name] = [len(cells[-1].ran), len(cells[-1].ran) + len(cells[-1].not_run)]
@@ -232,8 +233,9 @@ def _write(
     write_scores(runtime.out, scores, samples)
     shown = [Asked(_name(params, s.task), s.task.language, s.digest, s.ids, [], []) for s in sheets if s.questions]
     write_item_values(runtime.out, shown, values)
-    head = {"profile": params.profile, "suite": params.suite, "models": table}
-    (runtime.out / TABLE).write_text(json.dumps(head, ensure_ascii=False, indent=1), encoding="utf-8")
+    digests = {model.name: model.digest for model in models}
+    whole = ProfileTable(profile=params.profile, suite=params.suite, digests=digests, cells=table)
+    write_profile_table(runtime.out, whole)
     lines = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in written)
     (runtime.out / ANSWERS).write_text(lines, encoding="utf-8")
     return {"scores": len(scores), "models": len(models), "coverage": coverage}

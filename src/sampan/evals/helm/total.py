@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
+from ...artifacts.profile_table import LANGUAGE, OVERALL, Cell
 from ..marks import Mark
 from .marks import by_phenomenon
 from .tasks import SeaTask
 
 LINDSEA = "linguistic-diagnostics"
 PRAGMATICS = "pragmatics"
-OVERALL, LANGUAGE = "overall", "language_score"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,26 +32,6 @@ class Result:
     @property
     def ran(self) -> bool:
         return self.mark is not None or bool(self.phenomena)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One number of the table. `value` is None if nothing of it was run."""
-
-    language: str
-    """'' for the overall score."""
-    competency: str
-    """A competency, LANGUAGE or OVERALL."""
-    value: float | None
-    stderr: float | None
-    n: int
-    ran: list[str] = field(default_factory=list)
-    """Tasks in it, as `task`; of the overall score, as `code/task`."""
-    not_run: dict[str, str] = field(default_factory=dict)
-    """Why, by task."""
-
-    def row(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def totals(results: Sequence[Result]) -> list[Cell]:
