@@ -124,6 +124,13 @@ def test_evals_sea_helm_takes_judged_scores_and_judgements(run_stage, given, art
     out, _ = run_stage(STAGE, more, state="b", judged_as={"mt-bench": "my_bench/win"}, **params)
     cell = table(out)["tiny"]["ind_Latn", "multi-turn"]
     assert (cell["value"], cell["stderr"], cell["n"], cell["not_run"]) == (61.5, 2.0, 58, {})
+    # our own judge's shares are found without being told
+    write_scores(
+        folder, [dataclasses.replace(score, task="sea_mtbench", metric="weighted_win_rate", value=0.5, stderr=0.02)]
+    )
+    out, _ = run_stage(STAGE, more, state="ours", **params)
+    cell = table(out)["tiny"]["ind_Latn", "multi-turn"]
+    assert (cell["value"], cell["stderr"]) == (50.0, 2.0)
     said.write_text(json.dumps({key: value for key, value in rows[0].items() if key != "turn"}))
     with pytest.raises(InputError, match="no 'turn'"):
         run_stage(STAGE, given(judgements=[artifact(said, "external")]), state="c", **params)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+
+_PLACE = re.compile(r"[^/*]+/[^/*]+(\*100)?")
 
 
 @params
@@ -29,8 +32,9 @@ class Params:
     max_items: int = 0
     """Most items per task and language, 0 = all: the first ones, as the official `--limit` takes them."""
     judged_as: dict[str, str] = field(default_factory=dict)
-    """Where the `judged` scores have what a judge gives, by official task: `mt-bench: TASK/METRIC`. Without an entry
-    the official names of task and metric are looked for."""
+    """Where the `judged` scores have what a judge gives, by official task: `mt-bench: TASK/METRIC`, with `*100` behind
+    it if they are shares of 1. Without an entry the official names of task and metric are looked for, and for
+    `mt-bench` also what `evals.judge` writes for its benchmark `sea_mtbench`."""
     batch_size: int = 32
     """Prompts that are answered at once."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -48,8 +52,8 @@ class Params:
             raise ValueError("batch_size must be 1 or more")
         if self.shots is not None and self.shots < 0:
             raise ValueError("shots must be 0 or more")
-        if odd := [name for name, place in self.judged_as.items() if place.count("/") != 1]:
-            raise ValueError(f"judged_as: '{odd[0]}' must name TASK/METRIC")
+        if odd := [name for name, place in self.judged_as.items() if not _PLACE.fullmatch(place)]:
+            raise ValueError(f"judged_as: '{odd[0]}' must name TASK/METRIC, or TASK/METRIC*100")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:

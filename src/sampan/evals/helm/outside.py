@@ -16,6 +16,8 @@ from .tasks import SeaTask
 from .win_rate import win_rate
 
 Row = Mapping[str, Any]
+JUDGED_BY_US = {"mt-bench": "sea_mtbench/weighted_win_rate*100"}
+"""What our own judge calls an official task, and what makes its share a number of SEA-HELM's scale."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Outside:
     judgements: Mapping[tuple[str, str, str], Sequence[Row]]
     metricx: Mapping[tuple[str, str, str], Sequence[float]]
     places: Mapping[str, str]
-    """TASK/METRIC of the judged scores by official task."""
+    """TASK/METRIC of the judged scores by official task, `*100` behind it if they are shares."""
 
     @classmethod
     def read(cls, inputs: Inputs, places: Mapping[str, str]) -> Outside:
@@ -43,11 +45,16 @@ class Outside:
         said = self.judgements.get((model.name, task.name, task.language))
         if said and task.metric == "weighted_win_rate":
             return win_rate(said)
-        name, _, metric = self.places.get(task.name, f"{task.name}/{task.metric}").partition("/")
-        for score in self.judged:
-            ours = score.model_digest == model.digest or score.model == model.name
-            if ours and (score.task, score.metric, score.language) == (name, metric, task.language):
-                return Mark(task.metric, score.value, score.stderr, score.n)
+        places = [self.places[task.name]] if task.name in self.places else [f"{task.name}/{task.metric}"]
+        places += [JUDGED_BY_US[task.name]] if task.name in JUDGED_BY_US else []
+        for place in places:
+            named, _, scale = place.partition("*")
+            for score in self.judged:
+                ours = score.model_digest == model.digest or score.model == model.name
+                if ours and score.language == task.language and f"{score.task}/{score.metric}" == named:
+                    times = float(scale or 1)
+                    error = None if score.stderr is None else times * score.stderr
+                    return Mark(task.metric, times * score.value, error, score.n)
         return None
 
     def metricx_of(self, task: SeaTask, model: Artifact) -> Sequence[float]:
