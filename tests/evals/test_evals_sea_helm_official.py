@@ -130,7 +130,8 @@ def test_evals_sea_helm_prompts_are_the_official_ones(version):
         pytest.skip("no checkout of SEA-HELM; the scores are compared with the committed record all the same")
     folder, profile = Path(given), PROFILES[version]
     record = json.loads((Path(__file__).parent / f"sea_helm_official_{version}.json").read_text("utf-8"))
-    tasks = {(task.name, task.code): task for task in suite_tasks(folder, profile, "seahelm")}
+    suites = {sea_helm_cases.V1: ("all_tasks",), sea_helm_cases.V12: ("seahelm", "batayan", "sea_safeguard")}[version]
+    tasks = {(task.name, task.code): task for suite in suites for task in suite_tasks(folder, profile, suite)}
     compared = 0
     for row in record["prompts"]:
         task = tasks.get((row["task"], row["language"]))
@@ -143,4 +144,4 @@ def test_evals_sea_helm_prompts_are_the_official_ones(version):
             text = json.dumps([[turn["content"] for turn in turns] for turns in made], ensure_ascii=False)
             assert hashlib.sha256(text.encode()).hexdigest() == wanted, (task.name, task.code, shots)
             compared += 1
-    assert compared >= {sea_helm_cases.V1: 90, sea_helm_cases.V12: 10}[version]
+    assert compared == {sea_helm_cases.V1: 135, sea_helm_cases.V12: 51}[version]

@@ -67,7 +67,7 @@ def test_evals_sea_helm_stage_scores_totals_and_coverage(run_stage, given, profi
     if profile == V1:
         judged = cells["ind_Latn", "multi-turn"]
         assert judged["value"] is None
-        assert "judge" in judged["not_run"]["mt-bench"]
+        assert "MTBenchMetric" in judged["not_run"]["mt-bench"]
         assert (V1, "multi-turn") not in scores  # not run is no zero
     means = [c["value"] for (code, name), c in cells.items() if code and name != "language_score"]
     known = [value for value in means if value is not None]
@@ -102,6 +102,30 @@ def test_evals_sea_helm_stage_is_the_same_twice_and_reuses_answers(run_stage, gi
     metricx.write_text(json.dumps(row | {"scores": [5]}) + "\n")
     with pytest.raises(InputError, match="1 MetricX scores for 2 answers"):
         run_stage(STAGE, given(**more), state="d", **params)
+
+
+def test_evals_sea_helm_finished_tasks_are_not_asked_again(run_stage, given, monkeypatch):
+    from sampan.evals.helm import run
+
+    params = {"languages": ["th"], "max_items": 1}
+    answer = run.answer_task
+    asked = []
+
+    def killed(model, tokenizer, task, *rest, **more):
+        asked.append(task.name)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return answer(model, tokenizer, task, *rest, **more)
+
+    monkeypatch.setattr(run, "answer_task", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(STAGE, given(), state="killed", **params)
+    resumed, _ = run_stage(STAGE, given(), state="killed", **params)
+    assert asked[2] == asked[3]
+    assert len(asked) == len(set(asked)) + 1
+    whole, _ = run_stage(STAGE, given(), state="whole", **params)
+    for name in ("scores.jsonl", "answers.jsonl", "profile.json"):
+        assert (resumed / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_evals_sea_helm_takes_judged_scores_and_judgements(run_stage, given, artifact, tmp_path):
@@ -148,7 +172,7 @@ def test_evals_sea_helm_base_models(run_stage, given, profile):
 
 
 def test_evals_sea_helm_base_answers_end_at_an_empty_line():
-    task = SeaTask(name="", language="", code="", competency="", metric="", kind="label", marked_by="", tag="Sagot:")
+    task = SeaTask(name="", language="", code="", competency="", metric="", kind="label", needs="", tag="Sagot:")
     assert base_end("a\n\nb", task, V1) == 1
     assert base_end("a\nb", task, V1) == -1
     assert base_end("a\n\nb", task, V12) == -1
@@ -223,4 +247,7 @@ def test_evals_sea_helm_1_2_finds_rows_in_copies_of_hub_data_sets(repository, tm
     head = "configs:\n- config_name: id\n  data_files:\n  - split: eval\n    path: z.jsonl\n"
     (said / "README.md").write_text(f"---\n{head}---\nwords")
     assert [r["split"] for r in eval_rows(hub, repository[V12], tmp_path / "other")] == ["by readme"]
+    other = dataclasses.replace(hub, label="prompt_label")
+    with pytest.raises(InputError, match="no `prompt_label`"):
+        eval_rows(other, repository[V12], tmp_path)
     assert eval_rows(dataclasses.replace(hub, rows="org/None"), repository[V12], tmp_path) is None

@@ -43,7 +43,7 @@ def example_rows(task: SeaTask, repository: Path, data: Path | None) -> list[dic
         return []
     rows = _rows(task, task.examples, repository, data, "test" if task.name.startswith(_THAI_EXAM) else "examples")
     for row in rows or []:
-        if isinstance(row["label"], list):
+        if isinstance(row.get("label"), list):
             row["label"] = row["label"][0]
     return rows
 
@@ -63,8 +63,12 @@ def _rows(task: SeaTask, named: str, repository: Path, data: Path | None, split:
         prompts = row.get("prompts")
         if not (isinstance(prompts, list) and prompts and all(isinstance(turn, dict) for turn in prompts)):
             raise InputError("the row has no `prompts`", where=f"{files[0].name}, row {number}, task {task.name}")
-        if task.kind not in ("", "instruction") and "label" not in row:
-            raise InputError("the row has no `label`", where=f"{files[0].name}, row {number}, task {task.name}")
+        if task.kind not in ("", "instruction"):
+            if task.label not in row:
+                raise InputError(
+                    f"the row has no `{task.label}`", where=f"{files[0].name}, row {number}, task {task.name}"
+                )
+            row["label"] = row[task.label]
     return rows
 
 

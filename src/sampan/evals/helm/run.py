@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -44,8 +45,9 @@ class Sheet:
     questions: Sequence[Messages] = ()
     why_not: str = ""
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
+        """Digest of all that is asked and of the right answers."""
         return digest_value([list(self.questions), [row.get("label") for row in self.rows], self.task.metric])
 
     @property
@@ -97,7 +99,7 @@ def _sheet(params: Params, task: SeaTask, repository: Any, data: Any) -> Sheet:
     if params.base_model and task.name in skipped:
         return Sheet(task, why_not="base models are not asked this")
     if not task.kind:
-        return Sheet(task, why_not=f"marked by {task.marked_by}, which needs a judge: give its scores as `judged`")
+        return Sheet(task, why_not=f"{task.needs}, which is not done here: give its scores as `judged`")
     rows = stored.eval_rows(task, repository, data)
     if not rows:
         return Sheet(task, why_not=f"its rows ({task.rows}) are not here: give a copy as `data`")
@@ -281,9 +283,7 @@ def _score(params: Params, model: Artifact, sheet: Sheet, mark: Mark) -> Score:
 def _total_score(params: Params, model: Artifact, cell: Cell, asked: str) -> Score:
     """A total; its digest also holds what of it was run, so that only equal parts are compared."""
     plain = Mark(cell.competency, cell.value or 0.0, cell.stderr, cell.n)
-    task = SeaTask(
-        name="", language=cell.language, code="", competency=cell.competency, metric="", kind="", marked_by=""
-    )
+    task = SeaTask(name="", language=cell.language, code="", competency=cell.competency, metric="", kind="", needs="")
     row = _score(params, model, Sheet(task), plain)
     return replace(row, task=params.profile, prompt_digest=digest_value([asked, sorted(cell.ran)]))
 

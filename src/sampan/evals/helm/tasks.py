@@ -36,6 +36,14 @@ KINDS = {
 }
 """How a task is marked, by the official class that marks it. Others (judges, log-probabilities, pictures) are not run
 here; their scores can be given."""
+LABELS = {
+    **dict.fromkeys(("HuggingFaceDataloader", "SeaHelmLocalDataloader", "TranslationDataloader"), "label"),
+    **dict.fromkeys(("PragmaticDataloader", "ThaiExamDataloader", "GlobalMMLULiteDataloader"), "label"),
+    **dict.fromkeys(("GeneralPromptDataLoader", "CulturalContentGenerationPromptDataLoader"), "prompt_label"),
+    **dict.fromkeys(("GeneralResponseDataLoader", "CulturalContentGenerationResponseDataLoader"), "response_label"),
+}
+"""1.2: the column of the gold label by the official class that loads the rows. Rows of other classes (pictures, other
+people's formats) are not read here."""
 _FOLDER = "seahelm_tasks"
 _REFERENCE = re.compile(r"\$\{([\w.-]+)\}")
 _CODES = {"zh-s": "zho_Hans", "zh-t": "zho_Hant"}
@@ -60,8 +68,10 @@ class SeaTask:
     """The official name of the score that enters the total."""
     kind: str
     """A value of KINDS, or '' for what is not run here."""
-    marked_by: str
-    """The official class."""
+    needs: str
+    """What a task that is not run here needs."""
+    label: str = "label"
+    """The rows' column with the gold label."""
     group: str = ""
     """Tasks of one group are averaged into one before the competency."""
     by_items: bool = False
@@ -126,7 +136,8 @@ def _task(repository: Path, name: str, language: str, config: Mapping[str, Any],
     own = config["languages"][language]
     template = own.get("prompt_template") or {}
     marked_by = str(config["metric_class"])
-    kind = KINDS.get(marked_by, "")
+    loader = str(config.get("dataloader_class") or "SeaHelmLocalDataloader")
+    kind = KINDS.get(marked_by, "") if loader in LABELS else ""
     tag, labels = str(template.get("answer_tag", "")), {}
     if profile == V1 and kind and kind != "instruction":
         tables = class_tables(repository / str(config["metric_file"]), marked_by)
@@ -141,7 +152,8 @@ def _task(repository: Path, name: str, language: str, config: Mapping[str, Any],
         competency=str(config["competency"]),
         metric=str(config["metric"]),
         kind=kind,
-        marked_by=marked_by,
+        needs=f"marked by {marked_by}, rows read by {loader}" if not kind else "",
+        label=LABELS.get(loader, "label"),
         group=str(config.get("aggregation_group") or ""),
         by_items=config.get("aggregation_type") == "micro-average",
         rows=str(own.get("filepath") or ""),
