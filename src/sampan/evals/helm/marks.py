@@ -35,7 +35,7 @@ class Marked:
 
     def entering(self, metric: str) -> Mark | None:
         """The mark that enters the total under its official name; None for a half of LINDSEA's pragmatics, which counts
-        with the other half, and for translations without MetricX."""
+        with the other half, for translations without MetricX, and where no instruction that was asked counts."""
         return next((mark for mark in self.marks if mark.metric == metric), None)
 
 
@@ -215,7 +215,7 @@ def _instruction(task: SeaTask, profile: str, rows: Sequence[Row], answers: Sequ
         told.append(passes(kind, given, answer or "", task.language, task.code, version))
     counted = [100.0 * value for value in told if value is not None]
     if not counted:
-        raise InputError("no instruction counts in this language", where=f"{task.name}, {task.code}")
+        return Marked((), tuple(told))
     mark = mean("overall_lang_normalized_acc", counted)
     values = tuple(None if value is None else 100.0 * value for value in told)
     whole = Mark(mark.metric, mark.value, mark.stderr, mark.n, True, values)

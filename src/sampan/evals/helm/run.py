@@ -34,6 +34,11 @@ ANSWERS = "answers.jsonl"
 BASE_SKIPS = ("mt-bench", "mt-bench-101", "kalahi-mc", "kalahi-mc-logprobs", "if-eval", "ifeval")
 """Tasks that base models are not asked in 1.2; in 1.0 only the first and third."""
 BASE_SHOTS = 5
+NO_SCORE = {
+    "translation": "answered, but its score needs MetricX-24: give its scores of these answers as `metricx`",
+    "instruction": "none of the instructions that were asked counts in this language",
+}
+"""Why a task that was answered has no score."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +204,7 @@ def _examined(
         mark = marked.entering(task.metric)
         if mark or task.kind == "pragmatic":
             return sheet, Result(task=task, mark=mark, phenomena=marked.phenomena if not mark else ()), marked, answers
-        why = "answered, but its score needs MetricX-24: give its scores of these answers as `metricx`"
+        why = NO_SCORE[task.kind]
     mark = outside.mark(task, model)
     return sheet, Result(task=task, mark=mark, why_not="" if mark else why), marked, answers
 
