@@ -34,6 +34,7 @@ ANSWERS = "answers.jsonl"
 BASE_SKIPS = ("mt-bench", "mt-bench-101", "kalahi-mc", "kalahi-mc-logprobs", "if-eval", "ifeval")
 """Tasks that base models are not asked in 1.2; in 1.0 only the first and third."""
 BASE_SHOTS = 5
+_ITEM_COLUMNS = ("model", "model_digest", "task", "language", "metric", "prompt_digest", "revision")
 NO_SCORE = {
     "translation": "answered, but its score needs MetricX-24: give its scores of these answers as `metricx`",
     "instruction": "none of the instructions that were asked counts in this language",
@@ -232,7 +233,7 @@ def _write(
                 row = _score(params, model, sheet, mark)
                 scores.append(row)
                 if mark.values:
-                    same = {name: getattr(row, name) for name in ITEM_COLUMNS}
+                    same = {name: getattr(row, name) for name in _ITEM_COLUMNS}
                     values.append(ItemValues(**same, values=list(mark.values)))
             if marked:
                 samples += _samples(params, model, sheet, marked, answers)
@@ -246,9 +247,6 @@ def _write(
     lines = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in written)
     (runtime.out / ANSWERS).write_text(lines, encoding="utf-8")
     return {"scores": len(scores), "models": len(models), "coverage": coverage}
-
-
-ITEM_COLUMNS = ("model", "model_digest", "task", "language", "metric", "prompt_digest", "revision")
 
 
 def _reasons(cells: Sequence[Cell]) -> str:
