@@ -47,6 +47,7 @@ STAGES = Registry(
         "evals.forgetting": "sampan.evals.forgetting:STAGE",
         "evals.run": "sampan.evals.run:STAGE",
         "evals.lm_eval": "sampan.evals.lm_eval:STAGE",
+        "evals.sea_helm": "sampan.evals.sea_helm:STAGE",
         "export.hf": "sampan.export.hf:STAGE",
         "export.gguf": "sampan.export.gguf:STAGE",
     },

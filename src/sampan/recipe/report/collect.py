@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...artifacts.item_values import Asked, ItemValues, read_item_values
+from ...artifacts.profile_table import ProfileTable, read_profile_table
 from ...artifacts.scores import Score, read_samples, read_scores
 from ...core.errors import InputError
 from .data import INPUT, ReportData, Sample, StageView
@@ -52,7 +53,7 @@ def collect(*, recipe: str, stages: Sequence[StageSource], **facts: Any) -> Repo
     A file that an artifact does not have is an empty field; a damaged one is an InputError that names it.
     """
     views = tuple(_view(source, stages) for source in stages)
-    scores, samples, asked, values = [], [], [], []
+    scores, samples, asked, values, profiles = [], [], [], [], []
     for source in stages:
         if source.path is not None and _kind(source) == "scores":
             scores += _scores(source.path, stages)
@@ -60,8 +61,9 @@ def collect(*, recipe: str, stages: Sequence[StageSource], **facts: Any) -> Repo
             told = _item_values(source.path, stages)
             asked += told[0]
             values += told[1]
+            profiles += _profiles(source.path, stages)
     facts.setdefault("versions", _versions(stages))
-    facts |= {"asked": tuple(asked), "item_values": tuple(values)}
+    facts |= {"asked": tuple(asked), "item_values": tuple(values), "profiles": tuple(profiles)}
     return ReportData(recipe=recipe, stages=views, scores=tuple(scores), samples=tuple(_chosen(samples)), **facts)
 
 
@@ -133,6 +135,19 @@ def _item_values(path: Path, stages: Sequence[StageSource]) -> tuple[list[Asked]
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"values of items cannot be read ({error})", where=str(path), how="Evaluate again.") from None
     return asked, [replace(row, model=_named(row.model, row.model_digest, stages)) for row in values]
+
+
+def _profiles(path: Path, stages: Sequence[StageSource]) -> list[ProfileTable]:
+    try:
+        table = read_profile_table(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"a profile's table cannot be read ({error})", where=str(path), how="Evaluate again."
+        ) from None
+    if table is None:
+        return []
+    cells = {_named(model, table.digests.get(model, ""), stages): rows for model, rows in table.cells.items()}
+    return [replace(table, cells=cells)]
 
 
 def _samples(path: Path, stages: Sequence[StageSource]) -> list[Sample]:

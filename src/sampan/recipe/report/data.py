@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...artifacts.item_values import Asked, ItemValues
+from ...artifacts.profile_table import ProfileTable
 from ...artifacts.scores import Score
 
 STATUSES = ("hit", "run", "failed", "pending", "given")
@@ -92,6 +93,8 @@ class ReportData:
     """The items behind the scores, where they are kept."""
     item_values: Sequence[ItemValues] = ()
     """What each item gave each model."""
+    profiles: Sequence[ProfileTable] = ()
+    """Totals of published suites; their rows are among the scores too."""
     samples: Sequence[Sample] = ()
     first_model: str = ""
     """The model to measure from; '' for the first scored one in lineage order."""
