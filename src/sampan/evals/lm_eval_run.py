@@ -23,6 +23,7 @@ from ..core.stage import Artifact, Inputs, Runtime
 from .groups import code
 from .leaderboard import TASKS, leaderboard_cells
 from .lm_eval import ENDPOINTS
+from .lm_eval_failures import keys_outside, unreadable
 from .resume import kept
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
     names = list(dict.fromkeys(params.tasks or TASKS))
     manager = task_manager(names, folder, bundled=params.bundled)
     loaded: dict[str, Any] = {}
-    scores, samples, documents = [], [], {}
+    scores, samples, documents, outside = [], [], {}, {}
     total = len(models) * len(names)
     for number, model in enumerate(models):
         backend = _Backend(params, model, runtime)
@@ -73,6 +74,7 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
             scores += [Score(model=model.name, model_digest=model.digest, **row) for row in found["scores"]]
             samples += [{"model": model.name, **row} for row in found["samples"]]
             documents.update(found["documents"])
+            outside.update(found["keys_outside"])
         backend.close()
     if not scores:
         raise StageError("no task gave a number", where="evals.lm_eval", how="Look at the tasks' `metric_list`.")
@@ -80,7 +82,13 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
     if params.profile:
         scores += _profiled(params, runtime, models, scores)
     write_scores(runtime.out, scores, samples)
-    return {"scores": len(scores), "models": len(models), "coverage": documents, "backend": params.backend}
+    return {
+        "scores": len(scores),
+        "models": len(models),
+        "coverage": documents,
+        "keys_outside": outside,
+        "backend": params.backend,
+    }
 
 
 def _profiled(params: Params, runtime: Runtime, models: list[Artifact], scores: list[Score]) -> list[Score]:
@@ -227,9 +235,11 @@ def _evaluate(params: Params, name: str, tasks: Any, backend: _Backend) -> dict[
         better = found["higher_is_better"].get(task, {})
         members = found["group_subtasks"].get(task, [])
         asked = digests.get(task) or digest_value([digests.get(member, member) for member in members])
-        scores += _rows(task, values, better, asked, found)
+        bad = unreadable(found["samples"].get(task, []))
+        scores += [{**row, **bad} for row in _rows(task, values, better, asked, found)]
     samples = [row for task, rows in found["samples"].items() for row in _samples(params, task, rows, found)]
-    return {"scores": scores, "samples": samples, "documents": counts}
+    outside = {task: number for task, rows in found["samples"].items() if (number := keys_outside(rows))}
+    return {"scores": scores, "samples": samples, "documents": counts, "keys_outside": outside}
 
 
 def ask(lm: Any, loaded: Any, params: Params) -> Any:
@@ -313,6 +323,7 @@ def _samples(params: Params, task: str, rows: list[Mapping[str, Any]], found: An
         out.append(
             {
                 "task": task,
+                "id": str(row["doc_id"]),
                 "language": language_of(task, found["configs"].get(task, {})),
                 "prompt": str(row["arguments"][0][0])[:SHOWN_CHARS],
                 "output": str(output)[:SHOWN_CHARS],
