@@ -45,6 +45,7 @@ STAGES = Registry(
         "merge.search": "sampan.recipe.search.stage:STAGE",
         "evals.forgetting": "sampan.evals.forgetting:STAGE",
         "evals.run": "sampan.evals.run:STAGE",
+        "evals.judge": "sampan.evals.judge:STAGE",
         "evals.lm_eval": "sampan.evals.lm_eval:STAGE",
         "export.hf": "sampan.export.hf:STAGE",
         "export.gguf": "sampan.export.gguf:STAGE",

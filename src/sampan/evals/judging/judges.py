@@ -1,0 +1,238 @@
+"""Judges: an endpoint, a checkpoint or a record, behind one call; nothing that was answered is asked again.
+
+A request is what the judge reads and the number of the attempt. Its reply is kept in the stage's state at once, so that
+a killed run goes on where it was and pays nothing twice, and in the artifact at the end, so that it can be replayed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...artifacts.tables import read_rows
+from ...core.errors import InputError, StageError
+from ...core.identity import digest_value
+from ...core.stage import Artifact, Runtime
+from ...model.endpoint import ChatClient, Endpoint, Reply
+
+Message = dict[str, str]
+REPLIES = "replies.jsonl"
+NOT_RECORDED = "not_recorded"
+UNANSWERED = ("outage", "rejected")
+"""Failures of the server's or of how it was asked, not of the judge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a judge is asked to write."""
+
+    temperature: float
+    max_tokens: int
+    seed: int
+    options: Mapping[str, Any]
+
+
+class Judge(Protocol):
+    """Whoever replies. `name` identifies it in records; `again` says whether another attempt can give another reply."""
+
+    name: str
+    again: bool
+
+    def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
+        """`on_reply(number, reply)` for every request, in any order."""
+
+
+class EndpointJudge:
+    """A model behind an OpenAI-compatible server."""
+
+    again = True
+
+    def __init__(self, endpoint: Endpoint, sampling: Sampling) -> None:
+        self.name, self._sampling, self._client = endpoint.model, sampling, ChatClient(endpoint)
+
+    def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
+        self._client.ask_all([self._body(messages, attempt) for messages in asked], on_reply)
+
+    def _body(self, messages: list[Message], attempt: int) -> dict[str, Any]:
+        how = self._sampling
+        body = {
+            "messages": messages,
+            "temperature": how.temperature,
+            "max_tokens": how.max_tokens,
+            "seed": how.seed + attempt,
+        }
+        if "max_completion_tokens" in how.options:
+            del body["max_tokens"]
+        return {name: value for name, value in {**body, **how.options}.items() if value is not None}
+
+
+class CheckpointJudge:
+    """A local chat model. A prompt that its window does not hold fails; it is never cut."""
+
+    def __init__(
+        self, artifact: Artifact, sampling: Sampling, runtime: Runtime, *, dtype: str, batch_size: int
+    ) -> None:
+        self.name, self.again = artifact.name, sampling.temperature > 0
+        self._path, self._how, self._runtime = artifact.path, sampling, runtime
+        self._dtype, self._batch_size, self._loaded = dtype, batch_size, None
+
+    def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
+        from ...model.chat import prompt_ids, stop_ids
+        from ...model.checkpoint import load_model
+        from ...model.generate import Decoding, generate, prompt_room
+        from ...model.tokenizer import load_tokenizer
+
+        if self._loaded is None:
+            model = load_model(self._path, dtype=self._dtype, device=self._runtime.device)
+            self._loaded = model, load_tokenizer(self._path)
+        model, tokenizer = self._loaded
+        how = self._how
+        decoding = Decoding(max_new_tokens=how.max_tokens, temperature=how.temperature, seed=how.seed + attempt)
+        prompts = [prompt_ids(tokenizer, messages) for messages in asked]
+        room = prompt_room(model, decoding)
+        fits = [number for number, ids in enumerate(prompts) if len(ids) <= room]
+        for number in sorted(set(range(len(prompts))) - set(fits)):
+            on_reply(number, Reply(f"{len(prompts[number])} tokens, and the window has room for {room}", "too_long"))
+        for start in range(0, len(fits), self._batch_size):  # kept piece by piece
+            piece = fits[start : start + self._batch_size]
+            ids = generate(
+                model,
+                [prompts[number] for number in piece],
+                decoding,
+                stop_ids=stop_ids(tokenizer),
+                streams=[int(digest_value(asked[number])[:12], 16) for number in piece],
+                batch_size=self._batch_size,
+            )
+            for number, row in zip(piece, ids, strict=True):
+                text = tokenizer.decode(row, skip_special_tokens=True)
+                on_reply(number, Reply(text, "", len(prompts[number]), len(row)))
+
+
+class RecordJudge:
+    """Nobody: only what was recorded counts."""
+
+    again = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
+        for number in range(len(asked)):
+            on_reply(number, Reply("", NOT_RECORDED))
+
+
+class Record:
+    """Replies by (digest of what was read, attempt), from a recorded run and from the state of this one."""
+
+    def __init__(self, state: Path, sources: Sequence[Artifact], *, judge: str, replay: bool) -> None:
+        self._path = state / REPLIES
+        self.known: dict[tuple[str, int], Reply] = {}
+        self.judges: set[str] = set()
+        for source in sources:
+            self._recorded(source, judge, replay)
+        self.given = len(self.known)
+        self._resumed()
+        state.mkdir(parents=True, exist_ok=True)
+        self._file = open(self._path, "a", encoding="utf-8")
+
+    def _recorded(self, source: Artifact, judge: str, replay: bool) -> None:
+        path = source.path / REPLIES if source.path.is_dir() else source.path
+        if not path.is_file():
+            raise InputError(f"no {REPLIES} in this folder", where=source.name, how="Give what evals.judge made.")
+        for place, row in read_rows(path):
+            try:
+                key, reply = (row["asked"], int(row["attempt"])), Reply(**row["reply"])
+                name = str(row["judge"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(f"not a recorded reply ({error})", where=place) from None
+            if judge and name != judge:
+                continue
+            self.judges.add(name)
+            if replay or reply.failure not in UNANSWERED:  # someone who can be asked is asked again
+                self.known[key] = reply
+
+    def _resumed(self) -> None:
+        if not self._path.is_file():
+            return
+        whole = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # the line that a kill cut off
+            whole.append(line)
+            self.known[row["asked"], row["attempt"]] = Reply(**row["reply"])
+        self._path.write_text("".join(f"{line}\n" for line in whole), encoding="utf-8")
+
+    def keep(self, asked: str, attempt: int, reply: Reply) -> None:
+        """Remember a reply, and, unless it may be another one the next time, write it down at once."""
+        self.known[asked, attempt] = reply
+        if reply.failure not in (*UNANSWERED, NOT_RECORDED):
+            row = {"asked": asked, "attempt": attempt, "reply": asdict(reply)}
+            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+class Outages:
+    """Counts requests that nobody answered, and ends the work where they are too many to be a result."""
+
+    def __init__(self, most: float, total: int, where: str) -> None:
+        self._most, self._total, self._where, self.count = most, total, where, 0
+
+    def add(self, reply: Reply) -> None:
+        self.count += 1
+        if self.count > self._most * self._total:
+            raise StageError(
+                f"{self.count} of {self._total} requests were not answered, the last with: {reply.text}",
+                where=self._where,
+                how="Run again when the judge answers: the verdicts so far are kept. `max_outages` says how many may "
+                "be missing.",
+            )
+
+
+def ask_all(
+    judge: Judge,
+    record: Record,
+    requests: Mapping[str, list[Message]],
+    is_verdict: Callable[[str, str], bool],
+    *,
+    tries: int,
+    max_outages: float,
+    progress: Callable[[int], None],
+) -> dict[str, list[Reply]]:
+    """Every request's replies, attempt by attempt: the last one is a verdict or a failure.
+
+    `requests` maps the digest of what is read to it; `is_verdict(digest, text)` says whether a text can be read.
+    """
+    found: dict[str, list[Reply]] = {key: [] for key in requests}
+    outages = Outages(max_outages, len(requests), judge.name)
+    open_keys = list(requests)
+    for attempt in range(1, (tries if judge.again else 1) + 1):
+        new = [key for key in open_keys if (key, attempt) not in record.known]
+
+        def on_reply(number: int, reply: Reply, new: list[str] = new, attempt: int = attempt) -> None:
+            record.keep(new[number], attempt, reply)
+            if reply.failure in UNANSWERED:
+                outages.add(reply)
+            progress(1)
+
+        if new:
+            judge.replies([requests[key] for key in new], attempt, on_reply)
+        left = []
+        for key in open_keys:
+            reply = record.known[key, attempt]
+            if reply.failure == NOT_RECORDED and found[key]:
+                continue  # the record ends with an attempt that failed
+            found[key].append(reply)
+            if reply.failure == "refused" or (not reply.failure and not is_verdict(key, reply.text)):
+                left.append(key)
+        open_keys = left
+    return found
