@@ -51,17 +51,17 @@ class Params:
     judge_max_tokens: int = 0
     """Longest verdict in tokens; 0 = the benchmark's."""
     judge_options: dict[str, Any] = field(default_factory=dict)
-    """More fields of the request, such as `reasoning_effort` or `max_completion_tokens` (which replaces max_tokens); null
-    leaves a field out."""
+    """More fields of the request, such as `reasoning_effort` or `max_completion_tokens` (which replaces max_tokens);
+    null leaves a field out."""
     judge_tries: int = 3
     """How often a verdict that cannot be read, or is refused, is asked for before it counts as failed; as SEA-HELM does
     for missing ones. A local judge that decodes greedily is asked once."""
     failures: Literal["", "left_out", "loss"] = ""
-    """What a pair counts whose verdicts failed: nothing, or as lost; '' = as the benchmark does. Failed grades are always
-    left out of means, and counted."""
+    """What a pair counts whose verdicts failed: nothing, or as lost; '' = as the benchmark does. Failed grades are
+    always left out of means, and counted."""
     max_outages: float = 0.1
-    """Largest share of requests that may stay unanswered; with more the stage fails, keeps its verdicts, and goes on when
-    it is run again. Ours."""
+    """Largest share of requests that may stay unanswered; with more the stage fails, keeps its verdicts, and goes on
+    when it is run again. Ours."""
     concurrency: int = 4
     """Requests to the endpoint at once."""
     requests_per_minute: float = 0.0

@@ -15,8 +15,8 @@ from ...core.stage import Artifact
 from ...lang.codes import normalise_code
 
 SHAPES = (
-    "MT-Bench's and Sea-bench's `question_id, category, turns`; SeaBench's `unit_id, type, user_1, user_2, reference_1, "
-    "reference_2`; SEA-HELM's `question_id, prompts, metadata.category`; or conversations (`messages`)"
+    "MT-Bench's and Sea-bench's `question_id, category, turns`; SeaBench's `unit_id, type, user_1, user_2, "
+    "reference_1, reference_2`; SEA-HELM's `question_id, prompts, metadata.category`; or conversations (`messages`)"
 )
 
 

@@ -59,7 +59,7 @@ def _spot(centre: tuple[float, float], number: int, count: int, part: float) -> 
 
 def _spoke(centre: tuple[float, float], number: int, count: int, name: str) -> list[str]:
     x, y = _spot(centre, number, count, 1.0)
-    tx, ty = _spot(centre, number, count, 1.1)
+    tx, ty = _spot(centre, number, count, 1.15)
     anchor = "middle" if abs(tx - centre[0]) < 12 else "start" if tx > centre[0] else "end"
     return [
         f'<path d="M{centre[0]:.1f} {centre[1]:.1f}L{x:.1f} {y:.1f}" class="grid"/>',
@@ -85,10 +85,8 @@ def _outline(
     out = [f'<path d="{line}" class="shape {colour}"{_dash(index)}/>' for line in lines]
     for name, spot, value in zip(spokes, spots, values, strict=True):
         if spot:
-            said = escape(f"{model}, {name}: {value:.2f}")
-            out.append(
-                f'<circle cx="{spot[0]:.1f}" cy="{spot[1]:.1f}" r="3.2" class="dot {colour}"><title>{said}</title></circle>'
-            )
+            said = f"<title>{escape(f'{model}, {name}: {value:.2f}')}</title>"
+            out.append(f'<circle cx="{spot[0]:.1f}" cy="{spot[1]:.1f}" r="3.2" class="dot {colour}">{said}</circle>')
     return out
 
 

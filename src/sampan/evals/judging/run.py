@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError, RecipeError, StageError, did_you_mean
 from ...core.identity import digest_value
-from ...core.stage import Artifact, Inputs, Runtime
+from ...core.stage import Inputs, Runtime
 from ...lang.codes import normalise_code
 from ...model.endpoint import Endpoint, Reply
 from .answers import Answering, Contestant, answer, check_chats

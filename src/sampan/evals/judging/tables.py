@@ -82,7 +82,7 @@ def _cell(rows: Sequence[Judged], average: str) -> Cell:
     strata = [_stratum(row, average) for row in valid]
     weights = _weights(strata)
     values = [row.value for row in valid]
-    value = math.fsum(w * x for w, x in zip(weights, values, strict=True))
+    value = _mean(values, strata)
     error = _error(values, [row.question.id for row in valid], strata, weights)
     scaled = iter(len(valid) * w * x for w, x in zip(weights, values, strict=True))
     each = tuple(None if row.value is None else next(scaled) for row in rows)
@@ -103,6 +103,18 @@ def _weights(strata: Sequence[tuple[str, str]]) -> list[float]:
     return [1 / (len(languages) * inside[stratum[0]] * sizes[stratum]) for stratum in strata]
 
 
+def _mean(values: Sequence[float], strata: Sequence[tuple[str, str]]) -> float:
+    """The mean over languages of the mean over categories of the mean of verdicts."""
+    groups: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (language, category), value in zip(strata, values, strict=True):
+        groups[language][category].append(value)
+    return _plain([_plain([_plain(part) for part in inside.values()]) for inside in groups.values()])
+
+
+def _plain(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
 def _error(
     values: Sequence[float], clusters: Sequence[str], strata: Sequence[tuple[str, str]], weights: Sequence[float]
 ) -> float | None:
@@ -121,7 +133,7 @@ def _error(
         count = len({clusters[n] for n in numbers})
         if count < 2:
             return None
-        mean = math.fsum(values[n] for n in numbers) / len(numbers)
+        mean = _plain([values[n] for n in numbers])
         for n in numbers:
             sums[clusters[n]] += math.sqrt(count / (count - 1)) * weights[n] * (values[n] - mean)
     return math.sqrt(math.fsum(total * total for total in sums.values()))

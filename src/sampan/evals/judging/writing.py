@@ -16,7 +16,7 @@ from ...core.params import all_values
 from ...model.endpoint import Reply
 from ..degeneration import is_empty, is_loop
 from .answers import Contestant
-from .benchmark import Benchmark, Message
+from .benchmark import Benchmark
 from .judges import REPLIES
 from .questions import ChatQuestion
 from .radar import draw
@@ -128,7 +128,7 @@ def _scores(
     scores, values, asked = [], [], {}
     for table, found in tables:
         for cell in found:
-            if cell.language == ALL and cell.category != ALL or (cell.category != ALL and not table.headline):
+            if (cell.language == ALL and cell.category != ALL) or (cell.category != ALL and not table.headline):
                 continue
             if cell.value is None:
                 continue
@@ -197,6 +197,7 @@ def _summary(result: Result, tables: Sequence[tuple[Table, Sequence[Cell]]]) -> 
         "judge": result.judge,
         "opponent": result.opponent.name if result.opponent else "",
         "failures": result.failures,
+        "headlines": [table.metric for table, _ in tables if table.headline],
         "tables": [
             {
                 "metric": table.metric,

@@ -10,7 +10,7 @@ import hashlib
 from importlib.resources import files
 
 from ...artifacts.licenses import license_class
-from . import charts, funnel, graph, headline, ledger, reference, samples, scoreboard
+from . import charts, funnel, graph, headline, judged, ledger, reference, samples, scoreboard
 from .data import INPUT, ReportData, completed
 from .graph import STATUS_MARKS
 from .markup import Raw, breakable, duration, join, pairs, scroll_table, short, tag
@@ -74,6 +74,7 @@ def _sections(data: ReportData, made: list[scoreboard.Board]) -> list[tuple[str,
     return [
         ("lineage", "Lineage", graph.lineage(data) if data.stages else tag("p", "No stages.", class_="empty")),
         ("scores", "Scoreboard", board),
+        ("judged", "Judged answers", join(judged.section(data), charts.pictures(data, "evals")) or None),
         ("ledger", "Taught and forgotten", ledger.section(data)),
         ("published", "Published figures", reference.section(data)),
         ("fertility", "Fertility", join(charts.fertility(data), charts.pictures(data, "vocab")) or None),
