@@ -152,6 +152,13 @@ STAGE = Stage(
     estimate=estimate,
     reads=reads,
     heavy=True,
+    example="""\
+sampan do evals.judge --from questions=question.jsonl --from models=CHAT --with benchmark=mt_bench \\
+  --with base_url=https://api.openai.com/v1 --with judge_model=MODEL --with key_variable=OPENAI_API_KEY --out judged
+sampan do evals.judge --from questions=question.jsonl --from models=CHAT --from judge=OTHER \\
+  --with benchmark=sea_bench --out judged
+sampan do evals.judge --from questions=question.jsonl --from models=CHAT --from verdicts=judged \\
+  --with benchmark=mt_bench --out again""",
     paper="MT-Bench (arXiv:2306.05685); Sea-bench (SeaLLMs, arXiv:2312.00738); SeaBench (arXiv:2502.06298); SEA-HELM "
     "(arXiv:2502.14301)",
 )

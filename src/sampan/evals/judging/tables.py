@@ -152,11 +152,11 @@ def as_value(row: Judged, metric: str, failures: str) -> float | None:
 
 
 def coverage(rows: Sequence[Judged]) -> list[dict]:
-    """For every model and language: how many turns were asked about, how many verdicts came, and why others did not."""
+    """For every model and language: how many turns there are, how many have all their verdicts, and why others came
+    to nothing."""
     found = []
     for model, language in dict.fromkeys((row.model, row.question.language) for row in rows):
         own = [row for row in rows if (row.model, row.question.language) == (model, language)]
-        failed = [row for row in own if row.reasons and (row.value is None or row.outcome == FAILED)]
         reasons = Counter(reason for row in own for reason in row.reasons)
         outcomes = Counter(row.outcome for row in own if row.outcome)
         found.append(
@@ -164,7 +164,7 @@ def coverage(rows: Sequence[Judged]) -> list[dict]:
                 "model": model,
                 "language": language,
                 "turns": len(own),
-                "judged": len(own) - len(failed),
+                "judged": sum(not row.reasons for row in own),
                 "failed_verdicts": dict(sorted(reasons.items())),
                 **({"outcomes": {name: outcomes[name] for name in (WIN, TIE, LOSS, FAILED)}} if outcomes else {}),
             }

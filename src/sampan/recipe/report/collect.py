@@ -124,8 +124,8 @@ def _scores(path: Path, stages: Sequence[StageSource]) -> list[Score]:
         rows = read_scores(path)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"scores cannot be read ({error})", where=str(path), how="Evaluate again.") from None
-    if told := _json(path / JUDGED):  # what a judge's section breaks down stands on the scoreboard once
-        rows = [row for row in rows if row.task == told["benchmark"] and row.metric in told["headlines"]]
+    if told := _json(path / JUDGED):  # categories and turns have a section of their own
+        rows = [row for row in rows if row.task == told["benchmark"] and "_turn_" not in row.metric]
     for row in rows:
         row.model = _named(row.model, row.model_digest, stages)
     return rows
