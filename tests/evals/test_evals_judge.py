@@ -166,20 +166,18 @@ def test_evals_judge_grades_equal_a_table_made_by_hand(run_stage, given):
 
 
 def test_evals_judge_languages_weigh_the_same_in_seabench(run_stage, given, tmp_path, artifact):
-    """SeaBench's leaderboard: the mean of the languages' means, here (8+6+4)/3 and (1)/1; failed ones left out."""
+    """SeaBench's leaderboard: the mean of the languages' means, here (8+6+4)/3 and 3/1; failed ones left out."""
     questions = [
         {"unit_id": id, "lang": id[:2], "type": "math", "user_1": f"first of {id}", "user_2": f"second of {id}",
          "reference_1": "r", "reference_2": "r"}
         for id in ("th-1", "th-2", "vi-2")
     ]  # fmt: skip
     given["questions"] = [rows(tmp_path / "in", "sea", questions, artifact)]
-    with ScriptedServer(
-        lambda body: "none" if "m/vi-2/2" in body["messages"][-1]["content"] else grades(body)
-    ) as server:
+    with ScriptedServer(grades) as server:
         out, _ = run_stage(STAGE, given, benchmark="seabench", base_url=server.url, **QUICK)
         systems = {body["messages"][0]["content"] for _, body in server.seen}
         assert all("a correct result, well explained" in text for text in systems)  # what matters most in `math`
-    assert value(out, "seabench_overall", "mul", "score")[0] == (6 + 1) / 2
+    assert value(out, "seabench_overall", "mul", "score")[0] == (6 + 3) / 2  # [1] in single brackets is no grade here
 
 
 def test_evals_judge_replays_without_a_judge(run_stage, given, artifact):

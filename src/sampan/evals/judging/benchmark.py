@@ -38,6 +38,8 @@ class Benchmark:
     """How it is judged unless the user says otherwise."""
     scale: tuple[float, float]
     """Lowest and highest grade."""
+    single_brackets: bool = False
+    """Whether [7] is a grade where there is no [[7]]."""
     references: list[str] | Literal["all", "given"]
     """The categories that are judged with a reference; `all` of them; or wherever one is `given`."""
     temperatures: dict[str, float]

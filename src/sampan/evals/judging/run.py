@@ -53,7 +53,7 @@ def judge(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     most = 1.0 if replay else params.max_outages
     replies = _ask(params, rules, source, record, requests, asked, most, runtime)
     failures = params.failures or rules.failures
-    judged = [_judged(item, questions, replies, rules.scale, failures) for item in asked]
+    judged = [_judged(item, questions, replies, rules, failures) for item in asked]
     if all(row.value is None and row.outcome in ("", FAILED) for row in judged):
         reason = next((reply.text for told in replies.values() for reply in told if reply.text), "nothing at all")
         raise StageError(
@@ -96,7 +96,7 @@ def _ask(
         runtime.progress(min(done, total), total, "verdicts")
 
     def is_verdict(key: str, text: str) -> bool:
-        return (place(text) if key in pairs else grade(text, *rules.scale)) is not None
+        return (place(text) if key in pairs else _grade(rules, text)) is not None
 
     try:
         return ask_all(
@@ -283,7 +283,7 @@ def _judged(
     item: Asked,
     questions: Sequence[ChatQuestion],
     replies: Mapping[str, list[Reply]],
-    scale: tuple[float, float],
+    rules: Benchmark,
     failures: str,
 ) -> Judged:
     """What the replies say of one turn."""
@@ -301,13 +301,17 @@ def _judged(
     if unasked:
         return Judged(value=None, **common)
     if not item.opponent:
-        value = None if last[0].failure else grade(last[0].text, *scale)
+        value = None if last[0].failure else _grade(rules, last[0].text)
         reasons = () if value is not None else (last[0].failure or "malformed",)
         return Judged(value=value, reasons=reasons, said=(None if value is None else f"{value:g}",), **common)
     places = [None if reply.failure else place(reply.text) for reply in last]
     reasons = tuple(r.failure or "malformed" for r, told in zip(last, places, strict=True) if told is None)
     both = settled(outcome(places[0], True), outcome(places[1], False), failures)
     return Judged(value=None, outcome=both, reasons=reasons, said=tuple(places), **common)
+
+
+def _grade(rules: Benchmark, text: str) -> float | None:
+    return grade(text, *rules.scale, single_brackets=rules.single_brackets)
 
 
 def _spent(params: Params, replies: Mapping[str, list[Reply]], record: Record) -> dict[str, Any]:

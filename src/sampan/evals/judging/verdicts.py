@@ -15,7 +15,7 @@ from ..statistics import clustered_error
 WIN, TIE, LOSS, FAILED = "win", "tie", "loss", "failed"
 POINTS = {WIN: 1.0, TIE: 0.5, LOSS: 0.0}
 _GRADE = re.compile(r"\[\[(\d+(?:\.\d+)?)\]\]")
-_GRADE_BACKUP = re.compile(r"\[(\d+(?:\.\d+)?)\]")
+_SINGLE = re.compile(r"\[(\d+(?:\.\d+)?)\]")
 _PLACES = ("A", "B", "C")
 
 
@@ -24,13 +24,13 @@ def spoken(text: str) -> str:
     return text.rpartition("</think>")[2]
 
 
-def grade(text: str, low: float, high: float) -> float | None:
+def grade(text: str, low: float, high: float, *, single_brackets: bool) -> float | None:
     """The grade in a verdict, None without one between `low` and `high`.
 
-    The first `[[7]]`, or else the first `[7]`, as FastChat reads it.
+    The first `[[7]]`, as SeaBench reads it; or else, with `single_brackets`, the first `[7]`, as FastChat does.
     """
     said = spoken(text)
-    found = _GRADE.search(said) or _GRADE_BACKUP.search(said)
+    found = _GRADE.search(said) or (_SINGLE.search(said) if single_brackets else None)
     if found is None or not low <= float(found[1]) <= high:
         return None
     return float(found[1])
