@@ -286,9 +286,12 @@ def test_evals_judge_samples_show_verdicts(run_stage, given):
         out, _ = run_stage(STAGE, given, benchmark="sea_mtbench", base_url=server.url, sample_prompts=2, **QUICK)
     sample = next(s for s in read_samples(out) if "of th-1" in s["prompt"])
     assert sample["output"] == "1. m/th-1/1\n\n2. m/th-1/2"
-    assert (
-        "Turn 1 against gpt-3.5-turbo-0125: win\nshown first: Better. [[A]]\nshown second: [[B]]" in sample["verdict"]
-    )
+    told = "Turn 1 against gpt-3.5-turbo-0125: win\nshown first: Better. [[A]]\nshown second: [[B]]"
+    assert told in sample["judged"]
+    lines = (out / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    record = next(row for row in map(json.loads, lines) if row["id"] == "th-1")
+    assert record["verdict"] == {"win_rate_turn_1": 1.0, "win_rate_turn_2": 0.5}
+    assert record["extracted"] == "turn 1: A, B; turn 2: A, A"
     picture = out / "weighted_win_rate_by_category.svg"
     assert not picture.exists()  # two categories make no shape
 

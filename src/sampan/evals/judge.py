@@ -77,10 +77,12 @@ class Params:
     completion_price: float = 0.0
     """Price of a million tokens that it writes."""
     sample_prompts: int = 3
-    """Questions of each language whose answers and verdicts are shown in the report; all of them are kept in files."""
+    """Questions of each language whose answers are shown side by side, with the judge's words."""
+    keep_items: int = 20
+    """Questions of each language kept for reading one by one; all answers and verdicts are in files of their own."""
 
     def __post_init__(self) -> None:
-        for name in ("max_questions", "max_new_tokens", "judge_max_tokens", "sample_prompts"):
+        for name in ("max_questions", "max_new_tokens", "judge_max_tokens", "sample_prompts", "keep_items"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
         for name in ("batch_size", "judge_tries", "concurrency", "request_tries"):

@@ -15,9 +15,10 @@ from .answers import Answering, Contestant, answer, check_chats
 from .benchmark import Benchmark, Message, Wording, load_benchmark, load_templates
 from .judges import CheckpointJudge, EndpointJudge, Judge, Record, RecordJudge, Sampling, ask_all
 from .questions import ChatQuestion, read_answers, read_questions, thinned
+from .result import Result
 from .tables import Judged
 from .verdicts import FAILED, grade, outcome, place, settled
-from .writing import Result, write
+from .writing import write
 
 if TYPE_CHECKING:
     from ..judge import Params

@@ -13,47 +13,22 @@ from ...artifacts.item_values import Asked, ItemValues, write_item_values
 from ...artifacts.scores import Score, write_scores
 from ...core.identity import digest_value
 from ...core.params import all_values
-from ...model.endpoint import Reply
 from ..degeneration import is_empty, is_loop
 from .answers import Contestant
-from .benchmark import Benchmark
 from .judges import REPLIES
-from .questions import ChatQuestion
 from .radar import draw
+from .reading import records, samples
+from .result import Result
 from .tables import ALL, Cell, Judged, as_value, cells, coverage
 from .verdicts import leaning
 
 if TYPE_CHECKING:
-    from ..judge import Params
+    pass
 
 OVERALL = "mul"
 """The language of means over languages (ISO 639-2: several languages)."""
 PAIR_METRICS = ("win_rate", "strict_win_rate", "win_or_tie_rate")
 MIN_SPOKES = 3
-SHOWN_CHARS = 1500
-"""Most of one judge's words that a sample shows."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """Everything that came of a run."""
-
-    params: Params
-    rules: Benchmark
-    judge: str
-    questions: Sequence[ChatQuestion]
-    contestants: Sequence[Contestant]
-    opponent: Contestant | None
-    judged: Sequence[Judged]
-    replies: Mapping[str, Sequence[Reply]]
-    failures: str
-    wording: Mapping[str, Sequence[str]]
-
-    def graded(self) -> list[Judged]:
-        return [row for row in self.judged if not row.opponent]
-
-    def compared(self) -> list[Judged]:
-        return [row for row in self.judged if row.opponent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +46,10 @@ def write(result: Result, out: Path) -> dict[str, Any]:
     """All files into `out`; returns counts for the manifest."""
     tables = [(table, cells(table.rows, table.metric, table.average)) for table in _tables(result)]
     scores, asked, values = _scores(result, tables)
-    samples = list(_samples(result))
-    write_scores(out, scores, samples)
+    write_scores(out, scores, samples(result))
     write_item_values(out, asked, values)
     _jsonl(out / "answers.jsonl", _answers(result))
+    _jsonl(out / "records.jsonl", records(result))
     _jsonl(out / "verdicts.jsonl", map(_verdict, result.judged))
     _jsonl(out / REPLIES, _replies(result))
     told = _summary(result, tables)
@@ -270,44 +245,6 @@ def _replies(result: Result) -> Iterable[dict[str, Any]]:
     for key, told in sorted(result.replies.items()):
         for attempt, reply in enumerate(told, 1):
             yield {"asked": key, "attempt": attempt, "judge": result.judge, "reply": asdict(reply)}
-
-
-def _samples(result: Result) -> Iterable[dict[str, Any]]:
-    """Some questions of each language, chosen by hash, with every model's answers and what the judge said of them."""
-    by_place: dict[tuple[str, str, str], list[Judged]] = {}
-    for row in result.judged:
-        by_place.setdefault((row.model, row.question.language, row.question.id), []).append(row)
-    for language in sorted({question.language for question in result.questions}):
-        own = [n for n, question in enumerate(result.questions) if question.language == language]
-        own.sort(key=lambda n: digest_value([result.params.seed, result.questions[n].id]))
-        for number in own[: result.params.sample_prompts]:
-            question = result.questions[number]
-            for one in result.contestants:
-                rows = by_place.get((one.name, language, question.id), [])
-                yield {
-                    "model": one.name,
-                    "task": result.params.benchmark,
-                    "language": language,
-                    "prompt": _numbered(question.turns),
-                    "output": _numbered(one.answers[number]),
-                    "expected": "",
-                    "verdict": "\n\n".join(_told(result, row) for row in rows),
-                }
-
-
-def _told(result: Result, row: Judged) -> str:
-    """One verdict for reading: what it came to, and the judge's words."""
-    came = f"{row.value:g}" if row.value is not None else row.outcome or "failed"
-    against = f" against {row.opponent}" if row.opponent else ""
-    why = f" ({', '.join(row.reasons)})" if row.reasons else ""
-    words = [result.replies[key][-1].text[:SHOWN_CHARS] for key in row.asked]
-    labels = ["shown first: ", "shown second: "] if row.opponent else [""]
-    lines = [f"{label}{text}" for label, text in zip(labels, words, strict=False)]
-    return "\n".join([f"Turn {row.turn + 1}{against}: {came}{why}", *lines])
-
-
-def _numbered(turns: Sequence[str]) -> str:
-    return turns[0] if len(turns) == 1 else "\n\n".join(f"{n}. {text}" for n, text in enumerate(turns, 1))
 
 
 def _radars(result: Result, table: Table, found: Sequence[Cell], out: Path) -> None:

@@ -153,7 +153,7 @@ def _samples(path: Path, stages: Sequence[StageSource]) -> list[Sample]:
             prompt=_text(row.get("prompt")),
             output=_text(row.get("output")),
             expected=_text(row.get("expected")),
-            verdict=_text(row.get("verdict")),
+            judged=_text(row.get("judged")),
         )
         for row in rows
     ]

@@ -73,7 +73,7 @@ class Sample:
     output: str
     task: str = ""
     expected: str = ""
-    verdict: str = ""
+    judged: str = ""
     """What a judge said of it."""
 
 
