@@ -353,3 +353,36 @@ def test_evals_judge_unanswered_turns_are_counted(run_stage, given, tmp_path, ar
     assert metrics["failed_verdicts"] == {"no_answer": 7}
     assert value(out, "sea_mtbench", "tha_Thai", "win_rate") == (0.5, None, 1)
     assert value(out, "sea_mtbench", "vie_Latn", "win_rate") == (None, None, 0)
+
+
+def test_evals_judge_empty_and_looping_answers_are_judged_and_counted(run_stage, given, tmp_path, artifact):
+    """Answers that are no text get their verdicts like others; the report says how many there are."""
+    looping = "the same words again and again, " * 30
+    turns = {"th-1": ["", looping], "th-2": ["fine", "fine"], "vi-1": ["", ""], "vi-2": ["fine", "fine"]}
+    answers = [{"question_id": id, "model_id": "m", "choices": [{"turns": said}]} for id, said in turns.items()]
+    given["answers"] = [rows(tmp_path / "in", "odd", answers, artifact)]
+    with ScriptedServer(lambda body: "[[2]]") as server:
+        out, metrics = run_stage(STAGE, given, benchmark="mt_bench", base_url=server.url, **QUICK)
+    assert judged(out)["answers"] == [
+        {"model": "m", "turns": 8, "of": 8, "empty": 3, "loops": 1, "cut_prompts": 0}
+    ]  # fmt: skip
+    assert metrics["degenerate_answers"] == 4
+    assert value(out, "mt_bench", "vie_Latn", "score")[::2] == (2.0, 4)
+
+
+def test_evals_judge_a_record_of_two_judges_is_not_mixed(run_stage, given, tmp_path, artifact):
+    folders = []
+    for name in ("strict", "mild"):
+        with ScriptedServer(lambda body, name=name: "[[A]]" if name == "strict" else "[[C]]") as server:
+            how = {**QUICK, "judge_model": name}
+            out, _ = run_stage(STAGE, given, state=name, benchmark="sea_mtbench", base_url=server.url, **how)
+            folders.append(artifact(out, "scores"))
+    given["verdicts"] = folders
+    with pytest.raises(InputError, match="of several judges.*mild.*strict.*judge_model"):
+        run_stage(STAGE, given, state="both", benchmark="sea_mtbench")
+    out, metrics = run_stage(STAGE, given, state="mild only", benchmark="sea_mtbench", judge_model="mild")
+    assert metrics["flip_rate"] == 0.0  # all ties
+    with ScriptedServer(lambda body: "[[C]]") as server:  # the same judge asked otherwise is another judge
+        how = {**QUICK, "judge_model": "mild", "judge_temperature": 0.5}
+        run_stage(STAGE, given, state="warm", benchmark="sea_mtbench", base_url=server.url, **how)
+        assert len(server.seen) == 16

@@ -37,9 +37,11 @@ class Sampling:
 
 
 class Judge(Protocol):
-    """Whoever replies. `name` identifies it in records; `again` says whether another attempt can give another reply."""
+    """Whoever replies. `name` and `how` identify it in records: who, and how asked to write. `again` says whether
+    another attempt can give another reply."""
 
     name: str
+    how: Mapping[str, Any]
     again: bool
 
     def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
@@ -52,7 +54,8 @@ class EndpointJudge:
     again = True
 
     def __init__(self, endpoint: Endpoint, sampling: Sampling) -> None:
-        self.name, self._sampling, self._client = endpoint.model, sampling, ChatClient(endpoint)
+        self.name, self.how, self._sampling = endpoint.model, asdict(sampling), sampling
+        self._client = ChatClient(endpoint)
 
     def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
         self._client.ask_all([self._body(messages, attempt) for messages in asked], on_reply)
@@ -63,7 +66,7 @@ class EndpointJudge:
             "messages": messages,
             "temperature": how.temperature,
             "max_tokens": how.max_tokens,
-            "seed": how.seed + attempt,
+            "seed": how.seed + attempt - 1,
         }
         if "max_completion_tokens" in how.options:
             del body["max_tokens"]
@@ -76,8 +79,9 @@ class CheckpointJudge:
     def __init__(
         self, artifact: Artifact, sampling: Sampling, runtime: Runtime, *, dtype: str, batch_size: int
     ) -> None:
-        self.name, self.again = artifact.name, sampling.temperature > 0
-        self._path, self._how, self._runtime = artifact.path, sampling, runtime
+        self.name, self.how = f"{artifact.name} ({artifact.digest[:12]})", asdict(sampling)
+        self.again = sampling.temperature > 0
+        self._path, self._sampling, self._runtime = artifact.path, sampling, runtime
         self._dtype, self._batch_size, self._loaded = dtype, batch_size, None
 
     def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
@@ -90,8 +94,8 @@ class CheckpointJudge:
             model = load_model(self._path, dtype=self._dtype, device=self._runtime.device)
             self._loaded = model, load_tokenizer(self._path)
         model, tokenizer = self._loaded
-        how = self._how
-        decoding = Decoding(max_new_tokens=how.max_tokens, temperature=how.temperature, seed=how.seed + attempt)
+        how = self._sampling
+        decoding = Decoding(max_new_tokens=how.max_tokens, temperature=how.temperature, seed=how.seed + attempt - 1)
         prompts = [prompt_ids(tokenizer, messages) for messages in asked]
         room = prompt_room(model, decoding)
         fits = [number for number, ids in enumerate(prompts) if len(ids) <= room]
@@ -113,12 +117,20 @@ class CheckpointJudge:
 
 
 class RecordJudge:
-    """Nobody: only what was recorded counts."""
+    """Nobody: only what was recorded counts, of the one judge that it is of."""
 
     again = True
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, record: Record) -> None:
+        if len(record.judges) != 1:
+            known = "; ".join(sorted(record.judges))
+            raise InputError(
+                f"the recorded verdicts are of several judges: {known}" if known else "no recorded verdict is there",
+                where="verdicts",
+                how="Say with `judge_model` whose verdicts count, or give those of one way of asking it.",
+            )
+        told = json.loads(next(iter(record.judges)))
+        self.name, self.how = told["judge"], told["how"]
 
     def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
         for number in range(len(asked)):
@@ -126,32 +138,36 @@ class RecordJudge:
 
 
 class Record:
-    """Replies by (digest of what was read, attempt), from a recorded run and from the state of this one."""
+    """Replies by (digest of what was read, attempt): of recorded runs, and of this one's state.
 
-    def __init__(self, state: Path, sources: Sequence[Artifact], *, judge: str, replay: bool) -> None:
+    Of recorded ones those count that `judge` gave (by name, or by name and `how` it was asked; None for anyone's).
+    """
+
+    def __init__(self, state: Path, sources: Sequence[Artifact], judge: Judge | str | None) -> None:
         self._path = state / REPLIES
+        self._file = None
         self.known: dict[tuple[str, int], Reply] = {}
         self.judges: set[str] = set()
         for source in sources:
-            self._recorded(source, judge, replay)
+            self._recorded(source, judge)
         self.given = len(self.known)
         self._resumed()
-        state.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._path, "a", encoding="utf-8")
 
-    def _recorded(self, source: Artifact, judge: str, replay: bool) -> None:
+    def _recorded(self, source: Artifact, judge: Judge | str | None) -> None:
         path = source.path / REPLIES if source.path.is_dir() else source.path
         if not path.is_file():
             raise InputError(f"no {REPLIES} in this folder", where=source.name, how="Give what evals.judge made.")
+        replay = judge is None or isinstance(judge, str)
+        wanted = judge if replay else judge.name
         for place, row in read_rows(path):
             try:
                 key, reply = (row["asked"], int(row["attempt"])), Reply(**row["reply"])
-                name = str(row["judge"])
+                name, how = str(row["judge"]), row["how"]
             except (KeyError, TypeError, ValueError) as error:
                 raise InputError(f"not a recorded reply ({error})", where=place) from None
-            if judge and name != judge:
+            if (wanted and name != wanted) or not (replay or how == judge.how):
                 continue
-            self.judges.add(name)
+            self.judges.add(json.dumps({"judge": name, "how": how}, sort_keys=True, ensure_ascii=False))
             if replay or reply.failure not in UNANSWERED:  # someone who can be asked is asked again
                 self.known[key] = reply
 
@@ -171,14 +187,19 @@ class Record:
     def keep(self, asked: str, attempt: int, reply: Reply) -> None:
         """Remember a reply, and, unless it may be another one the next time, write it down at once."""
         self.known[asked, attempt] = reply
-        if reply.failure not in (*UNANSWERED, NOT_RECORDED):
-            row = {"asked": asked, "attempt": attempt, "reply": asdict(reply)}
-            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            self._file.flush()
+        if reply.failure in (*UNANSWERED, NOT_RECORDED):
+            return
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "a", encoding="utf-8")
+        row = {"asked": asked, "attempt": attempt, "reply": asdict(reply)}
+        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._file.flush()
 
     def close(self) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
+        if self._file is not None:
+            os.fsync(self._file.fileno())
+            self._file.close()
 
 
 class Outages:

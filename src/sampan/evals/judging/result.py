@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...model.endpoint import Reply
 from .answers import Contestant
@@ -23,6 +23,8 @@ class Result:
     params: Params
     rules: Benchmark
     judge: str
+    how: Mapping[str, Any]
+    """How the judge was asked to write."""
     questions: Sequence[ChatQuestion]
     contestants: Sequence[Contestant]
     opponent: Contestant | None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import InputError, RecipeError, StageError, did_you_mean
+from ...core.errors import RecipeError, StageError, did_you_mean
 from ...core.identity import digest_value
 from ...core.stage import Inputs, Runtime
 from ...lang.codes import normalise_code
@@ -44,14 +44,14 @@ def judge(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     wording = Wording(rules, load_templates(rules, inputs.optional("prompts")), "prompts")
     check_chats([*inputs.many("models"), *inputs.many("judge")])
     source = _judge(params, rules, inputs, runtime)
-    replay = isinstance(source, RecordJudge)
-    record = Record(runtime.state, inputs.many("verdicts"), judge=params.judge_model, replay=replay)
-    if replay:
-        source.name = _recorded_name(record)
+    record = Record(runtime.state, inputs.many("verdicts"), source or params.judge_model)
+    if source and inputs.many("verdicts"):
+        runtime.log(f"{record.given} recorded replies are of {source.name}, asked in this way")
+    most = params.max_outages if source else 1.0
+    source = source or RecordJudge(record)
     contestants = _contestants(params, rules, inputs, questions, runtime)
     opponent = _opponent(params, rules, questions, contestants, runtime)
     requests, asked = _requests(params.grading or rules.grading, wording, questions, contestants, opponent)
-    most = 1.0 if replay else params.max_outages
     replies = _ask(params, rules, source, record, requests, asked, most, runtime)
     failures = params.failures or rules.failures
     judged = [_judged(item, questions, replies, rules, failures) for item in asked]
@@ -66,6 +66,7 @@ def judge(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
         params=params,
         rules=rules,
         judge=source.name,
+        how=source.how,
         questions=questions,
         contestants=contestants,
         opponent=opponent,
@@ -130,8 +131,8 @@ def _questions(params: Params, rules: Benchmark, inputs: Inputs) -> list[ChatQue
     return thinned([q for q in found if not wanted or q.language in wanted], params.max_questions, params.seed)
 
 
-def _judge(params: Params, rules: Benchmark, inputs: Inputs, runtime: Runtime) -> Judge:
-    """Whoever judges; RecipeError if there is nobody, or more than one."""
+def _judge(params: Params, rules: Benchmark, inputs: Inputs, runtime: Runtime) -> Judge | None:
+    """Whoever judges, None if a record is to do it alone; RecipeError if there is nobody, or more than one."""
     sampling = Sampling(
         temperature=params.judge_temperature,
         max_tokens=params.judge_max_tokens or rules.judge_max_tokens,
@@ -156,24 +157,12 @@ def _judge(params: Params, rules: Benchmark, inputs: Inputs, runtime: Runtime) -
         )
         return EndpointJudge(endpoint, sampling)
     if inputs.many("verdicts"):
-        return RecordJudge(params.judge_model)
+        return None
     raise RecipeError(
         "there is no judge",
         where=WHERE,
         how="Give `base_url` and `judge_model` of an OpenAI-compatible endpoint, a checkpoint as the input `judge`, or "
         "recorded `verdicts`.",
-    )
-
-
-def _recorded_name(record: Record) -> str:
-    """The judge of a record; InputError if there are several or none."""
-    if len(record.judges) == 1:
-        return next(iter(record.judges))
-    known = ", ".join(sorted(record.judges))
-    raise InputError(
-        f"the recorded verdicts are of {known}" if known else "no recorded verdict is of this judge",
-        where="verdicts",
-        how="Say with `judge_model` whose verdicts count.",
     )
 
 

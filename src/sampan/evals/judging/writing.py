@@ -139,22 +139,14 @@ def _task(result: Result, cell: Cell) -> str:
 
 def _asked_digest(result: Result, rows: Sequence[Judged]) -> str:
     """Digest of all that a model's score depends on but its answers: what is asked, of whom, in which words."""
-    params = result.params
-    how = [
-        params.judge_temperature,
-        params.judge_seed,
-        params.judge_max_tokens,
-        params.judge_options,
-        params.judge_tries,
-    ]
     opponent = []
     if rows[0].opponent and result.opponent:
         opponent = [result.opponent.name, result.opponent.digest]
     questions = [
         [r.question.turns, r.question.references, r.question.category, r.question.system, r.turn] for r in rows
     ]
-    rules = [all_values(result.rules), result.wording, result.failures, result.judge]
-    return digest_value([rules, how, opponent, questions])
+    rules = [all_values(result.rules), result.wording, result.failures, result.judge, result.how]
+    return digest_value([rules, opponent, questions])
 
 
 def _summary(result: Result, tables: Sequence[tuple[Table, Sequence[Cell]]]) -> dict[str, Any]:
@@ -244,7 +236,7 @@ def _verdict(row: Judged) -> dict[str, Any]:
 def _replies(result: Result) -> Iterable[dict[str, Any]]:
     for key, told in sorted(result.replies.items()):
         for attempt, reply in enumerate(told, 1):
-            yield {"asked": key, "attempt": attempt, "judge": result.judge, "reply": asdict(reply)}
+            yield {"asked": key, "attempt": attempt, "judge": result.judge, "how": result.how, "reply": asdict(reply)}
 
 
 def _radars(result: Result, table: Table, found: Sequence[Cell], out: Path) -> None:
