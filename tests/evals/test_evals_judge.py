@@ -364,7 +364,7 @@ def test_evals_judge_empty_and_looping_answers_are_judged_and_counted(run_stage,
     with ScriptedServer(lambda body: "[[2]]") as server:
         out, metrics = run_stage(STAGE, given, benchmark="mt_bench", base_url=server.url, **QUICK)
     assert judged(out)["answers"] == [
-        {"model": "m", "turns": 8, "of": 8, "empty": 3, "loops": 1, "cut_prompts": 0}
+        {"model": "m", "turns": 8, "of": 8, "empty": 3, "loops": 1, "cut_prompts": 0, "failed": {}}
     ]  # fmt: skip
     assert metrics["degenerate_answers"] == 4
     assert value(out, "mt_bench", "vie_Latn", "score")[::2] == (2.0, 4)
@@ -386,3 +386,33 @@ def test_evals_judge_a_record_of_two_judges_is_not_mixed(run_stage, given, tmp_p
         how = {**QUICK, "judge_model": "mild", "judge_temperature": 0.5}
         run_stage(STAGE, given, state="warm", benchmark="sea_mtbench", base_url=server.url, **how)
         assert len(server.seen) == 16
+
+
+def test_evals_judge_models_behind_an_endpoint_answer_in_turns(run_stage, given):
+    """A failed answer ends its question and is counted; nothing that was answered is asked again."""
+    how = {**QUICK, "benchmark": "mt_bench", "answer_models": ["far"], "max_new_tokens": 7}
+
+    def far(body):
+        if body["model"] == "scripted":
+            return "[[5]]"
+        said = [message["content"] for message in body["messages"]]
+        assert body["max_tokens"] == 7
+        if said[0] == "first of vi-2":
+            return error(400, "blocked", "content_filter")
+        return f"answer {len(said)} to {said[-1]}"
+
+    del given["answers"]
+    with ScriptedServer(far) as server:
+        out, metrics = run_stage(STAGE, given, base_url=server.url, answer_url=server.url, **how)
+        first = len(server.seen)
+        talks = [body["messages"] for _, body in server.seen if body["model"] == "far"]
+        again, _ = run_stage(STAGE, given, base_url=server.url, answer_url=server.url, **how)
+        assert len(server.seen) == first
+    assert (out / "scores.jsonl").read_bytes() == (again / "scores.jsonl").read_bytes()
+    assert len(talks) == 4 + 3
+    second = next(talk for talk in talks if talk[-1]["content"] == "second of th-1")
+    assert [m["content"] for m in second] == ["first of th-1", "answer 1 to first of th-1", "second of th-1"]
+    assert metrics["failed_answers"] == {"refused": 1}
+    assert metrics["failed_verdicts"] == {"no_answer": 2}
+    with pytest.raises(RecipeError, match="go together"):
+        run_stage(STAGE, given, **how)

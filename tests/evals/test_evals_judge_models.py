@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -14,6 +15,7 @@ from sampan.evals.judge import STAGE, Params
 from sampan.evals.judging.benchmark import FOLDER, Wording, load_benchmark, load_templates
 from sampan.evals.judging.questions import ChatQuestion, read_answers, read_questions, thinned
 from scripted_server import ScriptedServer
+from tiny_model import LETTERS
 
 HOW = {"benchmark": "sea_bench", "judge_model": "scripted", "max_new_tokens": 6}
 
@@ -132,6 +134,36 @@ def test_evals_judge_a_base_model_is_refused_before_anything_is_asked(
     with ScriptedServer(seven) as server, pytest.raises(InputError, match="base: this model has no chat template"):
         run_stage(STAGE, given, base_url=server.url, **HOW)
     assert server.seen == []
+
+
+def test_evals_judge_served_and_local_checkpoints_answer_alike(run_stage, artifact, tiny, tmp_path):
+    """The same checkpoint here and behind our own server: greedy answers are the same, turn by turn.
+
+    Bytes that are no text are shown otherwise by a server that streams, so only texts without U+FFFD are compared.
+    """
+    from sampan.serve.server import open_server
+
+    path = tmp_path / "many.jsonl"
+    words = [f"{LETTERS[n]}{LETTERS[3 * n % 50]} {LETTERS[7 * n % 50]}?" for n in range(24)]
+    asked = [{"question_id": n, "category": "math", "lang": "th", "turns": [words[n], "abc?"]} for n in range(24)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in asked))
+    served = open_server(tiny, name="served", port=0, token="secret")
+    thread = threading.Thread(target=served.run, daemon=True)
+    thread.start()
+    given = {"questions": [artifact(path, "external")], "models": [artifact(tiny, "checkpoint")]}
+    how = {**HOW, "max_new_tokens": 2, "answer_models": ["served"], "answer_url": f"{served.url}/v1"}
+    try:
+        with ScriptedServer(seven) as server, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SERVED_KEY", "secret")
+            out, _ = run_stage(STAGE, given, base_url=server.url, answer_key_variable="SERVED_KEY", **how)
+    finally:
+        served.stop()
+        thread.join(timeout=20)
+    made = answers_of(out)
+    texts = {n: made["tiny", str(n)] for n in range(24)}
+    plain = [n for n, turns in texts.items() if "\ufffd" not in "".join(turns)]
+    assert len({tuple(texts[n]) for n in plain}) >= 2  # not one answer to everything
+    assert {n: made["served", str(n)] for n in plain} == {n: texts[n] for n in plain}
 
 
 def test_evals_judge_asks_conversations(run_stage, artifact, tiny, tmp_path):

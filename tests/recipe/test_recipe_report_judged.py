@@ -47,7 +47,9 @@ JUDGED = {
          "failed_verdicts": {"malformed": 3, "outage": 1}},
     ],
     "leaning": {"all": LEANING},
-    "answers": [{"model": "sft", "turns": 7, "of": 8, "empty": 2, "loops": 1, "cut_prompts": 0}],
+    "answers": [
+        {"model": "sft", "turns": 7, "of": 8, "empty": 2, "loops": 1, "cut_prompts": 0, "failed": {"outage": 1}},
+    ],
     "without_reference": 0,
 }  # fmt: skip
 
@@ -80,7 +82,7 @@ def test_recipe_report_judged_section_tells_means_coverage_and_bias(data):
         "malformed 3, outage 1",
         "40 % of 5",
         "0.625 ± 0.12",
-        "sft: 7 of 8 turns answered, 2 empty, 1 going in a circle, 0 prompts cut to fit the window",
+        "sft: 7 of 8 turns answered, 2 empty, 1 going in a circle, 0 prompts cut to fit the window, outage 1",
         "data:image/svg+xml;base64",
         "6.5",
     ):  # fmt: skip

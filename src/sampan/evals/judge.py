@@ -34,6 +34,12 @@ class Params:
     0.7, stem and humanities 0.1, others 0); or a table by category, others 0. Greedy is ours, not MT-Bench's."""
     batch_size: int = 32
     """Answers written at once."""
+    answer_models: list[str] = field(default_factory=list)
+    """More models to judge, which answer behind an OpenAI-compatible endpoint, by what they are called there."""
+    answer_url: str = ""
+    """The endpoint of `answer_models`, such as http://127.0.0.1:8000/v1."""
+    answer_key_variable: str = ""
+    """Environment variable that holds that endpoint's key; '' for none."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights of local models."""
     seed: int = 0
@@ -95,6 +101,8 @@ class Params:
             raise ValueError("timeout_seconds must be above 0, and max_outages a share between 0 and 1")
         if bool(self.base_url) and not self.judge_model:
             raise ValueError("an endpoint needs `judge_model`, what the judge is called there")
+        if bool(self.answer_models) != bool(self.answer_url):
+            raise ValueError("answer_models and answer_url go together")
         if isinstance(self.temperatures, dict) and any(value < 0 for value in self.temperatures.values()):
             raise ValueError("temperatures must be 0 or more")
         if {"messages", "model", "stream", "n"} & self.judge_options.keys():

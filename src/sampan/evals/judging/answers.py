@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import InputError
 from ...core.identity import digest_value
 from ...core.stage import Artifact, Runtime
+from ...model.endpoint import Endpoint
 from ..resume import kept
+from .judges import EndpointJudge, Record, Sampling, ask_all
 from .questions import ChatQuestion
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ class Contestant:
     answers: tuple[tuple[str, ...], ...]
     cut_prompts: int = 0
     """Prompts that lost their beginning because the window was too short."""
+    failed: Mapping[str, int] = field(default_factory=dict)
+    """Answers that an endpoint did not give, by reason; the turns after them were not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,50 @@ def answer(
     loaded.clear()
     gc.collect()
     return Contestant(artifact.name, artifact.digest, tuple(map(tuple, replies)), cut)
+
+
+def answer_at(
+    endpoint: Endpoint,
+    questions: Sequence[ChatQuestion],
+    how: Answering,
+    runtime: Runtime,
+    progress: Callable[[int], None],
+    *,
+    max_outages: float,
+) -> Contestant:
+    """The answers of a model behind an endpoint, each kept as it comes. A question whose answer fails ends there."""
+    replies: list[list[str]] = [[] for _ in questions]
+    failed: Counter[str] = Counter()
+    record = Record(runtime.state / f"answers-{digest_value(endpoint.model)[:16]}", [], None)
+    try:
+        for turn in range(max(len(question.turns) for question in questions)):
+            groups: dict[float, dict[int, list[dict[str, str]]]] = defaultdict(dict)
+            for number, question in enumerate(questions):
+                if len(question.turns) > turn and len(replies[number]) == turn:
+                    talk = messages_so_far(question, replies[number], turn)
+                    groups[how.temperature(question.category)][number] = talk
+            for temperature, talks in sorted(groups.items()):
+                sampling = Sampling(temperature=temperature, max_tokens=how.max_new_tokens, seed=how.seed, options={})
+                keys = {number: digest_value([temperature, talk]) for number, talk in talks.items()}
+                found = ask_all(
+                    EndpointJudge(endpoint, sampling),
+                    record,
+                    {keys[number]: talk for number, talk in talks.items()},
+                    lambda key, text: True,
+                    tries=1,
+                    max_outages=max_outages,
+                    progress=progress,
+                )
+                for number, key in keys.items():
+                    reply = found[key][-1]
+                    if reply.failure:
+                        failed[reply.failure] += 1
+                    else:
+                        replies[number].append(reply.text.strip())
+    finally:
+        record.close()
+    answers = tuple(map(tuple, replies))
+    return Contestant(endpoint.model, digest_value(answers), answers, 0, dict(sorted(failed.items())))
 
 
 def _load(artifact: Artifact, how: Answering, runtime: Runtime) -> tuple[Any, Any]:

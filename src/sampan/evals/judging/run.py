@@ -11,7 +11,7 @@ from ...core.identity import digest_value
 from ...core.stage import Inputs, Runtime
 from ...lang.codes import normalise_code
 from ...model.endpoint import Endpoint, Reply
-from .answers import Answering, Contestant, answer, check_chats
+from .answers import Answering, Contestant, answer, answer_at, check_chats
 from .benchmark import Benchmark, Message, Wording, load_benchmark, load_templates
 from .judges import CheckpointJudge, EndpointJudge, Judge, Record, RecordJudge, Sampling, ask_all
 from .questions import ChatQuestion, read_answers, read_questions, thinned
@@ -145,16 +145,7 @@ def _judge(params: Params, rules: Benchmark, inputs: Inputs, runtime: Runtime) -
     if local:
         return CheckpointJudge(local, sampling, runtime, dtype=params.dtype, batch_size=params.batch_size)
     if params.base_url:
-        endpoint = Endpoint(
-            base_url=params.base_url,
-            model=params.judge_model,
-            key_variable=params.key_variable,
-            timeout_seconds=params.timeout_seconds,
-            tries=params.request_tries,
-            retry_seconds=params.retry_seconds,
-            requests_per_minute=params.requests_per_minute,
-            concurrency=params.concurrency,
-        )
+        endpoint = _endpoint(params, params.base_url, params.judge_model, params.key_variable)
         return EndpointJudge(endpoint, sampling)
     if inputs.many("verdicts"):
         return None
@@ -166,10 +157,23 @@ def _judge(params: Params, rules: Benchmark, inputs: Inputs, runtime: Runtime) -
     )
 
 
+def _endpoint(params: Params, url: str, model: str, key_variable: str) -> Endpoint:
+    return Endpoint(
+        base_url=url,
+        model=model,
+        key_variable=key_variable,
+        timeout_seconds=params.timeout_seconds,
+        tries=params.request_tries,
+        retry_seconds=params.retry_seconds,
+        requests_per_minute=params.requests_per_minute,
+        concurrency=params.concurrency,
+    )
+
+
 def _contestants(
     params: Params, rules: Benchmark, inputs: Inputs, questions: Sequence[ChatQuestion], runtime: Runtime
 ) -> list[Contestant]:
-    """Everyone under test with their answers: checkpoints, then recorded models."""
+    """Everyone under test with their answers: checkpoints, models behind an endpoint, then recorded ones."""
     table = rules.temperatures if params.temperatures == "published" else params.temperatures
     table = {} if isinstance(table, str) else table
     how = Answering(
@@ -180,7 +184,8 @@ def _contestants(
         seed=params.seed,
     )
     models = inputs.many("models")
-    total, done = len(models) * sum(len(question.turns) for question in questions), 0
+    everyone = len(models) + len(params.answer_models)
+    total, done = everyone * sum(len(question.turns) for question in questions), 0
 
     def progress(count: int) -> None:
         nonlocal done
@@ -192,12 +197,15 @@ def _contestants(
 
         torch.set_num_threads(max(1, runtime.threads))
     found = [answer(model, questions, how, runtime, progress) for model in models]
+    for name in params.answer_models:
+        endpoint = _endpoint(params, params.answer_url, name, params.answer_key_variable)
+        found.append(answer_at(endpoint, questions, how, runtime, progress, max_outages=params.max_outages))
     for name, answers in read_answers(inputs.many("answers")).items():
         texts = tuple(answers.of(question)[: len(question.turns)] for question in questions)
         found.append(Contestant(name, digest_value(texts), texts))
     names = [one.name for one in found]
     if not found:
-        raise RecipeError("there is nobody to judge", where=WHERE, how="Give `models`, or recorded `answers`.")
+        raise RecipeError("there is nobody to judge", where=WHERE, how="Give `models`, `answer_models`, or `answers`.")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise RecipeError(f"two models are called '{twice}'", where=WHERE, how="Rename one of them.")
     return found

@@ -67,6 +67,7 @@ def write(result: Result, out: Path) -> dict[str, Any]:
         "failed_verdicts": _added(row["failed_verdicts"] for row in told["coverage"]),
         "degenerate_answers": sum(row["empty"] + row["loops"] for row in told["answers"]),
         "cut_prompts": sum(row["cut_prompts"] for row in told["answers"]),
+        "failed_answers": _added(row["failed"] for row in told["answers"]),
         **{name: bias.get(name) for name in ("flip_rate", "first_rate", "first_stderr") if bias},
     }
 
@@ -200,6 +201,7 @@ def _oddities(result: Result, one: Contestant) -> dict[str, Any]:
         "empty": sum(map(is_empty, texts)),
         "loops": sum(map(is_loop, texts)),
         "cut_prompts": one.cut_prompts,
+        "failed": dict(one.failed),
     }
 
 

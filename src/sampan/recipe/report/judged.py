@@ -97,6 +97,7 @@ def _coverage(data: ReportData, stage: StageView) -> Raw:
     odd = [
         f"{one['model']}: {count(one['turns'])} of {count(one['of'])} turns answered, {one['empty']} empty, "
         f"{one['loops']} going in a circle, {one['cut_prompts']} prompts cut to fit the window"
+        + "".join(f", {words(why)} {count(n)}" for why, n in one["failed"].items())
         for one in stage.judged["answers"]
         if one["empty"] or one["loops"] or one["cut_prompts"] or one["turns"] < one["of"]
     ]
