@@ -10,6 +10,7 @@ import pytest
 from sampan.artifacts.conversations import Conversation, write_conversations
 from sampan.artifacts.scores import read_scores
 from sampan.core.errors import InputError, RecipeError
+from sampan.core.identity import digest_value
 from sampan.core.params import parse_params
 from sampan.evals.judge import STAGE, Params
 from sampan.evals.judging.benchmark import FOLDER, Wording, load_benchmark, load_templates
@@ -123,6 +124,42 @@ def test_evals_judge_a_local_checkpoint_judges(run_stage, artifact, make_tiny, t
         run_stage(STAGE, given, state="short", **how)
     with pytest.raises(InputError, match="leaves no room for a prompt"):
         run_stage(STAGE, given, state="none", **{**how, "judge_max_tokens": 128})
+
+
+def test_evals_judge_a_small_checkpoint_judges_by_what_it_would_likely_write(run_stage, artifact, make_tiny, tmp_path):
+    """Every verdict can be read, and is the mark whose log-probability after the judge's prompt is highest."""
+    from sampan.model.checkpoint import load_model
+    from sampan.model.encoding import encode_choices
+    from sampan.model.scoring import continuations
+    from sampan.model.tokenizer import load_tokenizer
+
+    folder = make_tiny(tmp_path / "judge", context_len=2048, seed=3)
+    rows = [
+        {"question_id": n, "category": "c", "lang": "th", "turns": [f"a {n}"], "chatgpt_response": "b"} for n in "ab"
+    ]
+    answers = [{"question_id": n, "model_id": "m", "choices": [{"turns": [f"the {n}"]}]} for n in "ab"]
+    for name, values in (("rows", rows), ("answers", answers)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(value) + "\n" for value in values))
+    given = {"questions": [artifact(tmp_path / "rows.jsonl", "external")]}
+    given["answers"] = [artifact(tmp_path / "answers.jsonl", "external")]
+    given["judge"] = [artifact(folder, "checkpoint")]
+    how = {"benchmark": "sea_bench", "judge_reply": "likeliest"}
+    out, metrics = run_stage(STAGE, given, **how)
+    assert metrics["judged"] == metrics["turns"] == 4
+    told = {}
+    for row in map(json.loads, (out / "replies.jsonl").read_text(encoding="utf-8").splitlines()):
+        told[row["asked"]] = row["reply"]["text"]
+    assert len(told) == 6  # two grades, two pairs in both orders
+    rules = load_benchmark("sea_bench")
+    question = read_questions(given["questions"], language="", references=[])[0]
+    messages = Wording(rules, load_templates(rules, None), "").single(question, 0, ["the a"])
+    model, tokenizer = load_model(folder), load_tokenizer(folder)
+    marks = [f"[[{n}]]" for n in range(11)]
+    scores = [one.logprob for one in continuations(model, encode_choices(tokenizer, messages, marks))]
+    assert told[digest_value(messages)] == marks[scores.index(max(scores))]
+    del given["judge"]
+    with pytest.raises(RecipeError, match="only a local judge"):
+        run_stage(STAGE, given, **how)
 
 
 def test_evals_judge_a_base_model_is_refused_before_anything_is_asked(

@@ -50,6 +50,9 @@ class Params:
     """An OpenAI-compatible endpoint for the judge, such as http://127.0.0.1:8000/v1."""
     key_variable: str = ""
     """Environment variable that holds the endpoint's key; '' for none. The key itself is written nowhere."""
+    judge_reply: Literal["written", "likeliest"] = "written"
+    """How a local judge replies: in its own words, or with the mark ([[A]], [[7]]) that it would most likely write, for
+    judges too small to put a verdict into words. The latter is ours."""
     judge_temperature: float = 0.0
     """The judge's temperature, as in MT-Bench, SeaBench and SEA-HELM."""
     judge_seed: int = 1234

@@ -14,7 +14,8 @@ from ...core.identity import digest_value
 from ...core.stage import Artifact, Runtime
 from ...model.endpoint import Endpoint
 from ..resume import kept
-from .judges import EndpointJudge, Record, Sampling, ask_all
+from .asking import Record, ask_all
+from .judges import EndpointJudge, Request, Sampling
 from .questions import ChatQuestion
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def answer_at(
                 found = ask_all(
                     EndpointJudge(endpoint, sampling),
                     record,
-                    {keys[number]: talk for number, talk in talks.items()},
+                    {keys[number]: Request(talk) for number, talk in talks.items()},
                     lambda key, text: True,
                     tries=1,
                     max_outages=max_outages,

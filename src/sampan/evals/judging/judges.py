@@ -1,29 +1,27 @@
-"""Judges: an endpoint, a checkpoint or a record, behind one call; nothing that was answered is asked again.
-
-A request is what the judge reads and the number of the attempt. Its reply is kept in the stage's state at once, so that
-a killed run goes on where it was and pays nothing twice, and in the artifact at the end, so that it can be replayed.
-"""
+"""Judges behind one call: an endpoint, a checkpoint that writes or weighs, or nobody but a record."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-from ...artifacts.tables import read_rows
-from ...core.errors import InputError, StageError
+from ...core.errors import InputError
 from ...core.identity import digest_value
 from ...core.stage import Artifact, Runtime
 from ...model.endpoint import ChatClient, Endpoint, Reply
 
 Message = dict[str, str]
-REPLIES = "replies.jsonl"
 NOT_RECORDED = "not_recorded"
-UNANSWERED = ("outage", "rejected")
-"""Failures of the server's or of how it was asked, not of the judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is read, and the `marks` of which the reply is to hold one."""
+
+    messages: list[Message]
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +42,7 @@ class Judge(Protocol):
     how: Mapping[str, Any]
     again: bool
 
-    def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
+    def replies(self, asked: Sequence[Request], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
         """`on_reply(number, reply)` for every request, in any order."""
 
 
@@ -57,8 +55,8 @@ class EndpointJudge:
         self.name, self.how, self._sampling = endpoint.model, asdict(sampling), sampling
         self._client = ChatClient(endpoint)
 
-    def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
-        self._client.ask_all([self._body(messages, attempt) for messages in asked], on_reply)
+    def replies(self, asked: Sequence[Request], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
+        self._client.ask_all([self._body(request.messages, attempt) for request in asked], on_reply)
 
     def _body(self, messages: list[Message], attempt: int) -> dict[str, Any]:
         how = self._sampling
@@ -84,7 +82,7 @@ class CheckpointJudge:
         self._path, self._sampling, self._runtime = artifact.path, sampling, runtime
         self._dtype, self._batch_size, self._loaded = dtype, batch_size, None
 
-    def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
+    def replies(self, asked: Sequence[Request], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
         from ...model.chat import prompt_ids, stop_ids
         from ...model.checkpoint import load_model
         from ...model.generate import Decoding, generate, prompt_room
@@ -96,7 +94,7 @@ class CheckpointJudge:
         model, tokenizer = self._loaded
         how = self._sampling
         decoding = Decoding(max_new_tokens=how.max_tokens, temperature=how.temperature, seed=how.seed + attempt - 1)
-        prompts = [prompt_ids(tokenizer, messages) for messages in asked]
+        prompts = [prompt_ids(tokenizer, request.messages) for request in asked]
         room = prompt_room(model, decoding)
         fits = [number for number, ids in enumerate(prompts) if len(ids) <= room]
         for number in sorted(set(range(len(prompts))) - set(fits)):
@@ -108,7 +106,7 @@ class CheckpointJudge:
                 [prompts[number] for number in piece],
                 decoding,
                 stop_ids=stop_ids(tokenizer),
-                streams=[int(digest_value(asked[number])[:12], 16) for number in piece],
+                streams=[int(digest_value(asked[number].messages)[:12], 16) for number in piece],
                 batch_size=self._batch_size,
             )
             for number, row in zip(piece, ids, strict=True):
@@ -116,144 +114,49 @@ class CheckpointJudge:
                 on_reply(number, Reply(text, "", len(prompts[number]), len(row)))
 
 
+class LikeliestJudge:
+    """A local chat model whose reply is the mark that it would most likely write."""
+
+    again = False
+
+    def __init__(self, artifact: Artifact, runtime: Runtime, *, dtype: str) -> None:
+        self.name, self.how = f"{artifact.name} ({artifact.digest[:12]})", {"reply": "likeliest"}
+        self._path, self._runtime, self._dtype = artifact.path, runtime, dtype
+
+    def replies(self, asked: Sequence[Request], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
+        from ...model.checkpoint import load_model
+        from ...model.choosing import reply_logprobs
+        from ...model.tokenizer import load_tokenizer
+
+        model = load_model(self._path, dtype=self._dtype, device=self._runtime.device)
+        tokenizer = load_tokenizer(self._path)
+        for marks in dict.fromkeys(request.marks for request in asked):
+            numbers = [number for number, request in enumerate(asked) if request.marks == marks]
+            found = reply_logprobs(model, tokenizer, [asked[number].messages for number in numbers], marks)
+            for number, logprobs in zip(numbers, found, strict=True):
+                if logprobs is None:
+                    on_reply(number, Reply("the window does not hold the prompt", "too_long"))
+                else:
+                    on_reply(number, Reply(marks[max(range(len(marks)), key=logprobs.__getitem__)]))
+
+
 class RecordJudge:
     """Nobody: only what was recorded counts, of the one judge that it is of."""
 
     again = True
 
-    def __init__(self, record: Record) -> None:
-        if len(record.judges) != 1:
-            known = "; ".join(sorted(record.judges))
+    def __init__(self, judges: Collection[str]) -> None:
+        """`judges` are those of a record, each as JSON of {"judge", "how"}."""
+        if len(judges) != 1:
+            known = "; ".join(sorted(judges))
             raise InputError(
                 f"the recorded verdicts are of several judges: {known}" if known else "no recorded verdict is there",
                 where="verdicts",
                 how="Say with `judge_model` whose verdicts count, or give those of one way of asking it.",
             )
-        told = json.loads(next(iter(record.judges)))
+        told = json.loads(next(iter(judges)))
         self.name, self.how = told["judge"], told["how"]
 
-    def replies(self, asked: Sequence[list[Message]], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
+    def replies(self, asked: Sequence[Request], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
         for number in range(len(asked)):
             on_reply(number, Reply("", NOT_RECORDED))
-
-
-class Record:
-    """Replies by (digest of what was read, attempt): of recorded runs, and of this one's state.
-
-    Of recorded ones those count that `judge` gave (by name, or by name and `how` it was asked; None for anyone's).
-    """
-
-    def __init__(self, state: Path, sources: Sequence[Artifact], judge: Judge | str | None) -> None:
-        self._path = state / REPLIES
-        self._file = None
-        self.known: dict[tuple[str, int], Reply] = {}
-        self.judges: set[str] = set()
-        for source in sources:
-            self._recorded(source, judge)
-        self.given = len(self.known)
-        self._resumed()
-
-    def _recorded(self, source: Artifact, judge: Judge | str | None) -> None:
-        path = source.path / REPLIES if source.path.is_dir() else source.path
-        if not path.is_file():
-            raise InputError(f"no {REPLIES} in this folder", where=source.name, how="Give what evals.judge made.")
-        replay = judge is None or isinstance(judge, str)
-        wanted = judge if replay else judge.name
-        for place, row in read_rows(path):
-            try:
-                key, reply = (row["asked"], int(row["attempt"])), Reply(**row["reply"])
-                name, how = str(row["judge"]), row["how"]
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(f"not a recorded reply ({error})", where=place) from None
-            if (wanted and name != wanted) or not (replay or how == judge.how):
-                continue
-            self.judges.add(json.dumps({"judge": name, "how": how}, sort_keys=True, ensure_ascii=False))
-            if replay or reply.failure not in UNANSWERED:  # someone who can be asked is asked again
-                self.known[key] = reply
-
-    def _resumed(self) -> None:
-        if not self._path.is_file():
-            return
-        whole = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # the line that a kill cut off
-            whole.append(line)
-            self.known[row["asked"], row["attempt"]] = Reply(**row["reply"])
-        self._path.write_text("".join(f"{line}\n" for line in whole), encoding="utf-8")
-
-    def keep(self, asked: str, attempt: int, reply: Reply) -> None:
-        """Remember a reply, and, unless it may be another one the next time, write it down at once."""
-        self.known[asked, attempt] = reply
-        if reply.failure in (*UNANSWERED, NOT_RECORDED):
-            return
-        if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self._path, "a", encoding="utf-8")
-        row = {"asked": asked, "attempt": attempt, "reply": asdict(reply)}
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        self._file.flush()
-
-    def close(self) -> None:
-        if self._file is not None:
-            os.fsync(self._file.fileno())
-            self._file.close()
-
-
-class Outages:
-    """Counts requests that nobody answered, and ends the work where they are too many to be a result."""
-
-    def __init__(self, most: float, total: int, where: str) -> None:
-        self._most, self._total, self._where, self.count = most, total, where, 0
-
-    def add(self, reply: Reply) -> None:
-        self.count += 1
-        if self.count > self._most * self._total:
-            raise StageError(
-                f"{self.count} of {self._total} requests were not answered, the last with: {reply.text}",
-                where=self._where,
-                how="Run again when the judge answers: the verdicts so far are kept. `max_outages` says how many may "
-                "be missing.",
-            )
-
-
-def ask_all(
-    judge: Judge,
-    record: Record,
-    requests: Mapping[str, list[Message]],
-    is_verdict: Callable[[str, str], bool],
-    *,
-    tries: int,
-    max_outages: float,
-    progress: Callable[[int], None],
-) -> dict[str, list[Reply]]:
-    """Every request's replies, attempt by attempt: the last one is a verdict or a failure.
-
-    `requests` maps the digest of what is read to it; `is_verdict(digest, text)` says whether a text can be read.
-    """
-    found: dict[str, list[Reply]] = {key: [] for key in requests}
-    outages = Outages(max_outages, len(requests), judge.name)
-    open_keys = list(requests)
-    for attempt in range(1, (tries if judge.again else 1) + 1):
-        new = [key for key in open_keys if (key, attempt) not in record.known]
-
-        def on_reply(number: int, reply: Reply, new: list[str] = new, attempt: int = attempt) -> None:
-            record.keep(new[number], attempt, reply)
-            if reply.failure in UNANSWERED:
-                outages.add(reply)
-            progress(1)
-
-        if new:
-            judge.replies([requests[key] for key in new], attempt, on_reply)
-        left = []
-        for key in open_keys:
-            reply = record.known[key, attempt]
-            if reply.failure == NOT_RECORDED and found[key]:
-                continue  # the record ends with an attempt that failed
-            found[key].append(reply)
-            if reply.failure == "refused" or (not reply.failure and not is_verdict(key, reply.text)):
-                left.append(key)
-        open_keys = left
-    return found

@@ -16,7 +16,8 @@ WIN, TIE, LOSS, FAILED = "win", "tie", "loss", "failed"
 POINTS = {WIN: 1.0, TIE: 0.5, LOSS: 0.0}
 _GRADE = re.compile(r"\[\[(\d+(?:\.\d+)?)\]\]")
 _SINGLE = re.compile(r"\[(\d+(?:\.\d+)?)\]")
-_PLACES = ("A", "B", "C")
+PLACES = ("[[A]]", "[[B]]", "[[C]]")
+"""The answer shown first is better, the second, neither."""
 
 
 def spoken(text: str) -> str:
@@ -39,8 +40,8 @@ def grade(text: str, low: float, high: float, *, single_brackets: bool) -> float
 def place(text: str) -> str | None:
     """`A`, `B` or `C` (neither), None unless exactly one of the three marks is there (SEA-HELM's rule)."""
     said = spoken(text)
-    found = [name for name in _PLACES if f"[[{name}]]" in said]
-    return found[0] if len(found) == 1 else None
+    found = [mark for mark in PLACES if mark in said]
+    return found[0].strip("[]") if len(found) == 1 else None
 
 
 def outcome(place: str | None, model_first: bool) -> str:

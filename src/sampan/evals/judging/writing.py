@@ -15,7 +15,7 @@ from ...core.identity import digest_value
 from ...core.params import all_values
 from ..degeneration import is_empty, is_loop
 from .answers import Contestant
-from .judges import REPLIES
+from .asking import REPLIES
 from .radar import draw
 from .reading import records, samples
 from .result import Result
