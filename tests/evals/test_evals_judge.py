@@ -239,6 +239,14 @@ def test_evals_judge_half_a_line_of_a_killed_run_is_asked_again(run_stage, given
     assert (whole / "scores.jsonl").read_bytes() == (again / "scores.jsonl").read_bytes()
 
 
+def test_evals_judge_replies_with_odd_line_ends_are_paid_once(run_stage, given):
+    """U+2028 and its kin end lines for some readers; a resumed run must know such replies again."""
+    with ScriptedServer(lambda body: "so\u2028and\u0085so [[C]]") as server:
+        for _ in range(2):
+            run_stage(STAGE, given, state="s", benchmark="sea_mtbench", base_url=server.url, **QUICK)
+        assert len(server.seen) == 16
+
+
 def test_evals_judge_keeps_the_key_out_of_everything(run_stage, given, tmp_path, monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", "sk-very-secret")
     with ScriptedServer(lambda body: "[[C]]") as server:
@@ -327,6 +335,7 @@ def test_evals_judge_bad_input_is_one_paragraph(run_stage, given, tmp_path, arti
 
     fails("there is no judge", {"judge_model": ""})
     fails("nobody answers at the endpoint", {"base_url": "http://127.0.0.1:9/v1"})
+    fails("would be written down", {"base_url": "http://me:secret@127.0.0.1:9/v1"})
     fails("nobody answers at the endpoint .*not an http", {"base_url": "localhost:8000/v1"})
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     fails("the environment has no NO_SUCH_KEY", {"base_url": "http://127.0.0.1:9/v1", "key_variable": "NO_SUCH_KEY"})

@@ -192,6 +192,11 @@ def _knock(endpoint: Endpoint) -> None:
         url = urlsplit(endpoint.base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("not an http or https address")
+        if url.username or url.password:
+            raise InputError(
+                "the endpoint's address holds a name or password, which would be written down",
+                how="Put the key into the environment and name it in `key_variable`.",
+            )
         port = url.port or (443 if url.scheme == "https" else 80)
         if not any(urllib.request.getproxies().get(name) for name in (url.scheme, "all")):
             socket.create_connection((url.hostname, port), timeout=10).close()

@@ -60,15 +60,15 @@ class Record:
     def _resumed(self) -> None:
         if not self._path.is_file():
             return
-        whole = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # the line that a kill cut off
-            whole.append(line)
+        text = self._path.read_text(encoding="utf-8")
+        whole, _, cut = text.rpartition("\n")
+        if cut:  # the line that a kill left unfinished
+            aside = self._path.with_suffix(".tmp")
+            aside.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+            aside.replace(self._path)
+        for line in whole.split("\n") if whole else ():  # not splitlines: texts may hold other line ends
+            row = json.loads(line)
             self.known[row["asked"], row["attempt"]] = Reply(**row["reply"])
-        self._path.write_text("".join(f"{line}\n" for line in whole), encoding="utf-8")
 
     def keep(self, asked: str, attempt: int, reply: Reply) -> None:
         """Remember a reply, and, unless it may be another one the next time, write it down at once."""
