@@ -11,6 +11,9 @@ from sampan.artifacts.item_values import read_item_values
 from sampan.artifacts.scores import read_samples, read_scores
 from sampan.core.errors import InputError, RecipeError, StageError
 from sampan.evals.judge import STAGE
+from sampan.evals.judging.questions import ChatQuestion
+from sampan.evals.judging.tables import Judged, cells
+from sampan.evals.statistics import clustered_error
 from scripted_server import ScriptedServer, completion, error
 
 OUTAGE = error(503, "come back later")
@@ -425,3 +428,34 @@ def test_evals_judge_models_behind_an_endpoint_answer_in_turns(run_stage, given)
     assert metrics["failed_verdicts"] == {"no_answer": 2}
     with pytest.raises(RecipeError, match="go together"):
         run_stage(STAGE, given, **how)
+
+
+def table_rows(language, values):
+    """Two turns of each question `n`, with these grades."""
+    return [
+        Judged(model="m", opponent="", question=ChatQuestion(str(n), "c", language, ("a", "b")), turn=turn, value=value)
+        for n, turns in values.items()
+        for turn, value in enumerate(turns)
+    ]
+
+
+def overall(rows, average):
+    return next(cell for cell in cells(rows, "score", average) if (cell.category, cell.language) == ("", ""))
+
+
+def test_evals_judge_errors_over_languages_add_up_only_if_questions_differ():
+    """Languages with questions of their own: the errors of two independent means. The same questions in translation,
+    answered alike: two languages know no more than one."""
+    thai = {1: (7.0, 5.0), 2: (3.0, 4.0), 3: (9.0, 9.0)}
+    lao = {4: (1.0, 2.0), 5: (6.0, 2.0)}
+    each = [
+        clustered_error([v for turns in table.values() for v in turns], [str(n) for n in table for _ in range(2)])
+        for table in (thai, lao)
+    ]
+    apart = overall(table_rows("tha_Thai", thai) + table_rows("lao_Laoo", lao), "languages")
+    assert apart.stderr == pytest.approx(math.hypot(*each) / 2, rel=1e-12)
+    assert apart.value == pytest.approx((37 / 6 + 11 / 4) / 2)
+    together = overall(table_rows("tha_Thai", thai) + table_rows("lao_Laoo", thai), "languages")
+    assert together.stderr == pytest.approx(each[0], rel=1e-12)
+    # items' values are scaled, so that their plain mean is the weighted one
+    assert sum(apart.values) / len(apart.values) == pytest.approx(apart.value)
