@@ -40,6 +40,7 @@ STAGES = Registry(
         "train.preference": "sampan.train.preference:STAGE",
         "train.distil": "sampan.train.distil:STAGE",
         "train.find_neurons": "sampan.train.find_neurons:STAGE",
+        "synth.join_turns": "sampan.synth.join_turns:STAGE",
         "synth.self_preference": "sampan.synth.self_preference:STAGE",
         "merge.weights": "sampan.merge.weights:STAGE",
         "merge.search": "sampan.recipe.search.stage:STAGE",

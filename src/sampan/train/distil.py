@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
-from .forecast import Facts, forecast, model_size, token_count
+from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
 from .settings import HELD_OUT, Optimisation
 
@@ -101,8 +101,8 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     role = "conversations" if facts.get("conversations") else "tokens"
     tokens = params.num_tokens or params.epochs * token_count(facts, role, per_document=300)
     lengths = {"context_len": params.context_len, "micro_batch_tokens": params.micro_batch_tokens}
-    own = forecast(tokens, model_size(facts), **lengths)
-    teacher = forecast(tokens, model_size({"model": facts.get("teacher") or []}), **lengths)
+    own = forecast(tokens, model_shape(facts), **lengths)
+    teacher = forecast(tokens, model_shape(facts, "teacher"), **lengths)
     # The teacher only goes forward: a third of a training pass, and its weights without gradient and moments.
     memory = max if params.top_k else sum
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from .machines import shape
+from .shapes import Shape, shape_of
 
 _RATE = 8e10
 """FLOPs per second: what one CPU core was measured to do on a small model in float32."""
@@ -17,9 +17,9 @@ DEFAULT_PARAMETERS = 1e9
 Facts = Mapping[str, Sequence[Mapping[str, float]]]
 
 
-def model_size(facts: Facts) -> float:
-    """Parameters of the `model` input, a billion while unknown."""
-    return (facts.get("model") or [{}])[0].get("parameters", DEFAULT_PARAMETERS)
+def model_shape(facts: Facts, role: str = "model") -> Shape:
+    """The model of a role, one of a billion parameters while unknown."""
+    return shape_of((facts.get(role) or [{}])[0], default=DEFAULT_PARAMETERS)
 
 
 def token_count(facts: Facts, role: str, *, per_document: float) -> float:
@@ -32,18 +32,17 @@ def token_count(facts: Facts, role: str, *, per_document: float) -> float:
 
 
 def forecast(
-    tokens: float, parameters: float, *, context_len: int, micro_batch_tokens: int, step_tokens: float = 0
+    tokens: float, model: Shape, *, context_len: int, micro_batch_tokens: int, step_tokens: float = 0
 ) -> dict[str, float]:
-    """6 FLOPs per parameter and token, plus attention over half the context; see `machines` for machines other than a
-    core. `step_tokens` > 0 are the tokens of a step."""
-    width, layers = shape(parameters)
-    flops = tokens * (6 * parameters + 12 * layers * width * context_len / 2)
+    """What `tokens` cost on one core; see `machines` for others. `step_tokens` > 0 are the tokens of a step."""
+    flops, parameters = tokens * model.token_flops(context_len), model.parameters
+    activations = 34 * 4 * model.layers * model.width * micro_batch_tokens
     steps = {"step_tokens": step_tokens, "steps": math.ceil(tokens / step_tokens)} if step_tokens else {}
     return {
         "tokens": tokens,
         "parameters": parameters,
         "flops": flops,
-        "memory_bytes": _BYTES_PER_PARAMETER * parameters + 34 * 4 * layers * width * micro_batch_tokens,
+        "memory_bytes": _BYTES_PER_PARAMETER * parameters + activations,
         "disk_bytes": 4 * parameters,
         "seconds": 5 + flops / _RATE,
         "context_len": context_len,

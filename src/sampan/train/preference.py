@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Artifact, Inputs, Role, Runtime, Stage
-from .forecast import Facts, forecast, model_size, token_count
+from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
 from .settings import HELD_OUT, Optimisation
 
@@ -179,8 +179,13 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.epochs * token_count(facts, "preferences", per_document=600)
     # A reference pass costs a third of a training pass.
     share = 1.0 if params.objective in _WITHOUT_REFERENCE else 4 / 3
+    pairs = params.epochs * sum(fact.get("documents", 0) for fact in facts.get("preferences") or [])
     out = forecast(
-        tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
+        tokens,
+        model_shape(facts),
+        context_len=params.context_len,
+        micro_batch_tokens=params.micro_batch_tokens,
+        step_tokens=tokens * params.global_batch_pairs / pairs if pairs else 0,
     )
     return {**out, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
 
