@@ -75,6 +75,7 @@ def test_one_changed_param_reruns_its_descendants(built, tmp_path):
         "final",
         "searched",
         "scores",
+        "chat_scores",
         "clean_scores",
         "forgetting",
         "ship",

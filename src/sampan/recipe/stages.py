@@ -49,6 +49,7 @@ STAGES = Registry(
         "evals.forgetting": "sampan.evals.forgetting:STAGE",
         "evals.items": "sampan.evals.items:STAGE",
         "evals.run": "sampan.evals.run:STAGE",
+        "evals.judge": "sampan.evals.judge:STAGE",
         "evals.lm_eval": "sampan.evals.lm_eval:STAGE",
         "evals.sea_helm": "sampan.evals.sea_helm:STAGE",
         "export.hf": "sampan.export.hf:STAGE",

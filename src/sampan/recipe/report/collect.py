@@ -22,6 +22,7 @@ from .data import INPUT, Record, ReportData, Sample, StageView
 
 MAX_PICTURE_BYTES = 500_000
 """A larger picture is left in its artifact."""
+JUDGED = "judged.json"
 MAX_LOG_ROWS = 400
 MAX_PROMPTS_PER_LANGUAGE = 4
 MAX_TEXT = 1200
@@ -113,6 +114,7 @@ def _view(source: StageSource, stages: Sequence[StageSource]) -> StageView:
         train_log=_thinned(_jsonl(path / "train_log.jsonl")) if models else (),
         fertility=_json(path / "fertility.json") if models else {},
         tokens=_json(path / "index.json") if reads and kind == "tokens" else {},
+        judged=_json(path / JUDGED) if reads and kind == "scores" else {},
         pictures=_pictures(path) if reads else {},
     )
 
@@ -133,6 +135,8 @@ def _scores(path: Path, stages: Sequence[StageSource]) -> list[Score]:
         rows = read_scores(path)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"scores cannot be read ({error})", where=str(path), how="Evaluate again.") from None
+    if told := _json(path / JUDGED):  # categories and turns have a section of their own
+        rows = [row for row in rows if row.task == told["benchmark"] and "_turn_" not in row.metric]
     for row in rows:
         row.model = _named(row.model, row.model_digest, stages)
     return rows
@@ -173,6 +177,7 @@ def _samples(path: Path, stages: Sequence[StageSource]) -> list[Sample]:
             prompt=_text(row.get("prompt")),
             output=_text(row.get("output")),
             expected=_text(row.get("expected")),
+            judged=_text(row.get("judged")),
         )
         for row in rows
     ]

@@ -55,6 +55,8 @@ class StageView:
     "bytes_per_token_before", "bytes_per_token_after"}], "vocab_size_before", "vocab_size_after"}."""
     tokens: Mapping[str, Any] = field(default_factory=dict)
     """Token shards: their `index.json`."""
+    judged: Mapping[str, Any] = field(default_factory=dict)
+    """Scores of chat benchmarks: the `judged.json` beside them."""
     pictures: Mapping[str, str] = field(default_factory=dict)
     """What the stage drew of its measurement: {file name: SVG}."""
 
@@ -73,6 +75,8 @@ class Sample:
     output: str
     task: str = ""
     expected: str = ""
+    judged: str = ""
+    """What a judge said of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
