@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..artifacts.profile_table import ProfileTable, write_profile_table
 from ..artifacts.scores import Score, write_scores
 from ..core.errors import InputError, RecipeError, SampanError, StageError
 from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
 from .groups import code
+from .leaderboard import TASKS, leaderboard_cells
 from .lm_eval import ENDPOINTS
 from .lm_eval_failures import keys_outside, unreadable
 from .resume import kept
@@ -48,7 +50,7 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
     models = _models(params, inputs)
     for model in models:
         _check(params, model)
-    names = list(dict.fromkeys(params.tasks))
+    names = list(dict.fromkeys(params.tasks or TASKS))
     manager = task_manager(names, folder, bundled=params.bundled)
     loaded: dict[str, Any] = {}
     scores, samples, documents, outside = [], [], {}, {}
@@ -77,6 +79,8 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
     if not scores:
         raise StageError("no task gave a number", where="evals.lm_eval", how="Look at the tasks' `metric_list`.")
     runtime.progress(1000 * total, 1000 * total, "thousandths of a task")
+    if params.profile:
+        scores += _profiled(params, runtime, models, scores)
     write_scores(runtime.out, scores, samples)
     return {
         "scores": len(scores),
@@ -85,6 +89,34 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
         "keys_outside": outside,
         "backend": params.backend,
     }
+
+
+def _profiled(params: Params, runtime: Runtime, models: list[Artifact], scores: list[Score]) -> list[Score]:
+    """The leaderboard's rows of every model, and its table into `runtime.out`."""
+    tables = {model.name: leaderboard_cells([row for row in scores if row.model == model.name]) for model in models}
+    digests = {model.name: model.digest for model in models}
+    write_profile_table(
+        runtime.out, ProfileTable(profile=params.profile, suite=params.profile, digests=digests, cells=tables)
+    )
+    asked = {(row.task, row.metric): row.prompt_digest for row in scores}
+    return [
+        Score(
+            model=name,
+            model_digest=digests[name],
+            task=params.profile,
+            language=cell.language,
+            metric=cell.competency,
+            value=cell.value,
+            stderr=cell.stderr,
+            n=cell.n,
+            higher_is_better=True,
+            prompt_digest=digest_value([asked[key] for key in sorted(asked) if key[0] in cell.ran]),
+            revision=1,
+        )
+        for name, cells in tables.items()
+        for cell in cells
+        if cell.value is not None
+    ]
 
 
 def _models(params: Params, inputs: Inputs) -> list[Artifact]:

@@ -15,12 +15,14 @@ from typing import Any
 
 from ...artifacts.findings import Findings, read_findings
 from ...artifacts.item_values import Asked, ItemValues, read_item_values
+from ...artifacts.profile_table import ProfileTable, read_profile_table
 from ...artifacts.scores import Score, read_records, read_samples, read_scores
 from ...core.errors import InputError
 from .data import INPUT, Record, ReportData, Sample, StageView
 
 MAX_PICTURE_BYTES = 500_000
 """A larger picture is left in its artifact."""
+JUDGED = "judged.json"
 MAX_LOG_ROWS = 400
 MAX_PROMPTS_PER_LANGUAGE = 4
 MAX_TEXT = 1200
@@ -56,7 +58,7 @@ def collect(*, recipe: str, stages: Sequence[StageSource], **facts: Any) -> Repo
     A file that an artifact does not have is an empty field; a damaged one is an InputError that names it.
     """
     views = tuple(_view(source, stages) for source in stages)
-    scores, samples, asked, values, records, findings = [], [], [], [], [], []
+    scores, samples, asked, values, records, findings, profiles = [], [], [], [], [], [], []
     for source in stages:
         if source.path is not None and _kind(source) == "findings":
             findings.append(_findings(source.path))
@@ -67,10 +69,11 @@ def collect(*, recipe: str, stages: Sequence[StageSource], **facts: Any) -> Repo
             told = _item_values(source.path, stages)
             asked += told[0]
             values += told[1]
+            profiles += _profiles(source.path, stages)
     facts.setdefault("versions", _versions(stages))
     shown = chosen_records(records)
-    facts |= {"asked": tuple(asked), "item_values": tuple(values), "findings": tuple(findings)}
-    facts |= {"records": tuple(shown), "records_left": len(records) - len(shown)}
+    facts |= {"asked": tuple(asked), "item_values": tuple(values), "profiles": tuple(profiles)}
+    facts |= {"findings": tuple(findings), "records": tuple(shown), "records_left": len(records) - len(shown)}
     return ReportData(recipe=recipe, stages=views, scores=tuple(scores), samples=tuple(_chosen(samples)), **facts)
 
 
@@ -111,6 +114,7 @@ def _view(source: StageSource, stages: Sequence[StageSource]) -> StageView:
         train_log=_thinned(_jsonl(path / "train_log.jsonl")) if models else (),
         fertility=_json(path / "fertility.json") if models else {},
         tokens=_json(path / "index.json") if reads and kind == "tokens" else {},
+        judged=_json(path / JUDGED) if reads and kind == "scores" else {},
         pictures=_pictures(path) if reads else {},
     )
 
@@ -131,6 +135,8 @@ def _scores(path: Path, stages: Sequence[StageSource]) -> list[Score]:
         rows = read_scores(path)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"scores cannot be read ({error})", where=str(path), how="Evaluate again.") from None
+    if told := _json(path / JUDGED):  # categories and turns have a section of their own
+        rows = [row for row in rows if row.task == told["benchmark"] and "_turn_" not in row.metric]
     for row in rows:
         row.model = _named(row.model, row.model_digest, stages)
     return rows
@@ -142,6 +148,19 @@ def _item_values(path: Path, stages: Sequence[StageSource]) -> tuple[list[Asked]
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"values of items cannot be read ({error})", where=str(path), how="Evaluate again.") from None
     return asked, [replace(row, model=_named(row.model, row.model_digest, stages)) for row in values]
+
+
+def _profiles(path: Path, stages: Sequence[StageSource]) -> list[ProfileTable]:
+    try:
+        table = read_profile_table(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"a profile's table cannot be read ({error})", where=str(path), how="Evaluate again."
+        ) from None
+    if table is None:
+        return []
+    cells = {_named(model, table.digests.get(model, ""), stages): rows for model, rows in table.cells.items()}
+    return [replace(table, cells=cells)]
 
 
 def _samples(path: Path, stages: Sequence[StageSource]) -> list[Sample]:
@@ -158,6 +177,7 @@ def _samples(path: Path, stages: Sequence[StageSource]) -> list[Sample]:
             prompt=_text(row.get("prompt")),
             output=_text(row.get("output")),
             expected=_text(row.get("expected")),
+            judged=_text(row.get("judged")),
         )
         for row in rows
     ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...artifacts.findings import Findings
 from ...artifacts.item_values import Asked, ItemValues
+from ...artifacts.profile_table import ProfileTable
 from ...artifacts.scores import Score
 
 STATUSES = ("hit", "run", "failed", "pending", "given")
@@ -54,6 +55,8 @@ class StageView:
     "bytes_per_token_before", "bytes_per_token_after"}], "vocab_size_before", "vocab_size_after"}."""
     tokens: Mapping[str, Any] = field(default_factory=dict)
     """Token shards: their `index.json`."""
+    judged: Mapping[str, Any] = field(default_factory=dict)
+    """Scores of chat benchmarks: the `judged.json` beside them."""
     pictures: Mapping[str, str] = field(default_factory=dict)
     """What the stage drew of its measurement: {file name: SVG}."""
 
@@ -72,6 +75,8 @@ class Sample:
     output: str
     task: str = ""
     expected: str = ""
+    judged: str = ""
+    """What a judge said of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +121,8 @@ class ReportData:
     """The items behind the scores, where they are kept."""
     item_values: Sequence[ItemValues] = ()
     """What each item gave each model."""
+    profiles: Sequence[ProfileTable] = ()
+    """Totals of published suites; their rows are among the scores too."""
     samples: Sequence[Sample] = ()
     records: Sequence[Record] = ()
     """Single items for reading."""

@@ -10,7 +10,20 @@ import hashlib
 from importlib.resources import files
 
 from ...artifacts.licenses import license_class
-from . import charts, contamination, funnel, graph, headline, ledger, records, reference, samples, scoreboard
+from . import (
+    charts,
+    contamination,
+    funnel,
+    graph,
+    headline,
+    judged,
+    ledger,
+    profiles,
+    records,
+    reference,
+    samples,
+    scoreboard,
+)
 from .data import INPUT, ReportData, completed
 from .graph import STATUS_MARKS
 from .markup import Raw, breakable, duration, join, pairs, scroll_table, short, tag
@@ -74,6 +87,8 @@ def _sections(data: ReportData, made: list[scoreboard.Board]) -> list[tuple[str,
     return [
         ("lineage", "Lineage", graph.lineage(data) if data.stages else tag("p", "No stages.", class_="empty")),
         ("scores", "Scoreboard", board),
+        ("suites", "Published suites", profiles.section(data)),
+        ("judged", "Judged answers", join(judged.section(data), charts.pictures(data, "evals")) or None),
         ("ledger", "Taught and forgotten", ledger.section(data)),
         ("contamination", "Contamination", contamination.section(data)),
         ("published", "Published figures", reference.section(data)),

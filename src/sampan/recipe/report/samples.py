@@ -56,8 +56,16 @@ def _card(data: ReportData, code: str, task: str, group: Sequence[Sample]) -> Ra
             answer = tag("dd", "as above", class_="note")
         right = bool(sample.expected) and sample.output.strip() == sample.expected.strip()
         mark = tag("span", " ✓", aria_label="as expected", class_="right") if right else None
-        answers.append(tag("div", tag("dt", breakable(sample.model), mark), answer))
+        answers.append(tag("div", tag("dt", breakable(sample.model), mark), answer, _judged(sample)))
     return tag("article", tag("div", head, class_="prompt"), tag("dl", answers, class_="answers"))
+
+
+def _judged(sample: Sample) -> Raw | None:
+    """What a judge said, behind a fold."""
+    if not sample.judged:
+        return None
+    words = tag("p", sample.judged, dir="auto", class_="text note")
+    return tag("dd", tag("details", tag("summary", "What the judge said"), words))
 
 
 def text(name: str, words_: str, lang: str | None) -> Raw:

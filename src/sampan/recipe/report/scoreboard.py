@@ -10,11 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...artifacts.profile_table import LANGUAGE, OVERALL
 from ...artifacts.scores import Score
 from ...evals.contamination import Contamination
 from . import contamination
 from .data import INPUT, ReportData, StageView
 from .markup import Raw, breakable, join, scroll_table, tag, words
+from .profiles import totals_only
 
 REGION = "region"
 """The column of the mean over the region's languages."""
@@ -70,7 +72,10 @@ class Board:
 def boards(data: ReportData) -> list[Board]:
     """One board for each task and metric, in the order in which the scores first name them."""
     groups: dict[tuple[str, str], list] = {}
+    suites = totals_only(data)
     for score in data.scores:
+        if score.task in suites and score.metric not in (LANGUAGE, OVERALL):
+            continue  # its competencies stand in the suite's own table
         if math.isfinite(score.value):
             groups.setdefault((score.task, score.metric), []).append(score)
     found = contamination.checks(data)
