@@ -95,22 +95,22 @@ def _in_slots(
     """Continuous batching: free slots are filled again as soon as a quarter of them is free."""
     import torch
 
-    from .scoring import WORTH_SHARING
-    from .shared_prefix import SharedPrefix, distinct_share
+    from .shared_prefix import SharedPrefix
     from .slots import Slots
 
-    shared, slots = SharedPrefix(model), Slots(model, min(batch_size, max(1, len(runs))))
-    waiting = sorted(runs, key=lambda run: run.prompt, reverse=True)
-    if distinct_share([run.prompt for run in runs]) > WORTH_SHARING:
-        waiting.sort(key=lambda run: -len(run.prompt))  # rows of similar length attend over little that is not theirs
-    running: list[_Run] = []
-    draws: list[torch.Generator] = []
+    shared = SharedPrefix(model)
     with torch.inference_mode():
+        trunk = _common_trunk(shared, runs)
+        by_length = _by_length(runs, trunk)
+        waiting = sorted(runs, key=(lambda run: len(run.prompt)) if by_length else lambda run: run.prompt, reverse=True)
+        slots = Slots(model, min(batch_size, max(1, len(runs))), [layer.trunk for layer in shared.cache.layers])
+        running: list[_Run] = []
+        draws: list[torch.Generator] = []
         while waiting or running:
             free = slots.size - len(running)
             if waiting and (not running or 4 * free >= slots.size):
                 new = [waiting.pop() for _ in range(min(free, len(waiting)))]
-                for run, draw, token, states in _prefill(shared, new, decoding):
+                for run, draw, token, states in _prefill(shared, new, decoding, trunk, by_length):
                     if run.goes_on(token, decoding, stops, ended):
                         slots.add(states)
                         running.append(run)
@@ -127,13 +127,38 @@ def _in_slots(
             progress(len(runs) - len(waiting) - len(running), len(runs))
 
 
-def _prefill(shared: SharedPrefix, runs: Sequence[_Run], decoding: Decoding) -> Iterator[tuple]:
-    """(run, generator, first token, keys and values) of every run."""
-    from .shared_prefix import chunks
+def _common_trunk(shared: SharedPrefix, runs: Sequence[_Run]) -> int:
+    """Compute what all prompts begin with, less every prompt's last token; returns its length."""
+    from .shared_prefix import common
 
     prompts = [run.prompt for run in runs]
-    most = [len(prompt) - 1 for prompt in prompts]
-    for chunk in chunks(prompts, most, max_tokens=PREFILL_TOKENS, max_positions=len(prompts)):
+    if len(prompts) < 2:
+        return 0
+    first = min(prompts)
+    return shared.keep(first, min(common(first, max(prompts)), *(len(prompt) - 1 for prompt in prompts)), PREFILL_TOKENS)
+
+
+def _by_length(runs: Sequence[_Run], trunk: int) -> bool:
+    """Whether prompts share so little behind the trunk that those of similar length had better run together."""
+    from .scoring import WORTH_SHARING
+    from .shared_prefix import distinct_share
+
+    return distinct_share([run.prompt[trunk:] for run in runs]) > WORTH_SHARING
+
+
+def _prefill(
+    shared: SharedPrefix, runs: Sequence[_Run], decoding: Decoding, trunk: int, similar: bool
+) -> Iterator[tuple]:
+    """(run, generator, first token, keys and values behind the trunk) of every run."""
+    from .shared_prefix import by_length, chunks
+
+    prompts = [run.prompt for run in runs]
+    if similar:
+        parts = by_length(prompts, trunk, max_tokens=PREFILL_TOKENS)
+    else:
+        most = [len(prompt) - 1 for prompt in prompts]
+        parts = chunks(prompts, most, max_tokens=PREFILL_TOKENS, max_positions=len(prompts))
+    for chunk in parts:
         part = [runs[number] for number in chunk.numbers]
         rows = [run.prompt for run in part]
         logits_BV, layout, _ = shared.run(
@@ -142,7 +167,7 @@ def _prefill(shared: SharedPrefix, runs: Sequence[_Run], decoding: Decoding) -> 
         draws = [_generator(decoding, run.stream) for run in part]
         first = _choose(logits_BV.float().cpu(), decoding, draws)
         for n, run in enumerate(part):
-            yield run, draws[n], first[n], shared.row_states(layout, n)
+            yield run, draws[n], first[n], shared.row_states(layout, n, trunk)
 
 
 def _padded(
