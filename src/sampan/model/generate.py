@@ -92,39 +92,57 @@ def _in_slots(
     batch_size: int,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Continuous batching: free slots are filled again as soon as a quarter of them is free."""
+    """Continuous batching of one family of prompts after the other."""
     import torch
 
-    from .shared_prefix import SharedPrefix
+    from .shared_prefix import SharedPrefix, families
+
+    done = 0
+    shared = SharedPrefix(model)
+    for numbers in families([run.prompt for run in runs], max(2, batch_size // 4)):
+        family = [runs[number] for number in numbers]
+        with torch.inference_mode():
+            for ended_now in _family(shared, family, decoding, stops, ended, min(batch_size, len(family))):
+                progress(done + ended_now, len(runs))
+        done += len(family)
+
+
+def _family(
+    shared: SharedPrefix,
+    runs: Sequence[_Run],
+    decoding: Decoding,
+    stops: frozenset[int],
+    ended: Callable[[list[int]], bool],
+    size: int,
+) -> Iterator[int]:
+    """Free slots are filled again as soon as a quarter of them is free. Yields how many answers have ended."""
     from .slots import Slots
 
-    shared = SharedPrefix(model)
-    with torch.inference_mode():
-        trunk = _common_trunk(shared, runs)
-        by_length = _by_length(runs, trunk)
-        waiting = sorted(runs, key=(lambda run: len(run.prompt)) if by_length else lambda run: run.prompt, reverse=True)
-        slots = Slots(model, min(batch_size, max(1, len(runs))), [layer.trunk for layer in shared.cache.layers])
-        running: list[_Run] = []
-        draws: list[torch.Generator] = []
-        while waiting or running:
-            free = slots.size - len(running)
-            if waiting and (not running or 4 * free >= slots.size):
-                new = [waiting.pop() for _ in range(min(free, len(waiting)))]
-                for run, draw, token, states in _prefill(shared, new, decoding, trunk, by_length):
-                    if run.goes_on(token, decoding, stops, ended):
-                        slots.add(states)
-                        running.append(run)
-                        draws.append(draw)
-                shared.forget_newest()
-            elif running:
-                chosen = _choose(slots.step([run.ids[-1] for run in running]).float().cpu(), decoding, draws)
-                for slot in reversed(range(len(running))):
-                    if not running[slot].goes_on(chosen[slot], decoding, stops, ended):
-                        slots.drop(slot)
-                        for rows in (running, draws):
-                            rows[slot] = rows[-1]
-                            rows.pop()
-            progress(len(runs) - len(waiting) - len(running), len(runs))
+    trunk = _common_trunk(shared, runs)
+    by_length = _by_length(runs, trunk)
+    waiting = sorted(runs, key=(lambda run: len(run.prompt)) if by_length else lambda run: run.prompt, reverse=True)
+    slots = Slots(shared.model, size, [layer.trunk for layer in shared.cache.layers])
+    running: list[_Run] = []
+    draws: list[torch.Generator] = []
+    while waiting or running:
+        free = size - len(running)
+        if waiting and (not running or 4 * free >= size):
+            new = [waiting.pop() for _ in range(min(free, len(waiting)))]
+            for run, draw, token, states in _prefill(shared, new, decoding, trunk, by_length):
+                if run.goes_on(token, decoding, stops, ended):
+                    slots.add(states)
+                    running.append(run)
+                    draws.append(draw)
+            shared.forget_newest()
+        elif running:
+            chosen = _choose(slots.step([run.ids[-1] for run in running]).float().cpu(), decoding, draws)
+            for slot in reversed(range(len(running))):
+                if not running[slot].goes_on(chosen[slot], decoding, stops, ended):
+                    slots.drop(slot)
+                    for rows in (running, draws):
+                        rows[slot] = rows[-1]
+                        rows.pop()
+        yield len(runs) - len(waiting) - len(running)
 
 
 def _common_trunk(shared: SharedPrefix, runs: Sequence[_Run]) -> int:
@@ -132,10 +150,9 @@ def _common_trunk(shared: SharedPrefix, runs: Sequence[_Run]) -> int:
     from .shared_prefix import common
 
     prompts = [run.prompt for run in runs]
-    if len(prompts) < 2:
-        return 0
     first = min(prompts)
-    return shared.keep(first, min(common(first, max(prompts)), *(len(prompt) - 1 for prompt in prompts)), PREFILL_TOKENS)
+    alike = min(common(first, max(prompts)), *(len(prompt) - 1 for prompt in prompts)) if len(prompts) > 1 else 0
+    return shared.keep(first, alike, PREFILL_TOKENS)
 
 
 def _by_length(runs: Sequence[_Run], trunk: int) -> bool:

@@ -90,6 +90,34 @@ def chunks(
         yield Chunk(part, trunk)
 
 
+def families(rows: Sequence[Sequence[int]], least: int) -> list[list[int]]:
+    """Numbers of rows that begin alike, family by family, and last of those that are in none.
+
+    A family has at least `least` rows and begins with a number of tokens, at least SHORT, that is chosen once for all
+    families: the one at which they share most. All rows are one family if that is less than a quarter of their tokens.
+    """
+    order = sorted(range(len(rows)), key=lambda n: rows[n])
+    links = [common(rows[a], rows[b]) for a, b in pairwise(order)]
+    best, begins = sum(map(len, rows)) / 4, None
+    lengths = sorted({link for link in links if link >= SHORT})
+    for length in lengths[:: 1 + len(lengths) // 64]:
+        runs = _runs(links, length)
+        gain = length * sum(end - first for first, end in runs if end - first >= least)
+        if gain > best:
+            best, begins = gain, runs
+    if begins is None:
+        return [order]
+    found = [order[first:end] for first, end in begins if end - first >= least]
+    rest = [n for first, end in begins if end - first < least for n in order[first:end]]
+    return [*found, rest] if rest else found
+
+
+def _runs(links: Sequence[int], length: int) -> list[tuple[int, int]]:
+    """(first, end) of every run of rows of which neighbours share at least `length` tokens."""
+    cuts = [0, *(n + 1 for n, link in enumerate(links) if link < length), len(links) + 1]
+    return list(pairwise(cuts))
+
+
 def by_length(rows: Sequence[Sequence[int]], trunk: int, *, max_tokens: int) -> Iterator[Chunk]:
     """Cut rows that share the trunk and little else into chunks of similar length, padded to at most `max_tokens`."""
     part: list[int] = []

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GROWTH = 64
 """Columns added at least when the longest row is full."""
+TOGETHER = 8
+"""Rows that attend in one call on a CPU."""
 
 
 class SlotLayer(TrunkLayer):
@@ -74,7 +76,7 @@ class Slots:
         if min(self.lengths) < longest:
             sees = torch.arange(longest + 1, device=device)[None] <= self.places[:, None]
             mask = as_mask(sees[:, None, None], self.model.dtype)
-        with trunk_attention(self.model, self.cache.layers, mask):
+        with trunk_attention(self.model, self.cache.layers, mask, self._parts()):
             logits_BV = self.model(
                 input_ids=torch.tensor(tokens, device=device)[:, None],
                 position_ids=self.behind + self.places[:, None],
@@ -85,11 +87,18 @@ class Slots:
         return logits_BV
 
 
+    def _parts(self) -> list[tuple[int, int, int]]:
+        """(first, end, columns) of neighbouring slots: on a CPU, what only longer rows have is not even read."""
+        width = TOGETHER if self.model.device.type == "cpu" else self.size
+        used = len(self.lengths)
+        ends = [(first, min(first + width, used)) for first in range(0, used, width)]
+        return [(first, end, max(self.lengths[first:end]) + 1) for first, end in ends]
+
     def _make_room(self, like: Sequence[Sequence[torch.Tensor]] | None, columns: int) -> None:
         have = self.cache.layers[0].states[0].shape[2] if self.cache.layers[0].states else 0
         if columns <= have:
             return
-        columns = max(columns, have + max(GROWTH, have // 4))
+        columns = max(columns, have + max(GROWTH, have // 8))
         for number, layer in enumerate(self.cache.layers):
             for part, old in enumerate(layer.states or like[number]):
                 new = torch.zeros((self.size, old.shape[1], columns, old.shape[3]), dtype=old.dtype, device=old.device)

@@ -38,24 +38,31 @@ class TrunkLayer(DynamicLayer):
         """Keys and values [1, K, P, D], or nothing."""
 
 
+Part = tuple[int, int, int]
+"""Rows from `first` to `end`, of whose own keys the first `columns` count."""
+
+
 @dataclass(frozen=True)
 class _View:
     layers: Sequence[TrunkLayer]
     mask: torch.Tensor | None
+    parts: Sequence[Part]
 
 
 _VIEW: ContextVar[_View] = ContextVar("view")
 
 
 @contextmanager
-def trunk_attention(model: PreTrainedModel, layers: Sequence[TrunkLayer], mask: torch.Tensor | None):
+def trunk_attention(
+    model: PreTrainedModel, layers: Sequence[TrunkLayer], mask: torch.Tensor | None, parts: Sequence[Part] = ()
+):
     """Within it, the model's tokens see their layer's whole trunk and, of their own row's, what `mask` shows.
 
     `mask` [B, 1, T, own] is added to the scores; None lets every token see its row up to itself, or all of it if only
-    one token a row is fed.
+    one token a row is fed. In that case `parts` may cut the rows into several calls.
     """
     before = model.config._attn_implementation
-    token = _VIEW.set(_View(layers, mask))
+    token = _VIEW.set(_View(layers, mask, parts))
     model.config._attn_implementation = NAME
     try:
         yield
@@ -70,7 +77,8 @@ def _attention(module, query, key, value, attention_mask=None, scaling=None, dro
         raise ValueError(f"attention behind a trunk does not know {odd[0]}")
     view = _VIEW.get()
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    out_BHTD = attend(query, key, value, view.layers[module.layer_idx].trunk, view.mask, scale)
+    trunk = view.layers[module.layer_idx].trunk
+    out_BHTD = attend(query, key, value, trunk, view.mask, scale, view.parts)
     return out_BHTD.transpose(1, 2).contiguous(), None
 
 
@@ -84,6 +92,7 @@ def attend(
     trunk: Sequence[torch.Tensor],
     mask_B1TL: torch.Tensor | None,
     scale: float,
+    parts: Sequence[Part] = (),
 ) -> torch.Tensor:
     """Attention of every query to `trunk` (keys and values [1, K, P, D], or nothing) and to its row's own keys.
 
@@ -94,24 +103,31 @@ def attend(
     group = H // K
     causal = mask_B1TL is None and T > 1
     if T == 1:  # a group's queries stand one after the other, as a longer row would
-        query = query_BHTD.reshape(B, K, group, D)
-        own = [key_BKLD, value_BKLD]
+        query, own = query_BHTD.reshape(B, K, group, D), [key_BKLD, value_BKLD]
     else:
-        query = query_BHTD
-        own = [_repeat(states, group) for states in (key_BKLD, value_BKLD)]
-    if not trunk:
-        out = F.scaled_dot_product_attention(query, *own, attn_mask=mask_B1TL, is_causal=causal, scale=scale)
-    elif T > 1 and not _on_cpu(query):
+        query, own = query_BHTD, [_repeat(states, group) for states in (key_BKLD, value_BKLD)]
+    if trunk and T > 1 and not _on_cpu(query):
         out = _side_by_side(query, own, [_repeat(states, group) for states in trunk], mask_B1TL, scale)
-    else:
-        near, near_sum = _partial(query, *own, mask_B1TL, causal, scale)
+        return out.reshape(B, H, T, -1)
+    found = [
+        _partial(
+            query[first:end],
+            *(states[first:end, :, :columns] for states in own),
+            None if mask_B1TL is None else mask_B1TL[first:end, ..., :columns],
+            causal,
+            scale,
+            summed=bool(trunk),
+        )
+        for first, end, columns in parts or [(0, B, key_BKLD.shape[2])]
+    ]
+    near, near_sum = found[0] if len(found) == 1 else map(torch.cat, zip(*found, strict=True))
+    if trunk:
         flat_1KND = query_BHTD.reshape(B, K, -1, D).transpose(0, 1).reshape(1, K, -1, D)
         far, far_sum = _partial(flat_1KND, *trunk, None, False, scale)
         far = far.reshape(K, B, -1, far.shape[-1]).transpose(0, 1).reshape(near.shape)
         far_sum = far_sum.reshape(K, B, -1).transpose(0, 1).reshape(near_sum.shape)
-        share = torch.sigmoid(near_sum - far_sum).to(near.dtype)[..., None]
-        out = torch.lerp(far, near, share)
-    return out.reshape(B, H, T, -1)
+        near = torch.lerp(far, near, torch.sigmoid(near_sum - far_sum).to(near.dtype)[..., None])
+    return near.reshape(B, H, T, -1)
 
 
 def _partial(
@@ -121,8 +137,12 @@ def _partial(
     mask: torch.Tensor | None,
     causal: bool,
     scale: float,
+    summed: bool = True,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention [B, H, T, D] and the logarithm of its softmax's sum [B, H, T]; `causal` on a CPU only."""
+    """Attention [B, H, T, D] and, if it is to be `summed`, the logarithm of its softmax's sum [B, H, T]."""
+    if not summed:
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal, scale=scale)
+        return out, out[..., 0]
     if _on_cpu(query):
         return _FLASH(query, key, value, 0.0, causal, attn_mask=mask, scale=scale)
     scores = (query @ key.transpose(-1, -2)).float() * scale
