@@ -283,9 +283,9 @@ class SharedPrefix:
         mask = _mask(layout, width)
         mask = mask if mask is None else as_mask(mask.to(device), self.model.dtype)
         with head_rows(self.model, flat), trunk_attention(self.model, self.cache.layers, mask):
-            return self.model(
-                input_ids=ids_BT, position_ids=at_BT, past_key_values=self.cache, use_cache=True
-            ).logits[0]
+            return self.model(input_ids=ids_BT, position_ids=at_BT, past_key_values=self.cache, use_cache=True).logits[
+                0
+            ]
 
 
 def _mask(layout: Layout, width: int) -> torch.Tensor | None:

@@ -86,7 +86,6 @@ class Slots:
         self.lengths = [length + 1 for length in self.lengths]
         return logits_BV
 
-
     def _parts(self) -> list[tuple[int, int, int]]:
         """(first, end, columns) of neighbouring slots: on a CPU, what only longer rows have is not even read."""
         width = TOGETHER if self.model.device.type == "cpu" else self.size

@@ -161,7 +161,9 @@ def _side_by_side(
     """The same over one row of trunk and own keys, where no kernel tells its softmax's sum."""
     (B, _, T, _), P = query.shape, trunk[0].shape[2]
     if mask is None:
-        mask = torch.full((T, T), torch.finfo(query.dtype).min, dtype=query.dtype, device=query.device).triu(1)[None, None]
+        mask = torch.full((T, T), torch.finfo(query.dtype).min, dtype=query.dtype, device=query.device).triu(1)[
+            None, None
+        ]
     mask = F.pad(mask, (P, 0))
     states = [torch.cat([far.expand(B, -1, -1, -1), near], 2) for far, near in zip(trunk, own, strict=True)]
     return F.scaled_dot_product_attention(query, *states, attn_mask=mask, scale=scale)
