@@ -178,7 +178,7 @@ def main() -> int:
         models = {kind: folder / names[kind] for kind in options.kinds}
         found = {kind: measure(kind, models[kind], options.rounds) for kind in options.kinds}
     print(json.dumps(found, indent=1), file=sys.stderr)
-    if any(part is None for part in found.values()) or set(found) != set(RUNS):
+    if any(part is None for part in found.values()) or not {"choice", "generation"} <= set(found):
         return 2
     choice, generation = found["choice"], found["generation"]
     less = all(part["ours_grown_mb"] < part["peer_grown_mb"] for part in (choice, generation))
