@@ -27,6 +27,7 @@ KINDS = (
     "conversations",
     "preferences",
     "items",
+    "findings",
     "tokenizer",
     "pieces",
     "tokens",

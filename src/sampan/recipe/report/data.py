@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...artifacts.findings import Findings
 from ...artifacts.item_values import Asked, ItemValues
+from ...artifacts.profile_table import ProfileTable
 from ...artifacts.scores import Score
 
 STATUSES = ("hit", "run", "failed", "pending", "given")
@@ -74,6 +76,29 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Record:
+    """One item and one model's answer to it, with what was read out of it and what each metric said."""
+
+    model: str
+    language: str
+    task: str
+    id: str
+    prompt: str
+    output: str
+    extracted: str = ""
+    expected: str = ""
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> str:
+        """empty, right, wrong or partly by the first metric that gave a number; unmarked without one."""
+        if not self.output.strip():
+            return "empty"
+        value = next((v for v in self.verdict.values() if isinstance(v, int | float)), None)
+        return "unmarked" if value is None else "right" if value >= 1 else "partly" if value > 0 else "wrong"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything on the page."""
 
@@ -92,7 +117,15 @@ class ReportData:
     """The items behind the scores, where they are kept."""
     item_values: Sequence[ItemValues] = ()
     """What each item gave each model."""
+    profiles: Sequence[ProfileTable] = ()
+    """Totals of published suites; their rows are among the scores too."""
     samples: Sequence[Sample] = ()
+    records: Sequence[Record] = ()
+    """Single items for reading."""
+    records_left: int = 0
+    """Kept items that are not on the page."""
+    findings: Sequence[Findings] = ()
+    """What `corpus.find_items` found."""
     first_model: str = ""
     """The model to measure from; '' for the first scored one in lineage order."""
     last_model: str = ""
