@@ -3,7 +3,8 @@
 Same tasks, documents, model, dtype and thread; each run is a process of its own, and the two sides take turns. Building
 the prompts and marking the answers, which both sides share, is in the time; loading the model and the data is not. All
 choices and answers must be equal. Solved examples stand before every question in the same order, as MMLU and Belebele
-have them; `details` also has them drawn anew for every question, lm-eval's default, where less can be shared.
+have them; `details` also has them drawn anew for every question, lm-eval's default, where less can be shared, and a
+larger model.
 
     python benchmarks/eval_vs_lm_eval.py [--out benchmarks/results/eval_vs_lm_eval.json]
 """
@@ -33,7 +34,13 @@ RUNS = {
     "choice, examples drawn": {"tasks": ["xcopa_id", "belebele_jav_Latn"], "limit": 24, "num_fewshot": 5},
     "generation": {"tasks": ["gsm8k_local", "mgsm_en", "mgsm_th"], "limit": 32, "num_fewshot": 5},
     "generation, trained, zero-shot": {"tasks": ["gsm8k_local", "mgsm_en", "xquad_vi"], "limit": 48},
+    "generation, larger": {"tasks": ["gsm8k_local", "mgsm_en", "mgsm_th"], "limit": 12, "num_fewshot": 5},
 }
+SIZES = {
+    "random": {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6, "num_attention_heads": 8},
+    "larger": {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 8, "num_attention_heads": 12},
+}
+"""Random Llamas of 9 and of 65 million parameters, with half as many heads for keys as for queries."""
 PEER_BATCH = {"choice": 8, "generation": 32}
 """For generation both sides write 32 answers at once."""
 
@@ -48,8 +55,8 @@ def import_trained(folder: Path) -> None:
     STAGE.run(STAGE.params(), Inputs({"files": [files]}), Runtime(out=folder, state=folder.parent / "state"))
 
 
-def save_model(folder: Path) -> None:
-    """A random Llama of 9 million parameters, a window of 2,048 and a byte-level BPE of 8,000 pieces."""
+def save_model(folder: Path, size: str) -> None:
+    """A random Llama with a window of 2,048 and a byte-level BPE of 8,000 pieces."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -63,8 +70,8 @@ def save_model(folder: Path) -> None:
     fast.save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=8000, hidden_size=256, intermediate_size=688, num_hidden_layers=6, num_attention_heads=8,
-        num_key_value_heads=4, max_position_embeddings=2048, bos_token_id=0, eos_token_id=1,
+        vocab_size=8000, **SIZES[size], num_key_value_heads=SIZES[size]["num_attention_heads"] // 2,
+        max_position_embeddings=2048, bos_token_id=0, eos_token_id=1,
         initializer_range=0.1,  # far from uniform, so that no choice is a matter of rounding
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
@@ -164,12 +171,14 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        save_model(folder / "random")
+        for size in SIZES:
+            save_model(folder / size, size)
         import_trained(folder / "trained")
-        models = {kind: folder / ("trained" if "trained" in kind else "random") for kind in options.kinds}
+        names = {kind: next((name for name in ("trained", "larger") if name in kind), "random") for kind in RUNS}
+        models = {kind: folder / names[kind] for kind in options.kinds}
         found = {kind: measure(kind, models[kind], options.rounds) for kind in options.kinds}
     print(json.dumps(found, indent=1), file=sys.stderr)
-    if any(part is None for part in found.values()) or set(found) != set(RUNS):
+    if any(part is None for part in found.values()) or not {"choice", "generation"} <= set(found):
         return 2
     choice, generation = found["choice"], found["generation"]
     less = all(part["ours_grown_mb"] < part["peer_grown_mb"] for part in (choice, generation))

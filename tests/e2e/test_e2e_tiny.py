@@ -94,6 +94,24 @@ def test_report_is_one_file_with_every_stage(built, tmp_path):
     assert not re.search(r"""(?:src|href)=["']https?:|@import|url\(\s*["']?https?:""", text)
 
 
+def test_the_scoreboard_is_complete_with_errors_and_a_ledger(built, tmp_path):
+    """Every model in every language on every task, each with its standard error; every step in the ledger."""
+    page = tmp_path / "report.html"
+    sampan("report", RECIPE, "--store", built, "--out", page)
+    text = page.read_text(encoding="utf-8")
+    one = r'<h3>([^<]+)</h3><p class="note">Value ± standard error.*?<table class="board">(.*?)</table>'
+    boards = [(title, table) for title, table in re.findall(one, text, re.DOTALL) if "Tokenizer" not in title]
+    assert len(boards) >= 10
+    for title, table in boards:
+        languages = table.count('scope="col"') - 1
+        rows = re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', table, re.DOTALL)
+        assert [re.match(r"\w+", name)[0] for name, _ in rows] == ["base", "cpt", "final"], title
+        for _, cells in rows:
+            assert cells.count("±") == languages >= 1, title
+    ledger = re.search(r'id="ledger".*?</section>', text, re.DOTALL)[0]
+    assert all(f"{parent} → {child}" in ledger for parent, child in (("base", "cpt"), ("cpt", "final")))
+
+
 def test_report_of_a_lineage_that_is_not_built(tmp_path):
     page = tmp_path / "report.html"
     sampan("report", RECIPE, "--store", tmp_path / "empty", "--out", page)

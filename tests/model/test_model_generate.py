@@ -95,10 +95,10 @@ def test_import_copies_a_folder_whole(tiny, tmp_path):
 
 
 def many_prompts(model, count: int = 23) -> list[list[int]]:
-    """Prompts of 1 to 35 tokens, of which two thirds begin with the same 20."""
+    """Prompts of 1 to 43 tokens, of which two thirds begin with the same 36."""
     draw = random.Random(3)
-    block = [draw.randrange(3, model.config.vocab_size) for _ in range(20)]
-    tails = [[draw.randrange(3, model.config.vocab_size) for _ in range(draw.randint(1, 15))] for _ in range(count)]
+    block = [draw.randrange(3, model.config.vocab_size) for _ in range(36)]
+    tails = [[draw.randrange(3, model.config.vocab_size) for _ in range(draw.randint(1, 7))] for _ in range(count)]
     return [(block if n % 3 else []) + tail for n, tail in enumerate(tails)]
 
 
@@ -114,6 +114,24 @@ def test_slots_answer_as_padded_batches_do(loaded, monkeypatch, temperature, bat
     monkeypatch.setattr("sampan.model.shared_prefix.can_share", lambda model: False)
     assert in_slots == generate(model, prompts, how, batch_size=4, **asked)
     assert len({len(ids) for ids in in_slots}) > 3
+
+
+def test_what_prompts_share_is_held_once(loaded, monkeypatch):
+    """A family's slots hold its prompts less their common beginning; the rest's hold their prompts whole."""
+    from sampan.model import slots
+
+    model, _ = loaded
+    prompts = many_prompts(model)
+    made = []
+
+    class Seen(slots.Slots):
+        def __init__(self, *args):
+            super().__init__(*args)
+            made.append((self.size, self.behind, self.lengths))
+
+    monkeypatch.setattr(slots, "Slots", Seen)
+    generate(model, prompts, Decoding(max_new_tokens=2), stop_ids=[], batch_size=8)
+    assert [(size, behind) for size, behind, _ in made] == [(8, 36), (8, 0)]
 
 
 def test_progress_counts_finished_answers_up_to_all(loaded):

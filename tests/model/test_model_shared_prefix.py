@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 
 from sampan.model import scoring
 from sampan.model.scoring import continuations
-from sampan.model.shared_prefix import SharedPrefix, can_share, chunks, common, distinct_share, lay_out
+from sampan.model.shared_prefix import (
+    BIN,
+    PADDED,
+    SHORT,
+    SharedPrefix,
+    by_length,
+    can_share,
+    chunks,
+    common,
+    distinct_share,
+    families,
+    lay_out,
+)
 
 # Sums of a few dozen float32 log-probabilities; matmuls of another shape round differently by about 1e-6 each.
 TOLERANCE = 1e-4
@@ -43,13 +55,60 @@ def test_chunks_hold_every_row_once_behind_a_common_trunk(rows, tokens, drop):
 @given(rows=ROWS)
 def test_layout_spells_every_row_and_stores_shared_tokens_once(rows):
     rows = sorted(rows)
-    layout = lay_out(rows, 0)
+    layout = lay_out(rows, 0, 1e9)
     for row, (bin_, path) in zip(rows, layout.paths, strict=True):
         assert [layout.ids[bin_][place] for place in path] == row
         assert [layout.positions[bin_][place] for place in path] == list(range(len(row)))
     tree = {tuple(row[:n]) for row in rows for n in range(1, len(row) + 1)}
     assert sum(map(len, layout.ids)) == len(tree)
     assert distinct_share(rows) == pytest.approx(len(tree) / sum(map(len, rows)))
+
+
+@settings(deadline=None)
+@given(rows=ROWS, tokens=st.integers(1, 40))
+def test_chunks_by_length_hold_every_row_once(rows, tokens):
+    found = list(by_length(rows, 0, max_tokens=tokens))
+    assert sorted(n for chunk in found for n in chunk.numbers) == list(range(len(rows)))
+    for chunk in found:
+        widths = [len(rows[n]) for n in chunk.numbers]
+        assert len(widths) == 1 or len(widths) * max(widths) <= tokens
+
+
+@pytest.mark.parametrize("pairs_per_token", [0.0, 100.0, 1e9])
+@settings(deadline=None, max_examples=30)
+@given(draw=st.randoms(use_true_random=False))
+def test_rows_are_spelled_whatever_sharing_is_worth(pairs_per_token, draw):
+    stems = [[n] * draw.randint(0, 400) for n in range(3)]
+    rows = sorted([*stems[draw.randrange(3)], 3, *[draw.randrange(4, 9)] * draw.randint(0, 300)] for _ in range(8))
+    layout = lay_out(rows, 0, pairs_per_token)
+    for row, (bin_, path) in zip(rows, layout.paths, strict=True):
+        assert [layout.ids[bin_][place] for place in path] == row
+        assert [layout.positions[bin_][place] for place in path] == list(range(len(row)))
+
+
+def test_long_rows_that_share_little_lie_alone_and_short_ones_together():
+    long = [[1, 2, 3, n, *[n] * (BIN + n)] for n in range(4, 8)]
+    layout = lay_out(long, 0, 640.0)
+    assert [spans for spans in layout.spans if len(spans) != 1] == []
+    assert len(layout.ids) == 4
+    short = [[1, 2, 3, n] for n in range(4, 8)]
+    assert len(lay_out(short, 0, 640.0).ids) == 1
+    assert max(map(len, lay_out([row[:5] for row in long], 0, 0.0).ids)) < BIN * PADDED
+
+
+def test_families_begin_alike_and_the_rest_comes_last():
+    draw = random.Random(1)
+    blocks = [[draw.randrange(50) for _ in range(3 * SHORT)] for _ in range(2)]
+    rows = [[*block, draw.randrange(50), draw.randrange(50)] for block in blocks for _ in range(9)]
+    rows += [[draw.randrange(50) for _ in range(SHORT)] for _ in range(5)]
+    draw.shuffle(rows)
+    found = families(rows, 4)
+    assert sorted(n for family in found for n in family) == list(range(23))
+    assert sorted(len(family) for family in found[:-1]) == [9, 9]
+    assert all(common(rows[family[0]], rows[n]) >= 3 * SHORT for family in found[:-1] for n in family)
+    assert len(families(rows, 10)) == 1, "families of nine are too small"
+    assert len(families([row[2 * SHORT :] for row in rows], 4)) == 3
+    assert len(families([row + [draw.randrange(50) for _ in range(900)] for row in rows], 4)) == 1, "little is shared"
 
 
 def few_shot_pairs(model, seed: int = 0):
@@ -94,10 +153,7 @@ def test_the_block_is_computed_once(loaded, monkeypatch):
     pairs = few_shot_pairs(model)
     fed = []
     handle = model.register_forward_pre_hook(
-        lambda module, args, kwargs: fed.append(
-            int((kwargs["attention_mask"] is not None) * kwargs["input_ids"].numel())
-        ),
-        with_kwargs=True,
+        lambda module, args, kwargs: fed.append(kwargs["input_ids"].numel()), with_kwargs=True
     )
     try:
         can_share(model)

@@ -44,6 +44,18 @@ def test_report_ledger_shows_a_sure_loss():
     assert "same items" in text
 
 
+def test_report_ledger_passes_over_a_model_that_has_other_scores_only():
+    """A grown vocabulary is measured in tokens, so the step after it is compared with the model before it."""
+    data = lineage([1.0] * 80 + [0.0] * 20, [1.0] * 50 + [0.0] * 50)
+    grown = StageView(name="grown", stage="vocab.expand", kind="checkpoint", inputs={"model": ("base",)})
+    child = replace(data.stages[1], inputs={"model": ("grown",)})
+    tokens = [replace(data.scores[0], model=name, task="tokenizer", metric="tokens") for name in ("base", "grown")]
+    data = replace(data, stages=(data.stages[0], grown, child), scores=(*data.scores, *tokens))
+    assert [(change.parent, change.child) for change in entries(data)] == [("base", "child"), ("base", "grown")]
+    text = str(section(data))
+    assert text.index("base → grown") < text.index("base → child")
+
+
 def test_report_ledger_without_a_sure_change_is_a_table():
     text = str(section(lineage([1.0, 0.0] * 20, [1.0, 0.0] * 19 + [0.0, 1.0])))
     assert "0 surely gained, 0 surely lost, 1 within the error." in text

@@ -45,13 +45,14 @@ def engine_options(given: Sequence[str]) -> dict[str, Any]:
 
 def add_spread(parser: argparse.ArgumentParser) -> None:
     """--processes and what goes with it; see core.spread."""
-    group = parser.add_argument_group("stages that train")
+    group = parser.add_argument_group("stages that train or evaluate")
     group.add_argument(
         "--processes",
         type=at_least(1),
         default=joined(),
         metavar="N",
-        help="processes that train together, one for each GPU; weights and moments are divided among them (default 1)",
+        help="processes that train or evaluate together, one for each GPU; in training, weights and moments are "
+        "divided among them (default 1)",
     )
     group.add_argument(
         "--launcher",

@@ -23,8 +23,8 @@ from .likelihood import multiple_choice, preference
 from .marks import Mark
 from .metrics import measure
 from .records import Answered, records
-from .resume import kept
 from .task_items import task_groups
+from .team import DOCUMENTS, Team
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -58,15 +58,18 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     exam = prepare(params, inputs)
     models = inputs.many("models")
     digests = list(dict.fromkeys(model.digest for model in models))
-    results, seconds = {}, {}
-    for number, digest in enumerate(digests):
-        model = next(model for model in models if model.digest == digest)
-        base = number * exam.size
-        runtime.progress(base, exam.size * len(digests), "questions")
-        report = _report(runtime, base, exam.size * len(digests))
+    team, seconds = Team(runtime), {}
+
+    def ask(number: int) -> Mapping[str, Any]:
+        model = next(model for model in models if model.digest == digests[number])
+        base, total = number * exam.size, exam.size * len(digests)
+        runtime.progress(base, total, "questions")
         begun = time.monotonic()
-        results[digest] = _resume(runtime, digest, lambda: _ask(params, runtime, model, exam, report))  # noqa: B023
+        rows = _ask(params, team, model, exam, _report(runtime, base, total))
         seconds[model.name] = round(time.monotonic() - begun, 3)
+        return rows
+
+    results = dict(zip(digests, team.units([f"model-{digest_value(d)[:16]}" for d in digests], ask), strict=True))
     scores = [Score(model=m.name, **row) for m in models for row in results[m.digest]["scores"]]
     samples = [{"model": m.name, **row} for m in models for row in results[m.digest]["samples"]]
     write_scores(runtime.out, scores, samples)
@@ -115,13 +118,13 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
     return Exam(documents, groups, sample_questions(groups, documents, params.sample_prompts, params.seed))
 
 
-def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, report: Callable) -> dict[str, Any]:
+def _ask(params: Params, team: Team, artifact: Artifact, exam: Exam, report: Callable) -> dict[str, Any]:
     """Score rows (without the model's name) and sample rows of one checkpoint."""
     from ..model.checkpoint import load_model
     from ..model.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(artifact.path)
-    model = load_model(artifact.path, dtype=params.dtype, device=runtime.device)
+    model = load_model(artifact.path, dtype=params.dtype, device=team.device)
     rows: list[dict[str, Any]] = []
     values: list[dict[str, Any]] = []
 
@@ -137,14 +140,15 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
 
     for language, documents in exam.documents.items():
         texts = [document.text for document in documents]
-        mark = _text_mark(params, model, tokenizer, texts, report(len(texts)))
+        mark = _text_mark(params, team, model, tokenizer, texts, report(len(texts)))
         add(HELD_OUT, language, 1, digest_value(texts), [mark])
     kept: list[dict[str, Any]] = []
     for group in exam.groups:
         if group.type in BY_LIKELIHOOD:
             method = BY_LIKELIHOOD[group.type]
             progress = report(len(group.items))
-            found = method(model, tokenizer, group.items, batch_tokens=params.batch_tokens, progress=progress)
+            settings = {"batch_tokens": params.batch_tokens, "progress": progress, "cut": team.cut}
+            found = method(model, tokenizer, group.items, **settings)
             add(group.task, group.language, group.revision, group.prompt_digest, found.marks, left_out=group.left_out)
             kept += records(group, found, params.keep_items, params.seed)
     written = [group for group in exam.groups if group.type == "generate"]
@@ -157,6 +161,7 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
         max_new_tokens=params.max_new_tokens,
         batch_size=params.batch_size,
         progress=report(total),
+        cut=team.cut,
     )
     for group in written:
         found, counts = _written(params, group, outputs)
@@ -230,19 +235,23 @@ def _asked(exam: Exam) -> list[Asked]:
 
 def _text_mark(
     params: Params,
+    team: Team,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     texts: list[str],
     progress: Callable[[int, int], None],
 ) -> Mark:
-    bits = document_bits(
-        model,
-        tokenizer,
-        texts,
-        context_len=params.context_len,
-        batch_tokens=params.batch_tokens,
-        progress=progress,
-    )
+    def work(piece: Sequence[str], start: int, progress: Callable[[int, int], None]) -> list[float]:
+        return document_bits(
+            model,
+            tokenizer,
+            piece,
+            context_len=params.context_len,
+            batch_tokens=params.batch_tokens,
+            progress=progress,
+        )
+
+    bits = team.cut(texts, DOCUMENTS, work, progress)
     return bits_per_byte(bits, [len(text.encode()) for text in texts])
 
 
@@ -256,8 +265,3 @@ def _report(runtime: Runtime, base: int, total: int) -> Callable[[int], Callable
         return lambda done, of: runtime.progress(here + size * done // max(1, of), total, "questions")
 
     return part
-
-
-def _resume(runtime: Runtime, digest: str, work: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The finished rows of the model with this digest from `runtime.state`, or the rows that `work` makes now."""
-    return kept(runtime.state / f"model-{digest_value(digest)[:16]}.json", work)

@@ -15,6 +15,7 @@ from ..model.encoding import Prompt, encode_prompt
 from ..model.generate import Decoding, generate
 from .answers import cut
 from .groups import Group
+from .team import PROMPTS, Progress, whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -67,18 +68,18 @@ def answer_all(
     *,
     max_new_tokens: int,
     batch_size: int = 32,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
+    cut: Callable[..., list] = whole,
 ) -> Outputs:
     """Greedy answers, equal prompts answered once."""
     prompts = {question.key: question.prompt for question in questions}
-    ids = generate(
-        model,
-        [encode_prompt(tokenizer, prompt) for prompt in prompts.values()],
-        Decoding(max_new_tokens=max_new_tokens),
-        stop_ids=stop_ids(tokenizer),
-        batch_size=batch_size,
-        progress=progress,
-    )
+
+    def write(piece: Sequence[list[int]], start: int, progress: Progress) -> list[list[int]]:
+        decoding = Decoding(max_new_tokens=max_new_tokens)
+        ends = stop_ids(tokenizer)
+        return generate(model, piece, decoding, stop_ids=ends, batch_size=batch_size, progress=progress)
+
+    ids = cut([encode_prompt(tokenizer, prompt) for prompt in prompts.values()], PROMPTS, write, progress)
     texts = [tokenizer.decode(row, skip_special_tokens=True) for row in ids]
     return Outputs(dict(zip(prompts, texts, strict=True)))
 

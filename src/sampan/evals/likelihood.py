@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from ..artifacts.items import Item
 from ..model.encoding import encode_answer, encode_choices
-from ..model.scoring import Likelihood, continuations
+from ..model.scoring import continuations
 from .groups import clusters_of
 from .marks import share
 from .records import Answered
+from .team import PAIRS, Progress, Work, whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-Progress = Callable[[int, int], None]
 
 
 def multiple_choice(
@@ -25,6 +24,7 @@ def multiple_choice(
     *,
     batch_tokens: int = 2048,
     progress: Progress = lambda done, total: None,
+    cut: Callable[..., list] = whole,
 ) -> Answered:
     """`acc`: the likeliest choice is right. `acc_bytes`: the likeliest per UTF-8 byte of the choice is right.
 
@@ -32,10 +32,10 @@ def multiple_choice(
     likely choices the first one counts as given.
     """
     pairs = [pair for item in items for pair in encode_choices(tokenizer, item.prompt, item.choices)]
-    scored = iter(continuations(model, pairs, max_batch_tokens=batch_tokens, progress=progress))
+    scored = iter(cut(pairs, PAIRS, _scores(model, batch_tokens), progress))
     plain, by_bytes, outputs, extracted = [], [], [], []
     for item in items:
-        logprobs = [next(scored).logprob for _ in item.choices]
+        logprobs = [next(scored)[0] for _ in item.choices]
         sizes = [max(1, len(choice.strip().encode())) for choice in item.choices]
         right = int(item.answer)
         plain.append(_best(logprobs) == right)
@@ -53,13 +53,15 @@ def preference(
     *,
     batch_tokens: int = 2048,
     progress: Progress = lambda done, total: None,
+    cut: Callable[..., list] = whole,
 ) -> Answered:
     """`preference_acc`: share of pairs whose better answer has the higher mean log-probability per token.
 
     That mean, with the end of the turn in it, is SimPO's reward (arXiv:2405.14734, section 2.2). A tie is not right.
     """
     pairs = [encode_answer(tokenizer, item.prompt, choice) for item in items for choice in item.choices]
-    means = [_mean(value) for value in continuations(model, pairs, max_batch_tokens=batch_tokens, progress=progress)]
+    scored = cut(pairs, PAIRS, _scores(model, batch_tokens), progress)
+    means = [logprob / tokens for logprob, tokens in scored]
     right = [better > worse for better, worse in zip(means[::2], means[1::2], strict=True)]
     outputs = [_shown(means[2 * n : 2 * n + 2], item.choices) for n, item in enumerate(items)]
     extracted = [item.choices[0 if better else 1].strip() for item, better in zip(items, right, strict=True)]
@@ -75,5 +77,11 @@ def _best(values: Sequence[float]) -> int:
     return max(range(len(values)), key=lambda n: (values[n], -n))
 
 
-def _mean(value: Likelihood) -> float:
-    return value.logprob / value.tokens
+def _scores(model: PreTrainedModel, batch_tokens: int) -> Work:
+    """Log-probability and number of tokens for each pair."""
+
+    def work(pairs: Sequence, start: int, progress: Progress) -> list[tuple[float, int]]:
+        scored = continuations(model, pairs, max_batch_tokens=batch_tokens, progress=progress)
+        return [(value.logprob, value.tokens) for value in scored]
+
+    return work

@@ -93,7 +93,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 STAGE = Stage(
     name="evals.lm_eval",
-    revision=1,
+    revision=2,
     summary="Scores of every checkpoint on tasks of lm-evaluation-harness, which run as they are on our fast backend.",
     params=Params,
     inputs={
@@ -105,6 +105,7 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     heavy=True,
+    spreads=True,
     paper="lm-evaluation-harness (Gao et al. 2021; arXiv:2405.14782), with prefixes shared as in SGLang "
     "(arXiv:2312.07104).",
 )

@@ -19,6 +19,7 @@ from ..model.encoding import first_token
 from ..model.generate import Decoding, generate
 from ..model.scoring import continuations
 from .answers import cut
+from .team import PAIRS, PROMPTS, Progress, whole
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -42,12 +43,13 @@ class SampanLM(TemplateLM):
         batch_tokens: int = 2048,
         batch_size: int = 32,
         seed: int = 0,
-        progress: Callable[[int, int], None] = lambda done, total: None,
+        progress: Progress = lambda done, total: None,
+        pieces: Callable[..., list] = whole,
     ) -> None:
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
         self.batch_tokens, self.batch_size, self.seed = batch_tokens, batch_size, seed
-        self.progress = progress
+        self.progress, self.pieces = progress, pieces
         self._device = model.device
         # Gemma does not work without BOS, whatever its tokenizer's settings say; lm-eval's rule.
         self.add_bos = True if "gemma" in model.config.model_type else None
@@ -115,8 +117,12 @@ class SampanLM(TemplateLM):
         self, requests: Sequence[tuple[Any, list[int], list[int]]], **kwargs
     ) -> list[tuple[float, bool]]:
         pairs = [(context, continuation) for _, context, continuation in requests]
-        found = continuations(self.model, pairs, max_batch_tokens=self.batch_tokens, progress=self.progress)
-        return [(value.logprob, value.greedy) for value in found]
+
+        def work(piece: Sequence, start: int, progress: Progress) -> list[tuple[float, bool]]:
+            found = continuations(self.model, piece, max_batch_tokens=self.batch_tokens, progress=progress)
+            return [(value.logprob, value.greedy) for value in found]
+
+        return [(logprob, greedy) for logprob, greedy in self.pieces(pairs, PAIRS, work, self.progress)]
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Log-probability of whole texts, in windows with as much context as fits."""
@@ -157,22 +163,26 @@ class SampanLM(TemplateLM):
         return out
 
     def _generate(
-        self, prompts: Sequence[str], settings: Mapping[str, Any], streams: Sequence[int], progress: Callable
+        self, prompts: Sequence[str], settings: Mapping[str, Any], streams: Sequence[int], progress: Progress
     ) -> list[str]:
         decoding, stops = read_settings(settings, self.seed)
         ids = self._encode(prompts)
         end = self.model.generation_config.eos_token_id
         ends = {self.tokenizer.eos_token_id, *(end if isinstance(end, list) else [end])} - {None}
-        rows = generate(
-            self.model,
-            [ids[prompt] or [self.prefix_token_id] for prompt in prompts],
-            decoding,
-            stop_ids=sorted(ends),
-            streams=streams,
-            batch_size=self.batch_size,
-            ended=stop_test(self.tokenizer, stops),
-            progress=progress,
-        )
+
+        def work(piece: Sequence[list[int]], start: int, progress: Progress) -> list[list[int]]:
+            return generate(
+                self.model,
+                piece,
+                decoding,
+                stop_ids=sorted(ends),
+                streams=streams[start : start + len(piece)],
+                batch_size=self.batch_size,
+                ended=stop_test(self.tokenizer, stops),
+                progress=progress,
+            )
+
+        rows = self.pieces([ids[prompt] or [self.prefix_token_id] for prompt in prompts], PROMPTS, work, progress)
         if self.tokenizer.eos_token:
             stops = [*stops, self.tokenizer.eos_token]
         return [cut(text, stops) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=True)]

@@ -24,7 +24,7 @@ from .groups import code
 from .leaderboard import TASKS, leaderboard_cells
 from .lm_eval import ENDPOINTS
 from .lm_eval_failures import keys_outside, unreadable
-from .resume import kept
+from .team import Team
 
 if TYPE_CHECKING:
     from .lm_eval import Params
@@ -53,29 +53,30 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
     names = list(dict.fromkeys(params.tasks or TASKS))
     manager = task_manager(names, folder, bundled=params.bundled)
     loaded: dict[str, Any] = {}
-    scores, samples, documents, outside = [], [], {}, {}
+    team = Team(runtime)
+    backend = _Backend(params, team)
     total = len(models) * len(names)
-    for number, model in enumerate(models):
-        backend = _Backend(params, model, runtime)
-        for place, name in enumerate(names):
-            here = number * len(names) + place
-            backend.progress = lambda done, of, here=here: runtime.progress(
-                1000 * here + 1000 * done // max(1, of), 1000 * total, "thousandths of a task"
-            )
-            state = runtime.state / f"task-{digest_value([model.digest, name])[:16]}.json"
 
-            def work(name: str = name, backend: _Backend = backend) -> Mapping[str, Any]:
-                if name not in loaded:
-                    with _quiet():
-                        loaded[name] = load_tasks(manager, name, data)
-                return _evaluate(params, name, loaded[name], backend)
+    def work(number: int) -> Mapping[str, Any]:
+        name = names[number % len(names)]
+        backend.take(models[number // len(names)])
+        backend.progress = lambda done, of: runtime.progress(
+            1000 * number + 1000 * done // max(1, of), 1000 * total, "thousandths of a task"
+        )
+        if name not in loaded:
+            with _quiet():
+                loaded[name] = load_tasks(manager, name, data)
+        return _evaluate(params, name, loaded[name], backend)
 
-            found = kept(state, work)
-            scores += [Score(model=model.name, model_digest=model.digest, **row) for row in found["scores"]]
-            samples += [{"model": model.name, **row} for row in found["samples"]]
-            documents.update(found["documents"])
-            outside.update(found["keys_outside"])
-        backend.close()
+    units = [f"task-{digest_value([model.digest, name])[:16]}" for model in models for name in names]
+    scores, samples, documents, outside = [], [], {}, {}
+    for number, found in enumerate(team.units(units, work, cuts=params.backend == "sampan")):
+        model = models[number // len(names)]
+        scores += [Score(model=model.name, model_digest=model.digest, **row) for row in found["scores"]]
+        samples += [{"model": model.name, **row} for row in found["samples"]]
+        documents.update(found["documents"])
+        outside.update(found["keys_outside"])
+    backend.close()
     if not scores:
         raise StageError("no task gave a number", where="evals.lm_eval", how="Look at the tasks' `metric_list`.")
     runtime.progress(1000 * total, 1000 * total, "thousandths of a task")
@@ -161,12 +162,18 @@ def _check(params: Params, model: Artifact) -> None:
 
 
 class _Backend:
-    """lm-eval's `LM` for one model, made when the first task needs it."""
+    """lm-eval's `LM` for one model at a time, made when a task needs it."""
 
-    def __init__(self, params: Params, model: Artifact, runtime: Runtime) -> None:
-        self.params, self.model, self.runtime = params, model, runtime
+    def __init__(self, params: Params, team: Team) -> None:
+        self.params, self.team = params, team
         self.progress: Callable[[int, int], None] = lambda done, total: None
+        self.model = Artifact(path=Path(), kind="checkpoint", digest="", name="")
         self._lm: Any = None
+
+    def take(self, model: Artifact) -> None:
+        if model.digest != self.model.digest:
+            self.close()
+            self.model = model
 
     def lm(self) -> Any:
         if self._lm is None:
@@ -183,12 +190,13 @@ class _Backend:
         from .lm_eval_backend import SampanLM
 
         return SampanLM(
-            load_model(self.model.path, dtype=self.params.dtype, device=self.runtime.device),
+            load_model(self.model.path, dtype=self.params.dtype, device=self.team.device),
             load_tokenizer(self.model.path),
             batch_tokens=self.params.batch_tokens,
             batch_size=self.params.batch_size,
             seed=self.params.seed,
             progress=lambda done, total: self.progress(done, total),
+            pieces=self.team.cut,
         )
 
     def _theirs(self) -> Any:
@@ -205,7 +213,7 @@ class _Backend:
             check_folder(self.model.path)
             args |= {"pretrained": path, "dtype": self.params.dtype, "trust_remote_code": False}
         if name == "hf":
-            args["device"] = self.runtime.device
+            args["device"] = self.team.device
         try:
             return get_model(name)(**(args | dict(self.params.backend_args)))
         except (ImportError, ModuleNotFoundError) as error:

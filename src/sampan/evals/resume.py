@@ -15,7 +15,7 @@ def kept(path: Path, work: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
     rows = work()
-    aside = path.with_suffix(".tmp")
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
     with open(aside, "w", encoding="utf-8") as file:
         json.dump(rows, file, ensure_ascii=False)
         file.flush()

@@ -92,7 +92,7 @@ def reads(params: Params) -> dict[str, str]:
 
 STAGE = Stage(
     name="evals.run",
-    revision=3,
+    revision=4,
     summary="Scores of every checkpoint: bits per byte of held-out text, and tasks by likelihood or by generation.",
     params=Params,
     inputs={
@@ -108,6 +108,7 @@ STAGE = Stage(
     estimate=estimate,
     reads=reads,
     heavy=True,
+    spreads=True,
     paper="lm-evaluation-harness (Gao et al. 2021) for likelihood scoring; bits per byte as in The Pile "
     "(arXiv:2101.00027, section 3.1).",
 )

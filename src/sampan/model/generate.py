@@ -92,48 +92,90 @@ def _in_slots(
     batch_size: int,
     progress: Callable[[int, int], None],
 ) -> None:
-    """Continuous batching: free slots are filled again as soon as a quarter of them is free."""
+    """Continuous batching of one family of prompts after the other."""
     import torch
 
-    from .scoring import WORTH_SHARING
-    from .shared_prefix import SharedPrefix, distinct_share
+    from .shared_prefix import SharedPrefix, families
+
+    done = 0
+    shared = SharedPrefix(model)
+    for numbers in families([run.prompt for run in runs], max(2, batch_size // 4)):
+        family = [runs[number] for number in numbers]
+        with torch.inference_mode():
+            for ended_now in _family(shared, family, decoding, stops, ended, min(batch_size, len(family))):
+                progress(done + ended_now, len(runs))
+        done += len(family)
+
+
+def _family(
+    shared: SharedPrefix,
+    runs: Sequence[_Run],
+    decoding: Decoding,
+    stops: frozenset[int],
+    ended: Callable[[list[int]], bool],
+    size: int,
+) -> Iterator[int]:
+    """Free slots are filled again as soon as a quarter of them is free. Yields how many answers have ended."""
     from .slots import Slots
 
-    shared, slots = SharedPrefix(model), Slots(model, min(batch_size, max(1, len(runs))))
-    waiting = sorted(runs, key=lambda run: run.prompt, reverse=True)
-    if distinct_share([run.prompt for run in runs]) > WORTH_SHARING:
-        waiting.sort(key=lambda run: -len(run.prompt))  # rows of similar length attend over little that is not theirs
+    trunk = _common_trunk(shared, runs)
+    by_length = _by_length(runs, trunk)
+    waiting = sorted(runs, key=(lambda run: len(run.prompt)) if by_length else lambda run: run.prompt, reverse=True)
+    slots = Slots(shared.model, size, [layer.trunk for layer in shared.cache.layers])
     running: list[_Run] = []
     draws: list[torch.Generator] = []
-    with torch.inference_mode():
-        while waiting or running:
-            free = slots.size - len(running)
-            if waiting and (not running or 4 * free >= slots.size):
-                new = [waiting.pop() for _ in range(min(free, len(waiting)))]
-                for run, draw, token, states in _prefill(shared, new, decoding):
-                    if run.goes_on(token, decoding, stops, ended):
-                        slots.add(states)
-                        running.append(run)
-                        draws.append(draw)
-                shared.forget_newest()
-            elif running:
-                chosen = _choose(slots.step([run.ids[-1] for run in running]).float().cpu(), decoding, draws)
-                for slot in reversed(range(len(running))):
-                    if not running[slot].goes_on(chosen[slot], decoding, stops, ended):
-                        slots.drop(slot)
-                        for rows in (running, draws):
-                            rows[slot] = rows[-1]
-                            rows.pop()
-            progress(len(runs) - len(waiting) - len(running), len(runs))
+    while waiting or running:
+        free = size - len(running)
+        if waiting and (not running or 4 * free >= size):
+            new = [waiting.pop() for _ in range(min(free, len(waiting)))]
+            for run, draw, token, states in _prefill(shared, new, decoding, trunk, by_length):
+                if run.goes_on(token, decoding, stops, ended):
+                    slots.add(states)
+                    running.append(run)
+                    draws.append(draw)
+            shared.forget_newest()
+        elif running:
+            chosen = _choose(slots.step([run.ids[-1] for run in running]).float().cpu(), decoding, draws)
+            for slot in reversed(range(len(running))):
+                if not running[slot].goes_on(chosen[slot], decoding, stops, ended):
+                    slots.drop(slot)
+                    for rows in (running, draws):
+                        rows[slot] = rows[-1]
+                        rows.pop()
+        yield len(runs) - len(waiting) - len(running)
 
 
-def _prefill(shared: SharedPrefix, runs: Sequence[_Run], decoding: Decoding) -> Iterator[tuple]:
-    """(run, generator, first token, keys and values) of every run."""
-    from .shared_prefix import chunks
+def _common_trunk(shared: SharedPrefix, runs: Sequence[_Run]) -> int:
+    """Compute what all prompts begin with, less every prompt's last token; returns its length."""
+    from .shared_prefix import common
 
     prompts = [run.prompt for run in runs]
-    most = [len(prompt) - 1 for prompt in prompts]
-    for chunk in chunks(prompts, most, max_tokens=PREFILL_TOKENS, max_positions=len(prompts)):
+    first = min(prompts)
+    alike = min(common(first, max(prompts)), *(len(prompt) - 1 for prompt in prompts)) if len(prompts) > 1 else 0
+    return shared.keep(first, alike, PREFILL_TOKENS)
+
+
+def _by_length(runs: Sequence[_Run], trunk: int) -> bool:
+    """Whether prompts share so little behind the trunk that those of similar length had better run together."""
+    from .scoring import WORTH_SHARING
+    from .shared_prefix import distinct_share
+
+    return distinct_share([run.prompt[trunk:] for run in runs]) > WORTH_SHARING
+
+
+def _prefill(
+    shared: SharedPrefix, runs: Sequence[_Run], decoding: Decoding, trunk: int, similar: bool
+) -> Iterator[tuple]:
+    """(run, generator, first token, keys and values behind the trunk) of every run."""
+    from .shared_prefix import by_length, chunks
+
+    prompts = [run.prompt for run in runs]
+    if similar:
+        parts = by_length(prompts, trunk, max_tokens=PREFILL_TOKENS)
+    else:
+        most = [len(prompt) - 1 for prompt in prompts]
+        parts = chunks(prompts, most, max_tokens=PREFILL_TOKENS, max_positions=len(prompts))
+    for chunk in parts:
         part = [runs[number] for number in chunk.numbers]
         rows = [run.prompt for run in part]
         logits_BV, layout, _ = shared.run(
@@ -142,7 +184,7 @@ def _prefill(shared: SharedPrefix, runs: Sequence[_Run], decoding: Decoding) -> 
         draws = [_generator(decoding, run.stream) for run in part]
         first = _choose(logits_BV.float().cpu(), decoding, draws)
         for n, run in enumerate(part):
-            yield run, draws[n], first[n], shared.row_states(layout, n)
+            yield run, draws[n], first[n], shared.row_states(layout, n, trunk)
 
 
 def _padded(

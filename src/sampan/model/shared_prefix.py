@@ -3,9 +3,10 @@
 Rows are taken in lexicographic order, so that rows with a common beginning are neighbours. A chunk of them runs behind
 its *trunk*, the beginning that all of them share: the trunk's keys and values are computed once, kept for the next
 chunk and cropped or extended there. Below the trunk the rows form trees (the choices of one question, say), and a
-tree's tokens are laid one after the other into a *bin*, each token seeing the trunk and its own ancestors only. Memory
-is that of one row's keys and values and of one chunk, however many rows there are. (A radix tree of keys and values is
-SGLang's idea, arXiv:2312.07104, section 3; packing a tree under a mask is tree attention, arXiv:2305.09781.)
+tree's tokens are laid one after the other into a *bin*, each token seeing the trunk and its own ancestors only. Rows
+that share too little for that get a bin each, which needs no mask. Memory is that of one row's keys and values and of
+one chunk, however many rows there are. (A radix tree of keys and values is SGLang's idea, arXiv:2312.07104, section 3;
+packing a tree under a mask is tree attention, arXiv:2305.09781.)
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache
+
+from .trunk_attention import TrunkLayer, as_mask, trunk_attention
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -27,6 +30,11 @@ BIN = 256
 """Least width of a bin in tokens: wide enough for matrix products, narrow enough that masked attention is cheap."""
 SHORT = 32
 """A trunk that is this little longer than what is kept already is not worth a forward pass of its own."""
+PADDED = 1.25
+"""Rows that share nothing get bins of their own if padding makes them no more than this much longer together."""
+PAIRS_PER_WIDTH = 2.5
+"""Pairs of tokens that attention under a mask compares in vain in the time that the rest of the model takes for one
+token, as a multiple of its width. Measured on a CPU core; ours."""
 _SHARES: WeakKeyDictionary = WeakKeyDictionary()
 
 
@@ -82,27 +90,56 @@ def chunks(
         yield Chunk(part, trunk)
 
 
-class TreeLayer(DynamicLayer):
+def families(rows: Sequence[Sequence[int]], least: int) -> list[list[int]]:
+    """Numbers of rows that begin alike, family by family, and last of those that are in none.
+
+    A family has at least `least` rows and begins with a number of tokens, at least SHORT, that is chosen once for all
+    families: the one at which they share most. All rows are one family if that is less than a quarter of their tokens.
+    """
+    order = sorted(range(len(rows)), key=lambda n: rows[n])
+    links = [common(rows[a], rows[b]) for a, b in pairwise(order)]
+    best, begins = sum(map(len, rows)) / 4, None
+    lengths = sorted({link for link in links if link >= SHORT})
+    for length in lengths[:: 1 + len(lengths) // 64]:
+        runs = _runs(links, length)
+        gain = length * sum(end - first for first, end in runs if end - first >= least)
+        if gain > best:
+            best, begins = gain, runs
+    if begins is None:
+        return [order]
+    found = [order[first:end] for first, end in begins if end - first >= least]
+    rest = [n for first, end in begins if end - first < least for n in order[first:end]]
+    return [*found, rest] if rest else found
+
+
+def _runs(links: Sequence[int], length: int) -> list[tuple[int, int]]:
+    """(first, end) of every run of rows of which neighbours share at least `length` tokens."""
+    cuts = [0, *(n + 1 for n, link in enumerate(links) if link < length), len(links) + 1]
+    return list(pairwise(cuts))
+
+
+def by_length(rows: Sequence[Sequence[int]], trunk: int, *, max_tokens: int) -> Iterator[Chunk]:
+    """Cut rows that share the trunk and little else into chunks of similar length, padded to at most `max_tokens`."""
+    part: list[int] = []
+    for number in sorted(range(len(rows)), key=lambda n: -len(rows[n])):
+        if part and (len(part) + 1) * (len(rows[part[0]]) - trunk) > max_tokens:
+            yield Chunk(part, trunk)
+            part = []
+        part.append(number)
+    if part:
+        yield Chunk(part, trunk)
+
+
+class TreeLayer(TrunkLayer):
     """One layer's keys and values: the trunk's, which stand before every bin's own, and the newest."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk: list[torch.Tensor] = []
         self.newest: list[torch.Tensor] = []
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
         self.newest = [key_states, value_states]
-        return tuple(self.behind(self.newest))
-
-    def behind(self, states: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Keys and values [B, H, P + T, D]: the trunk's, then these [B, H, T, D]."""
-        if not self.trunk:
-            return states
-        bins = len(states[0])
-        return [
-            torch.cat([old_1HPD.expand(bins, -1, -1, -1), new_BHTD], 2)
-            for old_1HPD, new_BHTD in zip(self.trunk, states, strict=True)
-        ]
+        return key_states, value_states
 
 
 @dataclass
@@ -117,21 +154,29 @@ class Layout:
     paths: list[tuple[int, list[int]]] = field(default_factory=list)
 
 
-def lay_out(rows: Sequence[Sequence[int]], trunk: int) -> Layout:
-    """Put sorted rows, less the first `trunk` tokens, into bins; a tree is never cut."""
+def lay_out(rows: Sequence[Sequence[int]], trunk: int, pairs_per_token: float) -> Layout:
+    """Put the rows, less the first `trunk` tokens, into bins; a tree is never cut.
+
+    A row joins its neighbour's tree where that saves time: its tokens and the tree's are compared in vain, and a token
+    computed once more costs as much as `pairs_per_token` such comparisons.
+    """
     trees: list[list[int]] = []
     sizes: list[int] = []
     for n, row in enumerate(rows):
         shared = max(trunk, common(rows[n - 1], row)) if n else trunk
-        if n and shared > trunk:
+        new = len(row) - shared
+        if n and (shared - trunk) * pairs_per_token > 2 * new * max(0, sizes[-1] + new - BIN):
             trees[-1].append(n)
-            sizes[-1] += len(row) - shared
+            sizes[-1] += new
         else:
             trees.append([n])
             sizes.append(len(row) - trunk)
     width, layout, room = max(BIN, *sizes), Layout(), 0
+    alone = len(trees) == len(rows) and len(rows) * max(sizes) <= PADDED * sum(sizes)
+    if alone:  # of about the same length: one bin each, which needs no mask
+        width = max(sizes)
     for tree, size in zip(trees, sizes, strict=True):
-        if size > room:
+        if alone or size > room:
             for part in (layout.ids, layout.positions, layout.spans):
                 part.append([])
             room = width
@@ -163,6 +208,7 @@ class SharedPrefix:
         self.model = model
         config = model.config.get_text_config()
         self.cache = Cache(layers=[TreeLayer() for _ in range(config.num_hidden_layers)])
+        self.pairs_per_token = PAIRS_PER_WIDTH * config.hidden_size
         self.kept: list[int] = []
 
     def run(
@@ -175,8 +221,8 @@ class SharedPrefix:
     ) -> tuple[torch.Tensor, Layout, int]:
         """Logits [N, V] at the positions `wanted(n)` (not before the trunk) of each sorted row, row after row;
         how the rows were laid out; and the trunk that was really used."""
-        trunk = self._keep(rows[0], trunk, max_tokens)
-        layout = lay_out(rows, trunk)
+        trunk = self.keep(rows[0], trunk, max_tokens)
+        layout = lay_out(rows, trunk, self.pairs_per_token)
         width = max(map(len, layout.ids))
         flat = [
             bin_ * width + path[position - trunk]
@@ -185,32 +231,42 @@ class SharedPrefix:
         ]
         return self._forward(layout, width, flat), layout, trunk
 
-    def row_states(self, layout: Layout, number: int) -> list[list[torch.Tensor]]:
-        """Per layer, keys and values [1, H, T, D] of a row of the chunk that ran last."""
+    def row_states(self, layout: Layout, number: int, start: int = 0) -> list[list[torch.Tensor]]:
+        """Per layer, keys and values [1, K, T, D] of a row of the chunk that ran last, from position `start` of the
+        trunk on."""
         bin_, path = layout.paths[number]
+        plain = path == list(range(path[0], path[0] + len(path)))
         index = torch.tensor(path, device=self.model.device)
-        return [
-            layer.behind([states[bin_].index_select(1, index)[None] for states in layer.newest])
-            for layer in self.cache.layers
-        ]
+        found = []
+        for layer in self.cache.layers:
+            own = [
+                states[bin_ : bin_ + 1, :, path[0] : path[0] + len(path)] if plain
+                else states[bin_ : bin_ + 1].index_select(2, index)
+                for states in layer.newest
+            ]  # fmt: skip
+            found.append([torch.cat([far[:, :, start:], near], 2) for far, near in zip(layer.trunk, own, strict=True)]
+                         if layer.trunk and layer.trunk[0].shape[2] > start else own)  # fmt: skip
+        return found
 
     def forget_newest(self) -> None:
         """Free what the last chunk left beside the trunk."""
         for layer in self.cache.layers:
             layer.newest = []
 
-    def _keep(self, row: list[int], trunk: int, max_tokens: int) -> int:
-        """Make the first `trunk` tokens of `row` (or what is kept of them, if little is missing) the trunk."""
+    def keep(self, row: list[int], trunk: int, max_tokens: int) -> int:
+        """Make the first `trunk` tokens of `row` (or what is kept of them, if little is missing) the trunk; returns its
+        length."""
         have = min(common(self.kept, row), trunk)
         if trunk - have < SHORT:
-            trunk = have
-        self._crop(have)
-        for start in range(have, trunk, max_tokens):
+            trunk = have if have >= SHORT else 0
+        self._crop(min(have, trunk))
+        for start in range(len(self.kept), trunk, max_tokens):
             part = row[start : min(trunk, start + max_tokens)]
             layout = Layout([part], [list(range(start, start + len(part)))], [[(0, len(part), -1)]])
             self._forward(layout, len(part), [len(part) - 1])
             for layer in self.cache.layers:
-                layer.trunk = layer.behind(layer.newest)
+                pairs = zip(layer.trunk, layer.newest, strict=True) if layer.trunk else ()
+                layer.trunk = [torch.cat(pair, 2) for pair in pairs] or layer.newest
             self.kept = row[: start + len(part)]
         return trunk
 
@@ -224,35 +280,27 @@ class SharedPrefix:
         device = self.model.device
         ids_BT = torch.tensor([row + [0] * (width - len(row)) for row in layout.ids], device=device)
         at_BT = torch.tensor([row + [0] * (width - len(row)) for row in layout.positions], device=device)
-        with head_rows(self.model, flat):
-            return self.model(
-                input_ids=ids_BT,
-                position_ids=at_BT,
-                attention_mask=self._mask(layout, width).to(device),
-                past_key_values=self.cache,
-                use_cache=True,
-            ).logits[0]
-
-    def _mask(self, layout: Layout, width: int) -> torch.Tensor:
-        """[B, 1, T, P + T]: what each token sees. Padding sees itself, so that its softmax is defined."""
-        behind = len(self.kept)
-        sees = torch.eye(width, dtype=torch.bool).repeat(len(layout.ids), 1, 1)
-        below = torch.ones(width, width, dtype=torch.bool).tril()
-        for b, spans in enumerate(layout.spans):
-            for first, end, parent in spans:
-                sees[b, first:end, first:end] = below[: end - first, : end - first]
-                if parent >= 0:
-                    sees[b, first:end, :first] = sees[b, parent, :first]
-        sees = torch.cat([torch.ones(len(sees), width, behind, dtype=torch.bool), sees], 2)[:, None]
-        return as_mask(sees, self.model)
+        mask = _mask(layout, width)
+        mask = mask if mask is None else as_mask(mask.to(device), self.model.dtype)
+        with head_rows(self.model, flat), trunk_attention(self.model, self.cache.layers, mask):
+            return self.model(input_ids=ids_BT, position_ids=at_BT, past_key_values=self.cache, use_cache=True).logits[
+                0
+            ]
 
 
-def as_mask(sees: torch.Tensor, model: PreTrainedModel) -> torch.Tensor:
-    """A boolean mask as numbers that are added to attention's scores: every kind of attention takes them, and on a CPU
-    they are faster than the boolean form."""
-    return torch.zeros(sees.shape, dtype=model.dtype, device=sees.device).masked_fill_(
-        ~sees, torch.finfo(model.dtype).min
-    )
+def _mask(layout: Layout, width: int) -> torch.Tensor | None:
+    """[B, 1, T, T]: what each token sees of its bin, None if that is all before it. Padding sees itself, so that its
+    softmax is defined."""
+    if all(len(spans) == 1 for spans in layout.spans):
+        return None
+    sees = torch.eye(width, dtype=torch.bool).repeat(len(layout.ids), 1, 1)
+    below = torch.ones(width, width, dtype=torch.bool).tril()
+    for b, spans in enumerate(layout.spans):
+        for first, end, parent in spans:
+            sees[b, first:end, first:end] = below[: end - first, : end - first]
+            if parent >= 0:
+                sees[b, first:end, :first] = sees[b, parent, :first]
+    return sees[:, None]
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 STAGE = Stage(
     name="synth.self_preference",
-    revision=1,
+    revision=2,
     summary="Preference pairs that a model makes for itself: two sampled answers, judged in both orders.",
     params=Params,
     inputs={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...evals.ledger import Change, changes
+from ...evals.ledger import Change, changes, settled
 from .data import ReportData
 from .markup import Raw, breakable, figure, join, number, scroll_table, tag, words
 from .scoreboard import parent_of
@@ -16,25 +16,32 @@ _REACH = 45
 
 
 def entries(data: ReportData) -> list[Change]:
-    """All changes between the scored models and the nearest scored models that they were made from."""
-    scored = {score.model for score in data.scores}
-    parents = {model: parent for model in scored if (parent := parent_of(data, model, scored))}
-    return changes(data.scores, data.asked, data.item_values, parents)
+    """All changes between scored models and the nearest ones that they were made from and that have the same score."""
+    groups: dict[tuple[str, str], list] = {}
+    for score in data.scores:
+        groups.setdefault((score.task, score.metric), []).append(score)
+    found = []
+    for rows in groups.values():
+        scored = {score.model for score in rows}
+        parents = {model: parent for model in scored if (parent := parent_of(data, model, scored))}
+        found += changes(rows, data.asked, data.item_values, parents)
+    return settled(found)
 
 
 def section(data: ReportData) -> Raw | None:
     """One block a step, in lineage order; None if no step can be compared."""
     found = entries(data)
-    order = [stage.name for stage in data.stages]
-    children = sorted({c.child for c in found}, key=lambda name: (order.index(name) if name in order else -1, name))
-    if not children:
+    order = {stage.name: place for place, stage in enumerate(data.stages)}
+    steps = {(change.child, change.parent) for change in found}
+    if not steps:
         return None
     intro = (
         "A step's model against the one it was made from, on the same items. A change counts as sure where the paired "
         "test passes at a false discovery rate of 5 % over all scores of the step; errors allow for items that share a "
         "passage."
     )
-    blocks = [_step(data, [c for c in found if c.child == child]) for child in children]
+    lineage = sorted(steps, key=lambda step: (*(order.get(name, -1) for name in step), step))
+    blocks = [_step(data, [c for c in found if (c.child, c.parent) == step]) for step in lineage]
     return join(tag("p", intro, class_="note"), *blocks)
 
 
