@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.lines import lines_of
 from ..core.stage import Artifact
 
 
@@ -82,4 +83,4 @@ def _jsonl(path: Path, rows: Iterable[Any]) -> None:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in lines_of(path)]

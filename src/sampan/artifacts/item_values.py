@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..core.lines import lines_of
 from ..core.stage import Artifact
 
 ASKED, VALUES = "asked.jsonl", "item_values.jsonl"
@@ -71,4 +72,4 @@ def _write(path: Path, rows: Iterable[dict]) -> None:
 
 
 def _read(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    return [json.loads(line) for line in lines_of(path)] if path.is_file() else []

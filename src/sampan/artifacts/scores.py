@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.lines import lines_of
 from ..core.stage import Artifact
 
 
@@ -55,18 +56,18 @@ def read_records(source: Artifact | Path) -> list[dict[str, Any]]:
     """The rows of `records.jsonl`, and those samples that carry a verdict."""
     path = source.path if isinstance(source, Artifact) else source
     file = path / "records.jsonl"
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    rows = [json.loads(line) for line in lines_of(file)] if file.is_file() else []
     return rows + [row for row in read_samples(path) if "verdict" in row]
 
 
 def read_scores(source: Artifact | Path) -> list[Score]:
     path = (source.path if isinstance(source, Artifact) else source) / "scores.jsonl"
-    return [Score(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Score(**json.loads(line)) for line in lines_of(path)]
 
 
 def read_samples(source: Artifact | Path) -> list[dict[str, Any]]:
     path = (source.path if isinstance(source, Artifact) else source) / "samples.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    return [json.loads(line) for line in lines_of(path)] if path.is_file() else []
 
 
 def _jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:

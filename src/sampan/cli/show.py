@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.identity import tree_files
+from ..core.lines import lines_of
 from ..store.store import MANIFEST, Store
 from .main import add_store
 from .text import duration, size, table
@@ -84,7 +85,7 @@ def _samples(folder: Path, count: int) -> list[str]:
     if not preview.is_file() or not count:
         return []
     lines = ["", "first rows"]
-    for line in preview.read_text(encoding="utf-8").splitlines()[:count]:
+    for line in lines_of(preview)[:count]:
         lines += [f"  {key}: {_short(value)}" for key, value in json.loads(line).items() if value] + ["  --"]
     return lines[:-1]
 

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 from ..artifacts.document_shards import second_name
 from ..core.errors import InputError, RecipeError
 from ..core.identity import digest_file
+from ..core.lines import lines_of
 from ..core.stage import Runtime
 from ..lang.codes import normalise_code
 from ..store.files import write_atomic
@@ -41,7 +42,7 @@ def fetch_all(params: Any, runtime: Runtime) -> dict[str, Any]:
         rows, left_out = _chosen(params, client, runtime)
         write_atomic(counts, json.dumps(left_out))
         write_atomic(index, "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows))
-    rows = [json.loads(line) for line in index.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in lines_of(index)]
     if not rows:
         raise InputError(
             f"the index knows no such page (left out: {json.loads(counts.read_text())})",

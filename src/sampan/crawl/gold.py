@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..core.lines import lines_of
+
 _TOKEN = re.compile(r"\w+")
 
 
@@ -53,7 +55,7 @@ def host_share(host: str, number: int) -> int:
 
 def read_gold(folder: Path) -> Iterator[GoldPage]:
     """The pages of a folder, in the order of its list."""
-    for line in (folder / "gold.jsonl").read_text("utf-8").splitlines():
+    for line in lines_of(folder / "gold.jsonl"):
         row = json.loads(line)
         payload = gzip.decompress((folder / row["file"]).read_bytes())
         yield GoldPage(folder.name, row["id"], row.get("url") or "", row.get("lang") or "", payload, row)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..core.lines import lines_of
 from ..core.stage import Artifact
 from ..lang.codes import normalise_code
 
@@ -37,7 +38,7 @@ def read_proposals(sources: Sequence[Artifact]) -> Iterator[Proposal]:
         path = source.path / FILE if source.path.is_dir() else source.path
         if not path.is_file():
             raise InputError(f"there is no {FILE} here", where=str(source.path), how="Make one with vocab.propose.")
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(lines_of(path), 1):
             yield _proposal(line, where=f"{path}:{number}")
 
 

@@ -14,6 +14,7 @@ from ...artifacts.profile_table import Cell, ProfileTable, write_profile_table
 from ...artifacts.scores import Score, write_scores
 from ...core.errors import InputError, RecipeError, did_you_mean
 from ...core.identity import digest_value
+from ...core.lines import lines_of
 from ...core.stage import Artifact, Inputs, Runtime
 from ..groups import code, describe_prompt
 from ..marks import Mark
@@ -190,7 +191,7 @@ def _earlier(sources: Sequence[Artifact]) -> dict[tuple[str, str], list[str]]:
         file = source.path / ANSWERS
         if not file.is_file():
             raise InputError(f"there is no {ANSWERS} in this artifact", where=source.name)
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in lines_of(file):
             row = json.loads(line)
             found[row["model_digest"], row["prompt_digest"]] = row["answers"]
     return found

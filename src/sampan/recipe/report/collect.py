@@ -18,6 +18,7 @@ from ...artifacts.item_values import Asked, ItemValues, read_item_values
 from ...artifacts.profile_table import ProfileTable, read_profile_table
 from ...artifacts.scores import Score, read_records, read_samples, read_scores
 from ...core.errors import InputError
+from ...core.lines import lines_of
 from .data import INPUT, Record, ReportData, Sample, StageView
 
 MAX_PICTURE_BYTES = 500_000
@@ -303,7 +304,7 @@ def _jsonl(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     rows = []
-    for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for line_number, line in enumerate(lines_of(path), 1):
         try:
             row = json.loads(line) if line.strip() else None
         except ValueError as error:
