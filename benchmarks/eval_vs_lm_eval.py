@@ -40,7 +40,7 @@ SIZES = {
     "random": {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6, "num_attention_heads": 8},
     "larger": {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 8, "num_attention_heads": 12},
 }
-"""Random Llamas of 9 and of 65 million parameters, with half as many heads for keys as for queries."""
+"""Random Llamas of 9 and of 64 million parameters, with half as many heads for keys as for queries."""
 PEER_BATCH = {"choice": 8, "generation": 32}
 """For generation both sides write 32 answers at once."""
 
