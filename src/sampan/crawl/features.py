@@ -38,26 +38,23 @@ MAX_CHAIN = 64
 def character_table() -> tuple[np.ndarray, np.ndarray]:
     """For the characters up to U+FFFF the number of their kind [65536]; and for each kind the mass, and 0 or 1 for each
     of `CLASSES` [kinds, 1 + K]. There are a few dozen kinds, so that text is counted by kind and not by class."""
-    table = np.zeros((_TABLE, 1 + len(CLASSES)), np.uint8)
     marked = {"enders": _ENDERS, "commas": _COMMAS, "copyright": "©", "bars": _BARS, "mails": "@", "colons": _COLONS}
-    for code in range(_TABLE):
-        kind = unicodedata.category(chr(code))
-        if kind[0] == "L":
-            wide = 0x2E80 <= code < 0xA000 or 0xF900 <= code < 0xFB00
-            table[code, 0] = 3 if wide else 2 if 0xAC00 <= code < 0xD7B0 else 1
-            table[code, 1] = 1
-            table[code, 2] = kind == "Lu"
-        elif kind[0] == "N":
-            table[code, 0] = table[code, 3] = 1
-        elif kind == "Mc":
-            table[code, 0] = 1
-        elif kind[0] == "S" or chr(code) in "/\\#*_<>[]{}~^=+":
-            table[code, 1 + CLASSES.index("symbols")] = 1
+    code = np.arange(_TABLE)
+    names = "".join(map(unicodedata.category, map(chr, range(_TABLE)))).encode()  # a category has two letters
+    major, minor = np.frombuffer(names, np.uint8).reshape(-1, 2).T
+    letter, number, spacing = major == ord("L"), major == ord("N"), (major == ord("M")) & (minor == ord("c"))
+    table = np.zeros((_TABLE, 1 + len(CLASSES)), np.uint8)
+    table[letter | number | spacing, 0] = 1
+    table[letter & (((code >= 0x2E80) & (code < 0xA000)) | ((code >= 0xF900) & (code < 0xFB00))), 0] = 3
+    table[letter & (code >= 0xAC00) & (code < 0xD7B0), 0] = 2
+    table[:, 1], table[:, 2], table[:, 3] = letter, letter & (minor == ord("u")), number
+    table[major == ord("S"), 1 + CLASSES.index("symbols")] = 1
+    table[[ord(char) for char in "/\\#*_<>[]{}~^=+"], 1 + CLASSES.index("symbols")] = 1
     table[ord("\n"), 1 + CLASSES.index("lines")] = 1
     for name, characters in (*marked.items(), ("symbols", "|•·»«@*")):
         table[[ord(char) for char in characters], 1 + CLASSES.index(name)] = 1
-    kinds, kind_of = np.unique(table, axis=0, return_inverse=True)
-    return kind_of.reshape(-1).astype(np.uint8), kinds.astype(np.float64)
+    _, first, kind_of = np.unique(table @ (1 << 2 * np.arange(1 + len(CLASSES))), return_index=True, return_inverse=True)
+    return kind_of.astype(np.uint8), table[first].astype(np.float64)
 
 
 def count_characters(texts: list[str]) -> np.ndarray:

@@ -22,6 +22,7 @@ _KINDS = {
 }
 _KEYS, _VALUES = name_table(_KINDS, _BITS)
 _LT, _GT, _SLASH, _BANG, _DASH, _BREAK = ord("<"), ord(">"), ord("/"), ord("!"), ord("-"), ord(blocks.BREAK)
+_SEMICOLON = ord(";")
 _NBSP = np.frombuffer(b"&nbsp;", np.uint8)
 _RULE = np.frombuffer(b"<hr>", np.uint8)
 
@@ -181,6 +182,11 @@ def mark_breaks(data, end, out):
     size = i = breaks = 0
     while i < end:
         byte = data[i]
+        if _LT < byte < 0xC2 or _BREAK < byte < _SEMICOLON:  # the usual case
+            out[size] = byte
+            size += 1
+            i += 1
+            continue
         if byte == _LT:
             at = _break_end(data, i, end)
             if at > 0:
@@ -192,7 +198,7 @@ def mark_breaks(data, end, out):
         size += 1
         i += 1
         breaks += byte == _BREAK
-        if byte == 59 and size >= 6:  # a semicolon
+        if byte == _SEMICOLON and size >= 6:
             entity = True
             for k in range(6):
                 entity &= out[size - 6 + k] == _NBSP[k]
