@@ -21,6 +21,11 @@ def expect(texts: int) -> None:
 
 
 def loops(name: str) -> ModuleType | None:
-    """The module of loops of that name (`grams`, `units`), once WORTH texts are known of; None before, and without
+    """The module of loops of that name (`grams`, `words`), once WORTH texts are known of; None before, and without
     numba."""
-    return load_compiled(f"sampan.lang.kernels.{name}") if _texts >= WORTH else None
+    return loaded(f"sampan.lang.kernels.{name}")
+
+
+def loaded(module: str) -> ModuleType | None:
+    """The module of loops of that full name, under the same condition."""
+    return load_compiled(module) if _texts >= WORTH else None
