@@ -7,19 +7,20 @@ numba nor using it is part of any identity. Machine code is kept in the user's c
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import os
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 @functools.cache
 def load_compiled(module: str) -> ModuleType | None:
     """The module of that full name, or None without numba. Importing numba takes about half a second."""
-    try:
-        import numba
-    except ImportError:
+    numba: Any = _numba()
+    if numba is None:
         return None
     before = numba.config.CACHE_DIR
     if not before:
@@ -28,6 +29,25 @@ def load_compiled(module: str) -> ModuleType | None:
         return importlib.import_module(module)
     finally:
         numba.config.CACHE_DIR = before
+
+
+def _numba() -> ModuleType | None:
+    """numba with its tables filled, which else the first call of a compiled function does. The garbage collector waits
+    meanwhile: what a library makes on import stays, and looking through it again and again takes a third of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import numba
+        from numba.core.registry import cpu_target
+
+        cpu_target.typing_context.refresh()
+        cpu_target.target_context.refresh()
+        return numba
+    except ImportError:
+        return None
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def cache_folder() -> Path:
