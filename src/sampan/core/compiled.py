@@ -11,9 +11,18 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+
+def compiled(function: Callable) -> Callable:
+    """A decorator of the functions in such modules: without Python's lock, kept on disk, and with numpy's rules for
+    numbers. Their file is what tells a stale copy on disk, so that a change to what they call must touch it too."""
+    import numba
+
+    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
 
 
 @functools.cache
@@ -33,7 +42,8 @@ def load_compiled(module: str) -> ModuleType | None:
 
 def _numba() -> ModuleType | None:
     """numba with its tables filled, which else the first call of a compiled function does. The garbage collector waits
-    meanwhile: what a library makes on import stays, and looking through it again and again takes a third of the time."""
+    meanwhile: what a library makes on import stays, and looking it through again and again takes a third of the time.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -12,8 +12,8 @@ from ..core.identity import digest_text
 from ..core.params import parse_params
 from .arc_records import ARC
 from .guard import MAX_DEPTH, overwork
-from .kernels import loops
 from .http import MAX_HEAD, BadEncoding, TooLarge, decode_body, is_whole_response, split_response
+from .kernels import loops
 from .packed import Archive
 from .page import decode, extract, is_html
 from .record import Format, Record, read_records

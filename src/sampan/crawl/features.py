@@ -53,7 +53,9 @@ def character_table() -> tuple[np.ndarray, np.ndarray]:
     table[ord("\n"), 1 + CLASSES.index("lines")] = 1
     for name, characters in (*marked.items(), ("symbols", "|•·»«@*")):
         table[[ord(char) for char in characters], 1 + CLASSES.index(name)] = 1
-    _, first, kind_of = np.unique(table @ (1 << 2 * np.arange(1 + len(CLASSES))), return_index=True, return_inverse=True)
+    _, first, kind_of = np.unique(
+        table @ (1 << 2 * np.arange(1 + len(CLASSES))), return_index=True, return_inverse=True
+    )
     return kind_of.astype(np.uint8), table[first].astype(np.float64)
 
 

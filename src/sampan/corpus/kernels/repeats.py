@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ...core.compiled import compiled
 from ...lang import units
+from ...lang.kernels.words import mixed
 from .. import literals
 
-compiled = njit(nogil=True, cache=True, error_model="numpy")
-
-_STEP, _MIX_1, _MIX_2 = np.uint64(units.GRAM_STEP), np.uint64(units.MIX_1), np.uint64(units.MIX_2)
-_S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
+_STEP = np.uint64(units.GRAM_STEP)
 _F0, _F1, _F2, _F3 = (np.uint64(factor) for factor in literals.FACTORS)
 _DOWN, _LOW = np.uint64(32 - literals.BITS), np.uint64(0xFFFFFFFF)
 
@@ -23,11 +21,7 @@ def _gram(hashes_U, place, length):
     for k in range(length):
         value += hashes_U[place + k] * power
         power *= _STEP
-    value ^= value >> _S30
-    value *= _MIX_1
-    value ^= value >> _S27
-    value *= _MIX_2
-    return value ^ (value >> _S31)
+    return mixed(value)
 
 
 @compiled
@@ -84,9 +78,10 @@ def _top(grams_P, first_P, times_P, places_P, most, length, sums_U, max_ties):
     while chosen < max_ties:
         following = -1
         for p in range(grams_P.size):
-            if times_P[p] == most and (last < 0 or grams_P[p] > grams_P[last]):
-                if following < 0 or grams_P[p] < grams_P[following]:
-                    following = p
+            if times_P[p] != most or (last >= 0 and grams_P[p] <= grams_P[last]):
+                continue
+            if following < 0 or grams_P[p] < grams_P[following]:
+                following = p
         if following < 0:
             break
         covered, reached = 0, np.int64(0)

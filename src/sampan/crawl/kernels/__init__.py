@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 
 from ...core.compiled import load_compiled
-from ..blocks import MAX_BLOCKS, Layout, within_limits
+from .. import blocks
 from ..features import Page, character_table
 from ..trees import Forest
 
@@ -37,13 +37,13 @@ def _loaded() -> tuple[ModuleType, ModuleType] | None:
     return (scan, describe) if scan and describe else None
 
 
-def scan(body: str) -> Layout | None:
+def scan(body: str) -> blocks.Layout | None:
     """`blocks.scan` of the body; None if it is left to that."""
     found = loops()
     if found is None:
         return None
-    body, cut = within_limits(body)
-    points, blocks_B5, elements, odd = found[0].scan_bytes(np.frombuffer(body.encode(), np.uint8))
+    body, cut = blocks.within_limits(body)
+    points, blocks_B5, elements, odd = found[0].scan_bytes(np.frombuffer(body.encode(), np.uint8), blocks.MAX_BLOCKS)
     hints_E = elements[5]
     if odd or (hints_E < 0).any():
         return None
@@ -51,7 +51,7 @@ def scan(body: str) -> Layout | None:
     for end in blocks_B5[:, 0].tolist():
         texts.append(text[start:end])
         start = end
-    return Layout(
+    return blocks.Layout(
         texts=texts,
         links=blocks_B5[:, 1],
         linked=(blocks_B5[:, 3] / blocks_B5[:, 2]).astype(np.float32),
@@ -62,7 +62,7 @@ def scan(body: str) -> Layout | None:
         depth=elements[1],
         first=elements[3],
         end=elements[4],
-        cut=cut or len(texts) >= MAX_BLOCKS,
+        cut=cut or len(texts) >= blocks.MAX_BLOCKS,
         points=points,
         counts=found[1].count_points(points, np.ascontiguousarray(blocks_B5[:, 0]), *_table()),
     )
@@ -100,7 +100,7 @@ def _describe() -> ModuleType:
     return found[1]
 
 
-def _ends(layout: Layout) -> np.ndarray:
+def _ends(layout: blocks.Layout) -> np.ndarray:
     return np.cumsum(np.fromiter(map(len, layout.texts), np.int64, len(layout.texts)))
 
 

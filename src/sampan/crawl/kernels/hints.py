@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.compiled import compiled
 from .. import blocks
-from .markup import blank_at, compiled, look_up
+from .markup import blank_at, look_up
 from .names import LONGEST, name_table
 
 _BITS = 10
@@ -77,7 +78,7 @@ def _cut(data, start, end):
 def _begins(data, at, end, word):
     if at + word.size > end:
         return False
-    for k in range(word.size):
+    for k in range(word.size):  # noqa: SIM110 - numba compiles no generators
         if data[at + k] != word[k]:
             return False
     return True
@@ -158,15 +159,15 @@ def _unseen(data, start, end):
         elif byte == 97:  # a
             if _begins(data, i, end, _ARIA):
                 return True
-        elif byte == 104 and i > start:  # h, after a blank of which this is the last byte
-            if _begins(data, i, end, _IS_HIDDEN) and _blank_ends(data, start, i):
-                return True
+        elif byte == 104 and _begins(data, i, end, _IS_HIDDEN) and _blank_ends(data, start, i):  # h
+            return True
     return False
 
 
 @compiled
 def _blank_ends(data, start, at):
-    for size in range(1, 4):
+    """Whether a blank ends at `at`."""
+    for size in range(1, 4):  # noqa: SIM110
         if at - size >= start and blank_at(data, at - size) == size:
             return True
     return False

@@ -6,12 +6,10 @@ Each pass does what one of the expressions there does, on UTF-8 instead of chara
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ...core.compiled import compiled
 from .. import blocks
 from .names import LONGEST, MIX_HIGH, MIX_LOW, name_table
-
-compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 _WITHIN, _RAW, _UNREAD = 1, 2, 3
 _BITS = 8
@@ -91,7 +89,7 @@ def _same(data, one, other, size, end):
     """Whether `size` bytes at `one`, before `end`, are those at `other`."""
     if one + size > end:
         return False
-    for i in range(size):
+    for i in range(size):  # noqa: SIM110 - numba compiles no generators
         if data[one + i] != data[other + i]:
             return False
     return True

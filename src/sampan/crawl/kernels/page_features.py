@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.compiled import compiled
 from .. import features
 from ..blocks import HINT_NAMES, TAG_NUMBERS
-from .markup import compiled
 
 _CLASSES = len(features.CLASSES)
 _HINTS = len(HINT_NAMES)
@@ -78,7 +78,7 @@ def add_ends(out_FB, points, ends_B, kind_of, kinds_KM):
     row, start = 8 + _CLASSES, 0
     for b in range(ends_B.size):
         end = ends_B[b] - 1
-        if (_CLOSING == points[end]).any():
+        if (points[end] == _CLOSING).any():
             end -= 1
         if end < start:
             out_FB[row, b] = out_FB[row + 1, b] = 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...core.compiled import compiled
 from .. import blocks
 from .hints import hints_at
-from .markup import blank_at, compiled, find_byte, leave_out, look_up, mark_breaks, name_end, part_paragraphs
+from .markup import blank_at, find_byte, leave_out, look_up, mark_breaks, name_end, part_paragraphs
 from .names import name_table
 
 _BITS = 9
@@ -18,11 +19,12 @@ _LINK, _END_LINK, _OTHER, _CLOSED, _PRE = (
     blocks.CLOSED,
     blocks.TAG_NUMBERS["pre"],
 )
-_MAX_BLOCKS, _BITS_OF_TAG = blocks.MAX_BLOCKS, blocks.BITS_OF_TAG
+_BITS_OF_TAG = blocks.BITS_OF_TAG
 _LT, _GT, _SLASH, _BREAK = ord("<"), ord(">"), ord("/"), ord(blocks.BREAK)
-_ENTITIES = np.array([(b"&lt;", 4, 60), (b"&gt;", 4, 62), (b"&amp;", 5, 38)], [("w", "S5"), ("n", "i8"), ("c", "i8")])
-_ENTITY_BYTES = np.array([list(word.ljust(5, b"\0")) for word in _ENTITIES["w"]], np.uint8)
-_ENTITY_SIZES, _ENTITY_CODES = _ENTITIES["n"].copy(), _ENTITIES["c"].copy()
+_ENTITIES = ("&lt;", "&gt;", "&amp;")
+_ENTITY_SIZES = np.array([len(name) for name in _ENTITIES])
+_ENTITY_BYTES = np.array([list(name.encode().ljust(5, b"\0")) for name in _ENTITIES], np.uint8)
+_ENTITY_CODES = np.array([ord("<"), ord(">"), ord("&")])
 
 
 @compiled
@@ -145,53 +147,57 @@ def keep_into(data, end, points, start):
 
 
 @compiled
-def walk(data, end):
-    """One pass over the tags of a reduced page.
+def _add_block(row, raw, size, preformatted, points, start):
+    """Write a run's text from `start` of `points` on, and where it ends into its row; returns that end."""
+    if preformatted:
+        row[0] = keep_into(raw, size, points, start)
+    else:
+        row[0] = clean_into(raw, size, points, start)
+    return row[0]
 
-    Gives `points`, the characters of all texts; of each block [B] where its characters end, links, characters, linked
-    characters and the element it stands in; of each element [E] its tag, depth, parent, first block, end block and
-    where its attributes stand in `data` (two columns); and whether tags close what was never opened.
-    """
-    tags = 1
+
+@compiled
+def _tags(data, end):
+    """More than there can be."""
+    tags = 2
     for i in range(end):
         tags += data[i] == _LT
+    return tags
+
+
+@compiled
+def walk(data, end, most):
+    """One pass over the tags of a reduced page, a run of text after another.
+
+    Gives the characters of all texts in a row; of each block [B] where its characters end, links, characters, linked
+    characters and the element it stands in; of each element [E] its tag, depth, parent, first block, end block (-1 for
+    one that stays open) and where its attributes stand in `data` (two columns); and whether tags close what was never
+    opened, so that the rest says nothing.
+    """
+    tags = _tags(data, end)
     points, raw = np.empty(end + 1, np.uint32), np.empty(end + 1, np.uint8)
     blocks_B5, elements_E7 = np.empty((tags, 5), np.int64), np.empty((tags, 7), np.int64)
-    latest = np.zeros(tags + 2, np.int64)
-    pending = np.full(tags + 2, -1, np.int64)
-    number_B = number_E = filled_to = 0
-    depth = links_open = pre = 0
-    run_size = run_linked = run_links = raw_size = place = 0
-    run_pre, run_filled, odd, begun = False, False, False, False
+    latest, pending = np.zeros(tags, np.int64), np.full(tags, -1, np.int64)
+    number_B = number_E = depth = links_open = pre = raw_size = place = filled_to = 0
+    run, begun, filled = blocks_B5[0], False, False
     at, after, close = _next_tag(data, 0, end)
-    if at >= end:  # not a tag: all of it belongs to one element
+    if at >= end:  # without a tag there is no text
         elements_E7[0, 0], elements_E7[0, 1], elements_E7[0, 2:] = _OTHER, 1, 0
-        number_E, place, depth, at = 1, 0, 1, end
+        number_E = 1
     while at < end:
         code = code_of(data, at + 1, after)
-        if code == _LINK:
-            links_open += 1
-            run_links += 1
-        elif code == _END_LINK:
-            links_open -= 1
+        if code in (_LINK, _END_LINK):
+            links_open += 1 if code == _LINK else -1
+            run[1] += code == _LINK
         else:
-            if run_filled and number_B < _MAX_BLOCKS:
-                if run_pre:
-                    stop = keep_into(raw, raw_size, points, filled_to)
-                else:
-                    stop = clean_into(raw, raw_size, points, filled_to)
-                if stop > filled_to:
-                    row = blocks_B5[number_B]
-                    row[0], row[1], row[2], row[3], row[4] = stop, run_links, run_size, run_linked, place
-                    filled_to = stop
-                    number_B += 1
-            run_size = run_linked = run_links = raw_size = 0
-            run_filled, begun = False, True
+            if filled:
+                stop = _add_block(run, raw, raw_size, pre > 0, points, filled_to)
+                number_B += stop > filled_to
+                filled_to = stop
             if code <= _OTHER:
                 depth += 1
                 if depth < 1:
-                    odd = True
-                    break
+                    return points[:0], blocks_B5[:0], elements_E7[:0], True
                 row = elements_E7[number_E]
                 row[0], row[1], row[2] = code, depth, latest[depth - 1] if depth > 1 else 0
                 row[3], row[4], row[5], row[6] = number_B, -1, after, close
@@ -203,29 +209,31 @@ def walk(data, end):
                     pending[depth] = -1
                 depth -= 1
             pre += (code == _PRE) - (code == _PRE + _CLOSED)
-            run_pre = pre > 0
             place = latest[depth] if depth >= 1 else 0
+            run, begun, filled, raw_size = blocks_B5[number_B], number_B < most, False, 0
+            run[1], run[2], run[3], run[4] = 0, 0, 0, place
         start = close + 1
         at, after, close = _next_tag(data, start, end)
-        size, filled = measure(data, start, at)
-        run_size += size
-        run_linked += size if links_open > 0 else 0
-        run_filled |= filled and begun
-        if run_filled or run_pre:  # blanks before a text do not matter
-            for k in range(start, at):
-                raw[raw_size] = data[k]
-                raw_size += 1
-    if run_filled and number_B < _MAX_BLOCKS:
-        if run_pre:
-            stop = keep_into(raw, raw_size, points, filled_to)
-        else:
-            stop = clean_into(raw, raw_size, points, filled_to)
-        if stop > filled_to:
-            row = blocks_B5[number_B]
-            row[0], row[1], row[2], row[3], row[4] = stop, run_links, run_size, run_linked, place
-            filled_to = stop
-            number_B += 1
-    return points[:filled_to], blocks_B5[:number_B], elements_E7[:number_E], odd
+        size, written = measure(data, start, at)
+        run[2] += size
+        run[3] += size if links_open > 0 else 0
+        filled |= written and begun
+        if filled or pre > 0:  # blanks before a text do not matter
+            raw_size = copy(data, start, at, raw, raw_size)
+    if filled:
+        stop = _add_block(run, raw, raw_size, pre > 0, points, filled_to)
+        number_B += stop > filled_to
+        filled_to = stop
+    return points[:filled_to], blocks_B5[:number_B], elements_E7[:number_E], False
+
+
+@compiled
+def copy(data, start, end, out, size):
+    """Put data[start:end] at `size` of `out`; returns the end of it."""
+    for i in range(start, end):
+        out[size] = data[i]
+        size += 1
+    return size
 
 
 @compiled
@@ -269,8 +277,8 @@ def holding(blocks_B5, elements_E7, data):
 
 
 @compiled
-def scan_bytes(data):
-    """Everything at once: see `walk` and `holding`."""
+def scan_bytes(data, most):
+    """Everything at once, up to `most` blocks: see `walk` and `holding`."""
     page, size = reduced(data)
-    points, blocks_B5, elements_E7, odd = walk(page, size)
+    points, blocks_B5, elements_E7, odd = walk(page, size, most)
     return points, blocks_B5, holding(blocks_B5, elements_E7, page), odd

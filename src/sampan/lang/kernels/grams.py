@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ...core.compiled import compiled
 from .. import ngrams
 
-compiled = njit(nogil=True, cache=True, error_model="numpy")
-
-_BLANK, _STEP, _WORD, _MIX, _PLACE = ngrams.BLANK, *(int(n) for n in (ngrams.STEP, ngrams.WORD, ngrams.MIX, ngrams.PLACE))
+_BLANK, _STEP, _WORD, _MIX, _PLACE = (
+    ngrams.BLANK,
+    *(int(n) for n in (ngrams.STEP, ngrams.WORD, ngrams.MIX, ngrams.PLACE)),
+)
 _BITS_32 = 0xFFFFFFFF
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ...core.compiled import compiled
 from .. import units
-
-compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 _STEP = np.uint64(units.STEP)
 _MIX_1, _MIX_2 = np.uint64(units.MIX_1), np.uint64(units.MIX_2)
