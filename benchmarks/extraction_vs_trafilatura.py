@@ -19,6 +19,7 @@ from resiliparse.parse.html import HTMLTree
 from result import conclude
 from shared_data import SHARED
 
+from sampan.crawl import kernels
 from sampan.crawl.gold import GoldPage, digest_score, read_gold, shingle_score, string_score
 from sampan.crawl.page import decode, extract
 
@@ -73,6 +74,7 @@ def measure(pages: dict[str, list[GoldPage]]) -> tuple[dict, dict[str, float]]:
     The sides take turns every `BATCH` pages, so that each runs as it does in a crawl and all see the same machine.
     """
     work = sides()
+    kernels.loops(pages=kernels.WORTH)  # as in a crawl that is worth their start
     html = {name: [decode(page.payload)[0] for page in some] for name, some in pages.items()}
     for run in work.values():  # so that models are loaded and patterns compiled
         for page in html[STRINGS][:5]:

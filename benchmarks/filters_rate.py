@@ -25,6 +25,7 @@ from sampan.corpus.filters import FILTERS
 from sampan.corpus.pii import find_personal_data
 from sampan.corpus.view import TextView
 from sampan.lang.identify import identify
+from sampan.lang.kernels import WORTH, expect
 from sampan.lang.normalise import normalise
 from sampan.lang.profile import languages, load_profile
 
@@ -87,6 +88,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     out = parser.parse_args().out
+    expect(WORTH)  # the compiled loops, as in a crawl that is worth their start
     table = {}
     for code in languages():
         table[code] = measure(SHARED, code)

@@ -88,7 +88,7 @@ def test_no_step_is_about_plain_text():
     assert not any(plain & characters for characters in wanted)
 
 
-@pytest.mark.parametrize("table", [units._word_kinds, units._cluster_classes])
+@pytest.mark.parametrize("table", [units.word_kinds, units._cluster_classes])
 def test_lower_case_begins_and_ends_units_where_upper_case_does(table):
     """So units of a text in lower case stand at the places of the text's own."""
     points = np.arange(0x40000)

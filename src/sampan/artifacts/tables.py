@@ -76,7 +76,8 @@ class ParquetShards:
             self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
             self._count += 1
         if self._rows:
-            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            columns = [_strings([row.get(name) for row in self._rows]) for name in self._schema.names]
+            self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
         self._rows, self._group_bytes = [], 0
 
     def _end_shard(self) -> None:
@@ -85,6 +86,22 @@ class ParquetShards:
         if self._writer is not None:
             self._writer.close()
         self._writer, self._bytes = None, 0
+
+
+def _strings(values: list[str | None]) -> Any:
+    """An Arrow array of strings. Made of bytes, because `pyarrow.array` first imports pandas where it is installed,
+    which takes longer than many a stage."""
+    import numpy as np
+    import pyarrow as pa
+
+    if None in values:
+        return pa.array(values, pa.string())
+    encoded = [value.encode("utf-8") for value in values if value is not None]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    if ends[-1] >= 1 << 31:
+        return pa.array(values, pa.string())
+    offsets = pa.py_buffer(ends.astype(np.int32).tobytes())
+    return pa.StringArray.from_buffers(len(values), offsets, pa.py_buffer(b"".join(encoded)))
 
 
 def table_files(path: Path) -> list[Path]:

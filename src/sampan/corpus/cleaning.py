@@ -16,6 +16,7 @@ from ..core.params import all_values, parse_params
 from ..core.stage import Inputs, Runtime
 from ..lang.codes import normalise_code
 from ..lang.identify import identify
+from ..lang.kernels import expect
 from ..lang.normalise import normalise
 from ..lang.profile import Profile, harmful_words, languages, load_profile
 from .change_log import ChangeLog, merge_changes
@@ -29,6 +30,8 @@ from .pii import find_personal_data, replace_spans
 from .verdict import Verdict
 from .view import TextView
 
+_TEXT_BYTES = 4000
+"""Bytes of a document, rather too many: a job that will have enough of them asks for the compiled loops."""
 ROLES = ("identifier", "limits", "harmful_words")
 
 
@@ -171,6 +174,7 @@ def clean(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
 def clean_part(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """One shard: the documents of a job of `document_jobs`, cleaned into `out`."""
     cleaner = Cleaner(parse_params(Params, job["params"], where="corpus.clean"), job["files"])
+    expect(job["bytes"] // _TEXT_BYTES)
     with DocumentWriter(out) as writer:
         for document in read_job(job):
             kept, reason = cleaner(document)

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang.units import codepoints
+from .kernels import loops
 
-_WIDTH, _BITS = 4, 16
-_FACTORS = [np.uint32(factor) for factor in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)]
+_WIDTH, BITS = 4, 16
+FACTORS = [np.uint32(factor) for factor in (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D, 0x27D4EB2F)]
 """Odd constants of xxHash (Collet); any will do, since every hit is compared."""
 
 
@@ -20,35 +21,39 @@ class Literals:
 
     def __init__(self, strings: Iterable[str]) -> None:
         self._short: list[str] = []
-        by_hash: dict[int, list[str]] = defaultdict(list)
+        by_begin: dict[str, list[str]] = defaultdict(list)
+        self._begins = np.zeros(1 << BITS, bool)
         for string in strings:
             if len(string) < _WIDTH:
                 self._short.append(string)
             else:
-                by_hash[int(_hashes(codepoints(string[:_WIDTH]))[0])].append(string)
-        self._by_hash = {value: tuple(found) for value, found in by_hash.items()}
-        self._begins = np.zeros(1 << _BITS, bool)
-        self._begins[list(by_hash)] = True
+                by_begin[string[:_WIDTH]].append(string)
+                self._begins[_hashes(codepoints(string[:_WIDTH]))[0]] = True
+        self._by_begin = {begin: tuple(found) for begin, found in by_begin.items()}
 
     def places(self, text: str, codepoints_C: np.ndarray) -> list[int]:
         """Where any of the strings begins in `text`, whose code points are given, sorted."""
         found = {place for string in self._short for place in _places(text, string)}
         if len(text) >= _WIDTH:
-            hashes = _hashes(codepoints_C)
-            likely = np.flatnonzero(self._begins[hashes])
-            for place, value in zip(likely.tolist(), hashes[likely].tolist(), strict=True):
-                if text.startswith(self._by_hash[value], place):
+            for place in self._likely(codepoints_C).tolist():
+                if text.startswith(self._by_begin.get(text[place : place + _WIDTH], ()), place):
                     found.add(place)
         return sorted(found)
+
+    def _likely(self, codepoints_C: np.ndarray) -> np.ndarray:
+        """Where a string may begin, by hash."""
+        if (compiled := loops("repeats")) is not None:
+            return compiled.likely_places(codepoints_C, self._begins)
+        return np.flatnonzero(self._begins[_hashes(codepoints_C)])
 
 
 def _hashes(codepoints_C: np.ndarray) -> np.ndarray:
     """Of the four characters from each place on."""
     rows = len(codepoints_C) - _WIDTH + 1
-    mixed = codepoints_C[:rows] * _FACTORS[0]
-    for place, factor in enumerate(_FACTORS[1:], 1):
+    mixed = codepoints_C[:rows] * FACTORS[0]
+    for place, factor in enumerate(FACTORS[1:], 1):
         mixed ^= codepoints_C[place : place + rows] * factor
-    return mixed >> np.uint32(32 - _BITS)
+    return mixed >> np.uint32(32 - BITS)
 
 
 def _places(text: str, string: str) -> Iterable[int]:

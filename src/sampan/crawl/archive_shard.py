@@ -13,11 +13,14 @@ from ..core.params import parse_params
 from .arc_records import ARC
 from .guard import MAX_DEPTH, overwork
 from .http import MAX_HEAD, BadEncoding, TooLarge, decode_body, is_whole_response, split_response
+from .kernels import loops
 from .packed import Archive
 from .page import decode, extract, is_html
 from .record import Format, Record, read_records
 from .warc_records import WARC
 
+_PAGE_BYTES = 50_000
+"""Packed bytes of a page, rather too many: a job that will have so many pages asks for the compiled loops at once."""
 _WITHOUT_TEXT = ("warcinfo", "request", "metadata", "continuation", "unknown")
 
 
@@ -34,6 +37,7 @@ def read_shard(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     records: Counter[str] = Counter()
     notes: Counter[str] = Counter()
     parts = []
+    loops(sum(part["end"] - part["start"] for part in job["parts"]) // _PAGE_BYTES)
     with DocumentWriter(out) as writer:
         for part in job["parts"]:
             parts.append({"stopped": _read_part(params, part, writer, records, notes)})

@@ -20,9 +20,9 @@ MAX_TAGS = 200_000
 MAX_BLOCKS = 20_000
 _SHORTEST_TAG = 3
 
-_RAW = "script|style|iframe|textarea|title|xmp|noembed|noframes"
-_UNREAD = "noscript|svg|template|object|select|button|canvas|audio|video|math|datalist|nav"
-_WITHIN_TEXT = (
+RAW = "script|style|iframe|textarea|title|xmp|noembed|noframes"
+UNREAD = "noscript|svg|template|object|select|button|canvas|audio|video|math|datalist|nav"
+WITHIN_TEXT = (
     "span|b|i|em|strong|font|u|small|img|sup|sub|time|source|picture|input|label|meta|link|wbr|ins|del|code|cite|abbr|"
     "big|mark|s|q|tt|kbd|samp|var|dfn|bdi|bdo|ruby|rb|rt|rp|data|strike|nobr|acronym|map|area|track|embed|param|col|base"
 )
@@ -37,14 +37,14 @@ def _any_of(names: str) -> str:
 
 
 _LEFT_OUT = re.compile(
-    rf"<(?:/?(?:{_any_of(_WITHIN_TEXT)})(?=[\s>])[^>]*+>"
-    rf"|({_any_of(_RAW)})(?=[\s>])[^>]*+>(?:[^<]++|<(?!/\1>))*+(?:</\1>|\Z)"
-    rf"|({_any_of(_UNREAD)})(?=[\s>])[^>]*+>(?:[^<]++|<(?!/?\2[\s>]))*+</\2>"
+    rf"<(?:/?(?:{_any_of(WITHIN_TEXT)})(?=[\s>])[^>]*+>"
+    rf"|({_any_of(RAW)})(?=[\s>])[^>]*+>(?:[^<]++|<(?!/\1>))*+(?:</\1>|\Z)"
+    rf"|({_any_of(UNREAD)})(?=[\s>])[^>]*+>(?:[^<]++|<(?!/?\2[\s>]))*+</\2>"
     r"|!--(?:[^-]++|-(?!->))*+(?:-->|\Z))"
 )
 """Elements without readable text (of nested ones the innermost), tags that do not part a text, and comments."""
 _TAG = re.compile(r"<([^\s>]++)([^>]*+)>")
-_BREAK = "\x02"
+BREAK = "\x02"
 """Stands for a line break: a character that no page needs and, unlike NUL, is found fast in strings of wide ones."""
 _BREAKS = re.compile(r"<br(?:\s[^>]*+)?>")
 _PARAGRAPH = re.compile(r"\x02\s*+\x02[\s\x02]*+")
@@ -83,19 +83,20 @@ TAGS = [
 ]
 TAG_NUMBERS = {name: number for number, name in enumerate(TAGS)} | {"h5": 5, "h6": 5, "summary": 0}
 OTHER_TAG = len(TAGS)
-_LINK, _END_LINK, _RULE = 100, 101, 102
+CLOSED, LINK, END_LINK, _RULE = 64, 100, 101, 102
+"""What is added to a tag's number for its end tag, and the numbers of tags that begin and end no element."""
 
 
 class _Codes(dict):
     """Number of a tag: of its name, 64 more for an end tag; unknown names are read as block-level elements."""
 
     def __missing__(self, name: str) -> int:
-        return OTHER_TAG + 64 if name.startswith("/") else OTHER_TAG
+        return OTHER_TAG + CLOSED if name.startswith("/") else OTHER_TAG
 
 
-_CODES = _Codes({"a": _LINK, "/a": _END_LINK, "hr": _RULE, "/hr": _RULE, "/br": _RULE})
-_CODES |= dict.fromkeys(("frame", "basefont", "bgsound", "keygen", *("/" + name for name in _RAW.split("|"))), _RULE)
-_CODES |= TAG_NUMBERS | {"/" + name: number + 64 for name, number in TAG_NUMBERS.items()}
+CODES = _Codes({"a": LINK, "/a": END_LINK, "hr": _RULE, "/hr": _RULE, "/br": _RULE})
+CODES |= dict.fromkeys(("frame", "basefont", "bgsound", "keygen", *("/" + name for name in RAW.split("|"))), _RULE)
+CODES |= TAG_NUMBERS | {"/" + name: number + CLOSED for name, number in TAG_NUMBERS.items()}
 
 HINTS = (
     ("menu", "nav menu breadcrumb breadcrumbs pagination pager toolbar tabs skip navigation navbar navi"),
@@ -125,15 +126,15 @@ HINTS = (
     ("items", "list item items card cards grid feed archive results row"),
 )
 """What well-known words in class, id and role stand for: one bit each."""
-_WORD_BITS: dict[str, int] = {}
+WORD_BITS: dict[str, int] = {}
 for _bit, (_, _words) in enumerate(HINTS):
     for _word in _words.split():
-        _WORD_BITS[_word] = _WORD_BITS.get(_word, 0) | 1 << _bit
+        WORD_BITS[_word] = WORD_BITS.get(_word, 0) | 1 << _bit
 _NAMES = re.compile(r'\b(?:class|id|role|itemprop)="([^"]*)"')
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_BODY_OF = frozenset(["article", "entry", "post", "story", "blog", "news", "page", "main", "body", "content", "rich"])
-_BODY_IS = frozenset(["body", "content", "text", "copy", "main"])
-_BODY_WORDS = frozenset(a + b for a in _BODY_OF for b in _BODY_IS) | {"prose"}
+BODY_OF = frozenset(["article", "entry", "post", "story", "blog", "news", "page", "main", "body", "content", "rich"])
+BODY_IS = frozenset(["body", "content", "text", "copy", "main"])
+BODY_WORDS = frozenset(a + b for a in BODY_OF for b in BODY_IS) | {"prose"}
 _UNSEEN = re.compile(r'display:\s*none|visibility:\s*hidden|\shidden=""|aria-hidden="true"')
 BODY_BIT = len(HINTS)
 """Bit of the names that mean the text of the article itself."""
@@ -141,8 +142,10 @@ HINT_WORD_BITS = (1 << (BODY_BIT + 1)) - 1
 """All bits that come from names, and not from tags."""
 TAG_BITS = ("article", "main", "header", "footer", "aside", "figure", "table", "li", "blockquote", "form", "pre")
 HINT_NAMES = (*(name for name, _ in HINTS), "text_body", *(f"<{name}>" for name in TAG_BITS))
-_BITS_OF_TAG = [1 << (BODY_BIT + 1 + TAG_BITS.index(name)) if name in TAG_BITS else 0 for name in (*TAGS, "other")]
-_MAX_HINTED = 400
+BITS_OF_TAG = np.array(
+    [1 << (BODY_BIT + 1 + TAG_BITS.index(name)) if name in TAG_BITS else 0 for name in (*TAGS, "other")]
+)
+MAX_HINTED = 400
 """Characters of an attribute list that are read for hints."""
 
 
@@ -163,27 +166,31 @@ class Layout:
     parent: np.ndarray
     """The element around an element. [E]"""
     tag: np.ndarray
-    hints: list[int]
-    """Bits of `HINT_NAMES`, of the element alone. [E]"""
+    hints: np.ndarray
+    """Bits of `HINT_NAMES`, of the element alone. [E] (int64)"""
     depth: np.ndarray
     first: np.ndarray
     end: np.ndarray
     cut: bool = False
     """Whether the page was larger than the limits, so that only its beginning was read."""
+    points: np.ndarray | None = None
+    """Characters of all texts in a row (uint32), where compiled loops read the page."""
+    counts: np.ndarray | None = None
+    """`features.count_characters` of the texts, where compiled loops read the page."""
 
 
 def scan(body: str) -> Layout:
     """The blocks of a body that the parser has written out (`HTMLTree.body.html`)."""
-    body, cut = _within_limits(body)
-    body = _BREAKS.sub(_BREAK, _LEFT_OUT.sub("", body)).replace("\xad", "").replace("&nbsp;", " ")
-    if _BREAK in body:
+    body, cut = within_limits(body)
+    body = _BREAKS.sub(BREAK, _LEFT_OUT.sub("", body)).replace("\xad", "").replace("&nbsp;", " ")
+    if BREAK in body:
         body = _PARAGRAPH.sub("<hr>", body)
     parts = _TAG.split(body)
     names, attributes, after = (parts[1::3], parts[2::3], parts[3::3]) if len(parts) > 1 else (["body"], [""], [""])
-    codes_N = np.fromiter(map(_CODES.__getitem__, names), np.int64, len(names))
-    link_N, end_link_N = codes_N == _LINK, codes_N == _END_LINK
+    codes_N = np.fromiter(map(CODES.__getitem__, names), np.int64, len(names))
+    link_N, end_link_N = codes_N == LINK, codes_N == END_LINK
     opens_N = codes_N <= OTHER_TAG
-    closes_N = (codes_N >= 64) & (codes_N <= 64 + OTHER_TAG)
+    closes_N = (codes_N >= CLOSED) & (codes_N <= CLOSED + OTHER_TAG)
     runs_R = np.flatnonzero(~(link_N | end_link_N))
 
     sizes_N = np.fromiter(map(len, after), np.int64, len(after))
@@ -192,7 +199,7 @@ def scan(body: str) -> Layout:
     rows_KN = np.stack([sizes_N, sizes_N * linked_N, link_N, (sizes_N > 0) & ~blank_N])
     sums_KR = np.add.reduceat(rows_KN, runs_R, axis=1)
     pre = TAG_NUMBERS["pre"]
-    pre_N = np.cumsum((codes_N == pre).astype(np.int64) - (codes_N == pre + 64)) if "pre" in names else None
+    pre_N = np.cumsum((codes_N == pre).astype(np.int64) - (codes_N == pre + CLOSED)) if "pre" in names else None
     texts, kept_B = _read(after, runs_R, np.flatnonzero(sums_KR[3]), pre_N)
     start_B = runs_R[kept_B]
     sizes_B, linked_B, links_B = sums_KR[:3, kept_B]
@@ -205,10 +212,8 @@ def scan(body: str) -> Layout:
         place=place_B,
         parent=parent_E,
         tag=own,
-        hints=[
-            _BITS_OF_TAG[tag] | hints_of(attributes[node])
-            for tag, node in zip(own.tolist(), nodes_E.tolist(), strict=True)
-        ],
+        hints=BITS_OF_TAG[own]
+        | np.fromiter((hints_of(attributes[node]) for node in nodes_E.tolist()), np.int64, len(nodes_E)),
         depth=depth_E,
         first=first_E,
         end=end_E,
@@ -216,7 +221,7 @@ def scan(body: str) -> Layout:
     )
 
 
-def _within_limits(body: str) -> tuple[str, bool]:
+def within_limits(body: str) -> tuple[str, bool]:
     """The part of a page that is read, and whether something was cut off."""
     cut = len(body) > MAX_CHARACTERS
     body = body[:MAX_CHARACTERS]
@@ -247,12 +252,12 @@ def _clean(raw: str, preformatted: bool) -> str:
     if "&" in raw:
         raw = raw.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     if preformatted:
-        raw = raw.replace(_BREAK, "\n").strip("\n").rstrip()
+        raw = raw.replace(BREAK, "\n").strip("\n").rstrip()
         return raw
     if raw.isprintable() and "  " not in raw:  # of all blanks only single spaces are in it: the usual case
         return raw.strip(" ")
-    if _BREAK in raw:
-        return "\n".join(filter(None, (" ".join(line.split()) for line in raw.split(_BREAK))))
+    if BREAK in raw:
+        return "\n".join(filter(None, (" ".join(line.split()) for line in raw.split(BREAK))))
     return " ".join(raw.split())
 
 
@@ -290,11 +295,11 @@ def _elements(opens_N: np.ndarray, closes_N: np.ndarray, start_B: np.ndarray) ->
 def hints_of(attributes: str) -> int:
     """The bits of `HINT_NAMES` for an element's attributes as they are written."""
     bits = 0
-    attributes = attributes[:_MAX_HINTED]
+    attributes = attributes[:MAX_HINTED]
     for names in _NAMES.findall(attributes):
         bits |= _bits_of(names)
     if ("none" in attributes or "hidden" in attributes) and _UNSEEN.search(attributes):
-        bits |= _WORD_BITS["hidden"]
+        bits |= WORD_BITS["hidden"]
     return bits
 
 
@@ -304,8 +309,8 @@ def _bits_of(names: str) -> int:
     bits, before = 0, ""
     for word in _WORDS.findall(names):
         word = word.lower()
-        bits |= _WORD_BITS.get(word, 0)
-        if word in _BODY_WORDS or (word in _BODY_IS and before in _BODY_OF):
+        bits |= WORD_BITS.get(word, 0)
+        if word in BODY_WORDS or (word in BODY_IS and before in BODY_OF):
             bits |= 1 << BODY_BIT
         before = word
     return bits

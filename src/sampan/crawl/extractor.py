@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import kernels
 from .blocks import TAG_NUMBERS, Layout
 from .features import Page, features
 from .trees import Forest, load_forest
@@ -32,7 +33,10 @@ def load_model() -> tuple[Forest, float, float]:
 
 def judge(page: Page) -> np.ndarray:
     """The probability of each block to belong to the main text. [B]"""
-    return load_model()[0].chances(features(page)[1])
+    forest = load_model()[0]
+    if page.layout.points is not None:
+        return kernels.chances(page, forest)
+    return forest.chances(features(page)[1])
 
 
 def main_text(layout: Layout, title: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -19,50 +19,49 @@ _ENDERS = ".!?…。！？．｡؟۔।॥။៕៚៙។ຯฯ๚๛⸮‼⁇�
 _COMMAS = ",;、，；،؛၊·"
 _COLONS = ":：៖"
 _BARS = "|•›»·→▶"
-_CLOSING = frozenset("\"'”’»）)」』】›")
+CLOSING = frozenset("\"'”’»）)」』】›")
 _TABLE = 0x10000
-_OWN_TAGS = ("p", "div", "h1", "h2", "h3", "h4", "li", "td", "th", "pre", "blockquote", "dt", "dd", "figcaption")
-_PARA_MASS = 60.0
+OWN_TAGS = ("p", "div", "h1", "h2", "h3", "h4", "li", "td", "th", "pre", "blockquote", "dt", "dd", "figcaption")
+PARA_MASS = 60.0
 """A block of this mass with few links counts as a paragraph."""
-_OFFSETS = (-2, -1, 1, 2)
-_LEVELS = 3
+OFFSETS = (-2, -1, 1, 2)
+LEVELS = 3
 """Elements around the innermost one whose sums are features."""
-_MOST = 0.75
+MOST = 0.75
 """Share of a page's text; hints of an element that holds more say nothing of a block."""
 _MAX_FEATURES = 256
-_MAX_CHAIN = 64
+MAX_CHAIN = 64
 """Levels that are climbed from the heaviest element to meet a block."""
 
 
 @cache
-def _character_table() -> tuple[np.ndarray, np.ndarray]:
+def character_table() -> tuple[np.ndarray, np.ndarray]:
     """For the characters up to U+FFFF the number of their kind [65536]; and for each kind the mass, and 0 or 1 for each
     of `CLASSES` [kinds, 1 + K]. There are a few dozen kinds, so that text is counted by kind and not by class."""
-    table = np.zeros((_TABLE, 1 + len(CLASSES)), np.uint8)
     marked = {"enders": _ENDERS, "commas": _COMMAS, "copyright": "©", "bars": _BARS, "mails": "@", "colons": _COLONS}
-    for code in range(_TABLE):
-        kind = unicodedata.category(chr(code))
-        if kind[0] == "L":
-            wide = 0x2E80 <= code < 0xA000 or 0xF900 <= code < 0xFB00
-            table[code, 0] = 3 if wide else 2 if 0xAC00 <= code < 0xD7B0 else 1
-            table[code, 1] = 1
-            table[code, 2] = kind == "Lu"
-        elif kind[0] == "N":
-            table[code, 0] = table[code, 3] = 1
-        elif kind == "Mc":
-            table[code, 0] = 1
-        elif kind[0] == "S" or chr(code) in "/\\#*_<>[]{}~^=+":
-            table[code, 1 + CLASSES.index("symbols")] = 1
+    code = np.arange(_TABLE)
+    names = "".join(map(unicodedata.category, map(chr, range(_TABLE)))).encode()  # a category has two letters
+    major, minor = np.frombuffer(names, np.uint8).reshape(-1, 2).T
+    letter, number, spacing = major == ord("L"), major == ord("N"), (major == ord("M")) & (minor == ord("c"))
+    table = np.zeros((_TABLE, 1 + len(CLASSES)), np.uint8)
+    table[letter | number | spacing, 0] = 1
+    table[letter & (((code >= 0x2E80) & (code < 0xA000)) | ((code >= 0xF900) & (code < 0xFB00))), 0] = 3
+    table[letter & (code >= 0xAC00) & (code < 0xD7B0), 0] = 2
+    table[:, 1], table[:, 2], table[:, 3] = letter, letter & (minor == ord("u")), number
+    table[major == ord("S"), 1 + CLASSES.index("symbols")] = 1
+    table[[ord(char) for char in "/\\#*_<>[]{}~^=+"], 1 + CLASSES.index("symbols")] = 1
     table[ord("\n"), 1 + CLASSES.index("lines")] = 1
     for name, characters in (*marked.items(), ("symbols", "|•·»«@*")):
         table[[ord(char) for char in characters], 1 + CLASSES.index(name)] = 1
-    kinds, kind_of = np.unique(table, axis=0, return_inverse=True)
-    return kind_of.reshape(-1).astype(np.uint8), kinds.astype(np.float64)
+    _, first, kind_of = np.unique(
+        table @ (1 << 2 * np.arange(1 + len(CLASSES))), return_index=True, return_inverse=True
+    )
+    return kind_of.astype(np.uint8), table[first].astype(np.float64)
 
 
 def count_characters(texts: list[str]) -> np.ndarray:
     """Mass and the number of characters of each class, per text. [1 + K, B]"""
-    kind_of, kinds = _character_table()
+    kind_of, kinds = character_table()
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     keys = np.repeat(np.arange(0, len(texts) * len(kinds), len(kinds)), lengths)
@@ -100,16 +99,38 @@ class Page:
         self.title = title.casefold()
         self.blocks = len(layout.texts)
         self.place = layout.place
-        counts = count_characters(layout.texts)
-        self.mass, self.counts = counts[0], counts[1:]
+        self.all_counts = count_characters(layout.texts) if layout.counts is None else layout.counts
+        self.mass, self.counts = self.all_counts[0], self.all_counts[1:]
         self.linked = layout.linked
-        self.total = max(1.0, float(self.mass.sum()))
-        self.para = ((self.mass >= _PARA_MASS) & (self.linked < 0.4)) * self.mass
-        self.all_para = max(1.0, float(self.para.sum()))
+
+    @cached_property
+    def total(self) -> float:
+        return max(1.0, float(self.mass.sum()))
+
+    @cached_property
+    def para(self) -> np.ndarray:
+        """Mass of the blocks that are paragraphs, 0 of others. [B]"""
+        return ((self.mass >= PARA_MASS) & (self.linked < 0.4)) * self.mass
+
+    @cached_property
+    def all_para(self) -> float:
+        return max(1.0, float(self.para.sum()))
+
+    @cached_property
+    def above(self) -> np.ndarray:
+        """The innermost element around each block, and those around it. [1 + LEVELS, B]"""
         above = [self.place]
-        for _ in range(_LEVELS):
-            above.append(layout.parent[above[-1]])
-        self.above = np.stack(above)
+        for _ in range(LEVELS):
+            above.append(self.layout.parent[above[-1]])
+        return np.stack(above)
+
+    def repeated(self) -> tuple[list[int], list[float]]:
+        """How many blocks have a block's text, and the share of the page's title that it is. [B], [B]"""
+        folded = [text.casefold() for text in self.layout.texts]
+        seen = Counter(folded)
+        title, whole = self.title, max(1, len(self.title))
+        titled = [len(text) / whole if 8 < len(text) <= whole and text in title else 0.0 for text in folded]
+        return [seen[text] for text in folded], titled
 
     def over(self, rows: np.ndarray) -> np.ndarray:
         """Sums of rows [K, B] over the blocks of each element. [K, E]"""
@@ -119,10 +140,10 @@ class Page:
 
     def near(self, rows: np.ndarray) -> np.ndarray:
         """Rows [K, B] as they are at the blocks before and after, 0 outside the page. [K * 4, B]"""
-        reach = max(_OFFSETS)
+        reach = max(OFFSETS)
         wide = np.zeros((len(rows), self.blocks + 2 * reach), np.float32)
         wide[:, reach:-reach] = rows
-        index = np.arange(self.blocks) + np.asarray(_OFFSETS)[:, None] + reach
+        index = np.arange(self.blocks) + np.asarray(OFFSETS)[:, None] + reach
         return wide[:, index].reshape(-1, self.blocks)
 
     def before(self, row: np.ndarray) -> np.ndarray:
@@ -147,7 +168,7 @@ class Page:
             score[0] = 0
         best = int(score.argmax())
         chain = [best]
-        while chain[-1] and len(chain) < _MAX_CHAIN:
+        while chain[-1] and len(chain) < MAX_CHAIN:
             chain.append(int(layout.parent[chain[-1]]))
         chain_C = np.asarray(chain)[:, None]
         index = np.arange(self.blocks)
@@ -187,14 +208,12 @@ def _add_text(page: Page, columns: Columns) -> None:
     columns.add("unlinked", np.log1p(page.mass * (1 - page.linked)))
     columns.extend([f"{name}_share" for name in CLASSES[:6]], counts[:6] / size)
     columns.extend([f"{name}" for name in CLASSES[2:]], np.minimum(counts[2:], 12))
-    last = [text[-1] if text[-1] not in _CLOSING else text[-2:-1] for text in texts]
+    last = [text[-1] if text[-1] not in CLOSING else text[-2:-1] for text in texts]
     columns.add("ends", [char in _ENDERS for char in last])
     columns.add("leads", [char in _COLONS for char in last])
-    folded = [text.casefold() for text in texts]
-    seen = Counter(folded)
-    columns.add("again", [seen[text] for text in folded])
-    title, whole = page.title, max(1, len(page.title))
-    columns.add("titled", [len(text) / whole if 8 < len(text) <= whole and text in title else 0 for text in folded])
+    again, titled = page.repeated()
+    columns.add("again", again)
+    columns.add("titled", titled)
 
 
 def _add_place(page: Page, columns: Columns) -> None:
@@ -215,20 +234,20 @@ def _add_place(page: Page, columns: Columns) -> None:
     columns.add("since_h1", since_h1)
     columns.add("since_head", since_head)
     columns.add("depth", layout.depth[page.place])
-    numbers = np.asarray([TAG_NUMBERS[name] for name in _OWN_TAGS])
-    columns.extend([f"is_{name}" for name in _OWN_TAGS], own == numbers[:, None])
+    numbers = np.asarray([TAG_NUMBERS[name] for name in OWN_TAGS])
+    columns.extend([f"is_{name}" for name in OWN_TAGS], own == numbers[:, None])
 
 
 def _add_surroundings(page: Page, columns: Columns) -> None:
     """The blocks before and after, the elements around, and the blocks with alike elements around them."""
     layout = page.layout
     rows = np.stack([np.log1p(page.mass), page.linked, np.minimum(5, page.counts[CLASSES.index("enders")])])
-    names = [f"{name}{offset:+}" for name in ("mass", "linked", "enders") for offset in _OFFSETS]
+    names = [f"{name}{offset:+}" for name in ("mass", "linked", "enders") for offset in OFFSETS]
     columns.extend(names, page.near(rows))
     sums = page.over(np.stack([page.mass, page.mass * page.linked, page.para]))
     all_mass, link_mass, para_mass = sums[:, page.above[1:]]
     blocks = (layout.end - layout.first)[page.above[1:]]
-    ups = [f"up{level}" for level in range(1, _LEVELS + 1)]
+    ups = [f"up{level}" for level in range(1, LEVELS + 1)]
     size = np.maximum(1, all_mass)
     columns.extend([f"{up}_mass" for up in ups], np.log1p(all_mass))
     columns.extend([f"{up}_linked" for up in ups], link_mass / size)
@@ -246,9 +265,9 @@ def _add_surroundings(page: Page, columns: Columns) -> None:
 def _add_hints(page: Page, columns: Columns) -> None:
     """Hints of all elements around that hold no more than most of the page, and of the nearest three."""
     layout = page.layout
-    own = np.asarray(layout.hints, np.int64)
+    own = layout.hints
     share = page.over(page.mass[None])[0] / page.total
-    around = np.where(share < _MOST, own, 0).tolist()
+    around = np.where(share < MOST, own, 0).tolist()
     for element, parent in enumerate(layout.parent.tolist()):
         around[element] |= around[parent]
     near = own[page.above[:3]]

@@ -85,6 +85,7 @@ def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, u
     """
     from resiliparse.parse.html import HTMLTree
 
+    from . import kernels
     from .blocks import scan
     from .metadata import facts
 
@@ -95,7 +96,8 @@ def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, u
     known = facts(html)
     og_title = known.pop("og_title", "")
     title = " ".join((tree.title or "").split()) or og_title
-    layout = scan(body.html if body is not None else "")
+    written = body.html if body is not None else ""
+    layout = kernels.scan(written) or scan(written)
     cut = cut or layout.cut
     text = _main_text(html, tree, layout, title, extractor, url).strip()
     if len(text) < min_characters:

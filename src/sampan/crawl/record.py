@@ -43,7 +43,8 @@ class Reader:
 
     def peek(self, size: int) -> bytes:
         self._fill(size)
-        return bytes(self._buffer[:size])
+        with memoryview(self._buffer) as view, view[:size] as part:
+            return bytes(part)
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes, fewer at the end."""

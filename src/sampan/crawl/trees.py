@@ -4,10 +4,13 @@ and a table of answers (as in CatBoost, arXiv:1706.09516), and a whole forest is
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+Sums = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,11 @@ class Forest:
         object.__setattr__(self, "_which", which.reshape(depth, trees))
         object.__setattr__(self, "_offsets", (np.arange(trees) << depth)[:, None])
 
-    def scores(self, values_FB: np.ndarray) -> np.ndarray:
-        """Log odds of each column. [B]"""
+    def scores(self, values_FB: np.ndarray, sums: Sums | None = None) -> np.ndarray:
+        """Log odds of each column. [B] `sums` may add up the trees' answers, faster than numpy but in its order."""
+        if sums is not None and values_FB.shape[1] > 1:  # of one column numpy adds pairs
+            found = sums(values_FB, self._features, self._thresholds[:, 0], self._which, self.leaves_TL)
+            return found + self.bias
         depth = self.features_TD.shape[1]
         above_QB = (values_FB[self._features] > self._thresholds).view(np.uint8)
         leaf_TB = above_QB[self._which[-1]]
@@ -40,9 +46,9 @@ class Forest:
             leaf_TB |= above_QB[self._which[level]]
         return self.leaves_TL.ravel()[self._offsets + leaf_TB].sum(0) + self.bias
 
-    def chances(self, values_FB: np.ndarray) -> np.ndarray:
+    def chances(self, values_FB: np.ndarray, sums: Sums | None = None) -> np.ndarray:
         """Probabilities of each column. [B]"""
-        return (1 / (1 + np.exp(-self.scores(values_FB)))).astype(np.float32)
+        return (1 / (1 + np.exp(-self.scores(values_FB, sums)))).astype(np.float32)
 
 
 def save_forest(path: Path, forest: Forest, facts: dict) -> None:

@@ -19,6 +19,8 @@ from ..core.errors import InputError, StageError
 MODELS = Path(__file__).parent / "models"
 FORMAT = "sampan-identifier-1"
 MAX_EVIDENCE = 1000
+_MOST_COMPILED = 10_000
+"""Characters of a text up to which whole numbers and float32 give equal sums."""
 OTHER = "other"
 """Labels that begin so stand for languages that the model pools."""
 
@@ -43,22 +45,36 @@ class LinearIdentifier:
         self._longest, self._bits = int(facts["longest"]), int(facts["bits"])
         # Whole numbers up to 127 in float32: sums of up to 2**17 of them are exact in any order.
         self._weights = weights.astype(np.float32)
+        self._short_weights = np.ascontiguousarray(weights, np.int8)
         self._scales = np.asarray(facts["scales"], np.float32)
         self._bias = np.asarray(facts["bias"], np.float32)
 
     def probabilities(self, text: str) -> dict[str, float]:
         import numpy as np
 
-        from .ngrams import feature_places, letter_codes
-
-        places = feature_places(letter_codes(text), self._longest, self._bits)
-        if not len(places):
+        sums, found = self._sums(text)
+        if not found:
             return {}
-        sums = np.ones(len(places), np.float32) @ self._weights.take(places, axis=0)
-        evidence = np.sqrt(np.float32(min(len(places), MAX_EVIDENCE))) / np.float32(len(places))
+        evidence = np.sqrt(np.float32(min(found, MAX_EVIDENCE))) / np.float32(found)
         logits = (sums * self._scales * evidence + self._bias).astype(np.float64)
         shares = np.exp(logits - logits.max())
         return dict(zip(self.labels, (shares / shares.sum()).tolist(), strict=True))
+
+    def _sums(self, text: str) -> tuple[Any, int]:
+        """The sum of the weights of all n-grams [L] (float32), and the number of n-grams."""
+        import numpy as np
+
+        from .kernels import loops
+        from .ngrams import feature_places, letter_codes, letter_table, padded_codes
+
+        compiled = loops("grams") if len(text) <= _MOST_COMPILED else None
+        if compiled is not None:
+            sums, found = compiled.weight_sums(
+                padded_codes(text), letter_table(), self._short_weights, self._longest, self._bits
+            )
+            return sums.astype(np.float32), found
+        places = feature_places(letter_codes(text), self._longest, self._bits)
+        return np.ones(len(places), np.float32) @ self._weights.take(places, axis=0), len(places)
 
 
 class FastTextIdentifier:

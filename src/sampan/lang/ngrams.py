@@ -11,9 +11,11 @@ import unicodedata
 
 import numpy as np
 
-_BLANK = 32
-_STEP, _WORD, _MIX = np.uint32(0x01000193), np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B)
+BLANK = 32
+STEP, WORD, MIX = np.uint32(0x01000193), np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B)
 """Multipliers of the rolling hash (FNV's prime), of words, and of the last mixing. Part of a model's format."""
+PLACE = np.uint32(0x27D4EB2F)
+"""Factor of a word's first letter; each letter after it has two more."""
 
 
 _PLANES = ((0, 0x40000), (0xE0000, 0xE0200))
@@ -21,10 +23,10 @@ _PLANES = ((0, 0x40000), (0xE0000, 0xE0200))
 
 
 @functools.cache
-def _letters() -> np.ndarray:
+def letter_table() -> np.ndarray:
     """For each code point its own value if it is a letter or a mark, else a blank (uint32); the last entry stands for
     all code points above."""
-    table = np.full(_PLANES[-1][1], _BLANK, np.uint32)
+    table = np.full(_PLANES[-1][1], BLANK, np.uint32)
     for first, end in _PLANES:
         kinds = "".join(map(unicodedata.category, map(chr, range(first, end)))).encode()
         kinds = np.frombuffer(kinds, np.uint8)[::2]  # a category is two letters: the first says what kind
@@ -33,11 +35,16 @@ def _letters() -> np.ndarray:
     return table
 
 
+def padded_codes(text: str) -> np.ndarray:
+    """The characters of `text` in lower case between two blanks (uint32)."""
+    return np.frombuffer(f" {text.lower()} ".encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
 def letter_codes(text: str) -> np.ndarray:
     """uint32[L]: the lowered letters and marks of `text`, words parted by one blank, a blank at both ends."""
-    codes = np.frombuffer(f" {text.lower()} ".encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    codes = np.take(_letters(), codes, mode="clip")
-    blank = codes == _BLANK
+    codes = padded_codes(text)
+    codes = np.take(letter_table(), codes, mode="clip")
+    blank = codes == BLANK
     keep = np.ones(len(codes), bool)
     np.logical_not(blank[1:] & blank[:-1], out=keep[1:])
     return codes[keep]
@@ -48,21 +55,21 @@ def feature_places(codes: np.ndarray, longest: int, bits: int) -> np.ndarray:
 
     `codes` as `letter_codes` gives them. Places are the same on every machine.
     """
-    blank = codes == _BLANK
+    blank = codes == BLANK
     found = []
-    hashes = codes * _STEP
+    hashes = codes * STEP
     found.append(hashes[~blank])
     inside = blank  # becomes: whether the n-gram at a place has a blank that is neither its first nor its last letter
     for n in range(2, longest + 1):
         if len(codes) < n:
             break
-        hashes = (hashes[:-1] ^ codes[n - 1 :]) * _STEP + np.uint32(n)
+        hashes = (hashes[:-1] ^ codes[n - 1 :]) * STEP + np.uint32(n)
         inside = np.zeros(len(hashes), bool) if n == 2 else inside[:-1] | blank[n - 2 : -1]
         found.append(hashes[~inside])
     found.append(_word_hashes(codes, blank))
     mixed = np.concatenate(found)
     mixed ^= mixed >> np.uint32(15)
-    mixed *= _MIX
+    mixed *= MIX
     return (mixed >> np.uint32(32 - bits)).astype(np.int64)
 
 
@@ -74,6 +81,6 @@ def _word_hashes(codes: np.ndarray, blank: np.ndarray) -> np.ndarray:
     starts = ends[:-1] + 1
     place = np.arange(len(codes), dtype=np.uint32)
     place[1:] -= np.repeat(starts.astype(np.uint32), np.diff(ends))
-    terms = (codes * _MIX) ^ ((codes + place) * _WORD)
-    terms *= (place << np.uint32(1)) + np.uint32(0x27D4EB2F)
-    return np.add.reduceat(terms, starts, dtype=np.uint32) * _WORD
+    terms = (codes * MIX) ^ ((codes + place) * WORD)
+    terms *= (place << np.uint32(1)) + PLACE
+    return np.add.reduceat(terms, starts, dtype=np.uint32) * WORD

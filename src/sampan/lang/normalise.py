@@ -7,7 +7,6 @@ belongs to one script is in a module of its own: `mojibake`, `zawgyi`, `marks`, 
 from __future__ import annotations
 
 import difflib
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -60,7 +59,7 @@ _LINE_ENDS = _drawn(r"[\r\v\f\x1C-\x1E\x85\u2028\u2029]")
 _INVISIBLES = _drawn(_INVISIBLE.pattern)
 _BLANKS = _drawn(_BLANK.pattern)
 _JOINERS = frozenset("\u200c\u200d")
-_NOT_PLAIN = re.compile(r"[^\n\x20-\x7E]+")
+_PLAIN = b"\n" + bytes(range(0x20, 0x7F))
 _BURMESE = _drawn(r"[\u1000-\u109F]")
 _ORDERED = _drawn(r"[\u0E30-\u0ECE\u102B-\u1049\u17A3-\u17DD]")
 _MISREAD = _drawn(r"[\x80-\xFB]")
@@ -107,7 +106,7 @@ def normalise(text: str, language: str = "", *, tone_placement: str = "") -> str
 
 def _characters(text: str) -> frozenset[str]:
     """The characters of `text` without plain ASCII, which is quickly passed over and no step is about."""
-    return frozenset("".join(_NOT_PLAIN.findall(text)))
+    return frozenset(text.encode("utf-8", "surrogatepass").translate(None, _PLAIN).decode("utf-8", "surrogatepass"))
 
 
 def changes(text: str, language: str = "", *, tone_placement: str = "") -> list[Change]:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import regex
 
-_POINTS = 0x40000
+from .kernels import loops
+
+POINTS = 0x40000
 """Code points with a class of their own; those above (tags, private use) count as the last of these."""
 (
     _OTHER,  # punctuation, blanks, symbols, controls
@@ -78,13 +80,19 @@ _CONTINUES = {
 }
 """A character of the class continues the unit if the one before it is of one of these."""
 _STARTS = (_WORD, _LETTER, _NUMBER, _BEFORE, _BASE, _AFTER, _KHMER, _BURMESE, _BURMESE_LETTER)
+IN_WORD, JOINS, LETTER = 1, 2, 4
+"""Bits of characters in spaced languages: in a word, in a word between letters, a letter, mark or number."""
 _JOINS_WORDS = "'’-‐‑"
 """Between two letters these are part of a word."""
 _ASAT, _DOT_BELOW, _BURMESE_VIRAMA = 0x103A, 0x1037, 0x1039
 
-_STEP = 0x9E3779B97F4A7C15
+STEP = 0x9E3779B97F4A7C15
 """Odd, so that it has an inverse modulo 2**64."""
-_GRAM_STEP = 0xD6E8FEB86659FD93
+GRAM_STEP = 0xD6E8FEB86659FD93
+
+
+MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+"""Multipliers of SplitMix64's finaliser."""
 
 
 @dataclass(frozen=True)
@@ -124,17 +132,21 @@ class Points:
         """Hashes [S] (uint64) of the spans: polynomials modulo 2**64."""
         if not len(starts_S):
             return np.zeros(0, np.uint64)
-        inverses = _powers(_STEP, len(self.codepoints_C))[1]
+        if (compiled := loops("words")) is not None:
+            return compiled.span_hashes(self.codepoints_C, starts_S, ends_S, character_table())
+        inverses = _powers(STEP, len(self.codepoints_C))[1]
         return _mixed((self._sums[ends_S] - self._sums[starts_S]) * inverses[starts_S])
 
     @functools.cached_property
     def _sums(self) -> np.ndarray:
         """What `hashes` are cut from [C + 1]."""
-        powers = _powers(_STEP, len(self.codepoints_C))[0]
-        return _running_sums(_character_hashes(self.codepoints_C) * powers)
+        powers = _powers(STEP, len(self.codepoints_C))[0]
+        return _running_sums(character_hashes(self.codepoints_C) * powers)
 
     def units(self, spaced: bool) -> Units:
         """The counting units of the text, which is in a language whose words are set apart by spaces or not."""
+        if spaced and (compiled := loops("words")) is not None:
+            return Units(self.codepoints_C, *compiled.words(self.codepoints_C, word_kinds(), character_table()))
         return self.at(*(_words if spaced else _clusters)(self.codepoints_C))
 
     def at(self, starts_U: np.ndarray, ends_U: np.ndarray) -> Units:
@@ -164,40 +176,40 @@ def ngram_hashes(units: Units | np.ndarray, n: int, places_P: np.ndarray | None 
     rows = len(sums) - n
     if rows <= 0:
         return np.zeros(0, np.uint64)
-    inverses = _powers(_GRAM_STEP, len(sums))[1]
+    inverses = _powers(GRAM_STEP, len(sums))[1]
     if places_P is None:
         return _mixed((sums[n:] - sums[:rows]) * inverses[:rows])
     return _mixed((sums[places_P + n] - sums[places_P]) * inverses[places_P])
 
 
 def _gram_sums(hashes_U: np.ndarray) -> np.ndarray:
-    return _running_sums(hashes_U * _powers(_GRAM_STEP, len(hashes_U) + 1)[0][:-1])
+    return _running_sums(hashes_U * _powers(GRAM_STEP, len(hashes_U) + 1)[0][:-1])
 
 
 _TABLE_POINTS = 0x10000
 """Hashes of characters below are looked up, which is five times as fast."""
 
 
-def _character_hashes(codepoints_C: np.ndarray) -> np.ndarray:
+def character_hashes(codepoints_C: np.ndarray) -> np.ndarray:
     if len(codepoints_C) and codepoints_C.max() < _TABLE_POINTS:
-        return np.take(_character_table(), codepoints_C)
+        return np.take(character_table(), codepoints_C)
     return _mixed(codepoints_C.astype(np.uint64) + np.uint64(1))
 
 
 @functools.cache
-def _character_table() -> np.ndarray:
+def character_table() -> np.ndarray:
     return _mixed(np.arange(1, _TABLE_POINTS + 1, dtype=np.uint64))
 
 
 def _words(codepoints_C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Runs of letters, marks, numbers and joiners, with single apostrophes and hyphens inside."""
-    kinds = np.take(_word_kinds(), codepoints_C, mode="clip")
+    kinds = np.take(word_kinds(), codepoints_C, mode="clip")
     inside = np.zeros(len(kinds) + 2, bool)
-    inside[1:-1] = kinds & 1
-    between = np.flatnonzero(kinds & 2)
+    inside[1:-1] = kinds & IN_WORD
+    between = np.flatnonzero(kinds & JOINS)
     if len(between):
         letters = np.zeros(len(kinds) + 1, bool)
-        letters[:-1] = kinds & 4
+        letters[:-1] = kinds & LETTER
         inside[between[inside[between] & letters[between + 1]] + 1] = True
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     return edges[::2], edges[1::2]
@@ -243,7 +255,7 @@ def _closes(codepoints_C: np.ndarray, kinds: np.ndarray, before: np.ndarray) -> 
 
 @functools.cache
 def _all_characters() -> str:
-    return "".join(map(chr, range(_POINTS)))
+    return "".join(map(chr, range(POINTS)))
 
 
 def _fill(table: np.ndarray, pattern: str, value: int) -> None:
@@ -253,19 +265,19 @@ def _fill(table: np.ndarray, pattern: str, value: int) -> None:
 
 @functools.cache
 def _cluster_classes() -> np.ndarray:
-    table = np.zeros(_POINTS, np.uint8)
+    table = np.zeros(POINTS, np.uint8)
     for number, pattern in _CLASSES:
         _fill(table, pattern, number)
     return table
 
 
 @functools.cache
-def _word_kinds() -> np.ndarray:
-    """Bits: 1 in a word, 2 in a word between letters, 4 a letter, mark or number."""
-    table = np.zeros(_POINTS, np.uint8)
-    _fill(table, r"\p{L}\p{M}\p{N}", 5)
-    _fill(table, r"\u200C\u200D", 1)
-    table[[ord(char) for char in _JOINS_WORDS]] = 2
+def word_kinds() -> np.ndarray:
+    """`IN_WORD`, `JOINS` and `LETTER` by code point."""
+    table = np.zeros(POINTS, np.uint8)
+    _fill(table, r"\p{L}\p{M}\p{N}", IN_WORD | LETTER)
+    _fill(table, r"\u200C\u200D", IN_WORD)
+    table[[ord(char) for char in _JOINS_WORDS]] = JOINS
     return table
 
 
@@ -317,8 +329,8 @@ def _running_sums(values: np.ndarray) -> np.ndarray:
 def _mixed(values: np.ndarray) -> np.ndarray:
     """Each number scrambled, so that all bits depend on all (the finaliser of SplitMix64)."""
     values = values ^ (values >> np.uint64(30))
-    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values *= MIX_1
     values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
+    values *= MIX_2
     values ^= values >> np.uint64(31)
     return values

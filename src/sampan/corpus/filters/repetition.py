@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 
 from ...lang.units import ngram_hashes
+from ..kernels import loops
 from ..rules import Rule, judge
 from ..verdict import Verdict
 from ..view import Lines, TextView
@@ -59,6 +61,8 @@ def _top_ngram(view: TextView, n: int) -> float | None:
     """Share of the units' characters that the most frequent n-gram covers, if it occurs more than twice."""
     if len(view.units) < MIN_UNITS:
         return None
+    if (compiled := loops("repeats")) is not None:
+        return _compiled(compiled, view, n)[1]
     repeats = _repeated_ngrams(view, n)
     if not len(repeats.places_P):
         return 0.0
@@ -74,6 +78,8 @@ def _duplicate_ngrams(view: TextView, n: int) -> float | None:
     """Share of the units' characters that lie in an n-gram already seen earlier in the text."""
     if len(view.units) < MIN_UNITS:
         return None
+    if (compiled := loops("repeats")) is not None:
+        return _compiled(compiled, view, n)[2]
     repeats = _repeated_ngrams(view, n)
     if not len(repeats.places_P):
         return 0.0
@@ -110,6 +116,18 @@ def _repeated_ngrams(view: TextView, n: int) -> _Repeats:
     repeated[order[1:][same]] = True
     repeated[order[:-1][same]] = True
     view.memo[n] = _Repeats(places[repeated], grams[repeated])
+    return view.memo[n]
+
+
+def _compiled(compiled: ModuleType, view: TextView, n: int) -> tuple[np.ndarray, float, float]:
+    """Places of n-grams that occur more than once, and the shares that `_top_ngram` and `_duplicate_ngrams` give."""
+    if n not in view.memo:
+        length = n * view.word_units
+        places = np.arange(len(view.units)) if n == TOP_NS[0] else _compiled(compiled, view, n - 1)[0]
+        places = places[places <= len(view.units) - length]
+        sums = _lengths(view)
+        found, top, again = compiled.repeats(view.units.hashes_U, places, length, sums, MAX_TIES)
+        view.memo[n] = found, top / int(sums[-1]), again / int(sums[-1])
     return view.memo[n]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ...lang.profile import load_profile
 from ...lang.units import ngram_hashes, units
 from ..characters import LETTER
-from ..phrases import Phrases
+from ..phrases import Phrases, among
 from ..rules import Rule, judge
 from ..verdict import Verdict
 from ..view import TextView
@@ -81,9 +81,8 @@ def _keyword_share(view: TextView) -> float | None:
         times = np.unique(grams, return_counts=True)[1].max()
         return float(times * KEYWORD_CLUSTERS / len(view.folded))
     hashes, times = view.folded.counted
-    for place in np.argsort(-times, kind="stable"):
-        if hashes[place] in _stop_words(view.profile.code):
-            continue
+    others = np.flatnonzero(~among(hashes, _stop_words(view.profile.code)))
+    for place in others[np.argsort(-times[others], kind="stable")]:
         first = np.argmax(view.folded.hashes_U == hashes[place])
         if (view.kinds_C[view.folded.starts_U[first] : view.folded.ends_U[first]] & LETTER).any():
             return float(times[place] / len(view.folded))
@@ -91,9 +90,8 @@ def _keyword_share(view: TextView) -> float | None:
 
 
 @cache
-def _stop_words(code: str) -> frozenset[int]:
-    words = units(" ".join(load_profile(code).stop_words).lower(), spaced=True)
-    return frozenset(words.hashes_U.tolist())
+def _stop_words(code: str) -> np.ndarray:
+    return np.unique(units(" ".join(load_profile(code).stop_words).lower(), spaced=True).hashes_U)
 
 
 RULES = (

@@ -8,12 +8,10 @@ writes, so neither having them nor using them is part of any identity. A method 
 from __future__ import annotations
 
 import functools
-import os
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
 
+from ...core.compiled import load_compiled as load_module
 from ...model.tensors import FlatTensor
 from ..method import Method
 
@@ -36,28 +34,6 @@ def fused_chain(method: Method, base: object, models: Sequence[object], stored: 
     return functools.partial(run_chain, method.fused, "lambda_" in method.knobs)
 
 
-@functools.cache
 def load_compiled() -> ModuleType | None:
-    """The module of compiled loops, or None without numba. Machine code is kept in the user's cache folder."""
-    try:
-        import numba
-    except ImportError:
-        return None
-    before = numba.config.CACHE_DIR
-    if not before:
-        numba.config.CACHE_DIR = str(cache_folder())
-    try:
-        from . import compiled
-    finally:
-        numba.config.CACHE_DIR = before
-    return compiled
-
-
-def cache_folder() -> Path:
-    """Where compiled loops are kept: $NUMBA_CACHE_DIR if it is set, else in the user's cache folder."""
-    if own := os.environ.get("XDG_CACHE_HOME"):
-        return Path(own) / "sampan" / "numba"
-    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
-        return Path(local) / "sampan" / "numba"
-    home = Path.home()
-    return (home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache") / "sampan" / "numba"
+    """The module of compiled loops, or None without numba."""
+    return load_module("sampan.merge.kernels.compiled")

@@ -1,0 +1,70 @@
+"""Modules of loops that numba compiles: loaded where numba is installed (the extra `sampan[kernels]`), else not.
+
+What such a module computes is equal, bit for bit, to what the plain path beside it computes, so that neither having
+numba nor using it is part of any identity. Machine code is kept in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def compiled(function: Callable) -> Callable:
+    """A decorator of the functions in such modules: without Python's lock, kept on disk, and with numpy's rules for
+    numbers. Their file is what tells a stale copy on disk, so that a change to what they call must touch it too."""
+    import numba
+
+    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+
+
+@functools.cache
+def load_compiled(module: str) -> ModuleType | None:
+    """The module of that full name, or None without numba. Importing numba takes about half a second."""
+    numba: Any = _numba()
+    if numba is None:
+        return None
+    before = numba.config.CACHE_DIR
+    if not before:
+        numba.config.CACHE_DIR = str(cache_folder())
+    try:
+        return importlib.import_module(module)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def _numba() -> ModuleType | None:
+    """numba with its tables filled, which else the first call of a compiled function does. The garbage collector waits
+    meanwhile: what a library makes on import stays, and looking it through again and again takes a third of the time.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import numba
+        from numba.core.registry import cpu_target
+
+        cpu_target.typing_context.refresh()
+        cpu_target.target_context.refresh()
+        return numba
+    except ImportError:
+        return None
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def cache_folder() -> Path:
+    """Where compiled loops are kept unless $NUMBA_CACHE_DIR is set: in the user's cache folder."""
+    if own := os.environ.get("XDG_CACHE_HOME"):
+        return Path(own) / "sampan" / "numba"
+    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        return Path(local) / "sampan" / "numba"
+    home = Path.home()
+    return (home / "Library" / "Caches" if sys.platform == "darwin" else home / ".cache") / "sampan" / "numba"

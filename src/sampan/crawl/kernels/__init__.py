@@ -1,0 +1,110 @@
+"""Optional compiled loops for reading pages: from a written-out page to the probabilities of its blocks.
+
+They come with the extra `sampan[kernels]` (numba) and give what `blocks`, `features` and `trees` give, bit for bit;
+pages that they do not read (tags that close what was never opened, class names after letters that need Unicode's
+tables) are left to those.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+
+import numpy as np
+
+from ...core.compiled import load_compiled
+from .. import blocks
+from ..features import Page, character_table
+from ..trees import Forest
+
+WORTH = 250
+"""Pages of a process from which the loops save more than numba's start (about half a second) costs."""
+_pages = 0
+
+
+def loops(pages: int = 1) -> tuple[ModuleType, ModuleType] | None:
+    """The modules that scan pages and describe blocks, once this process has been asked for WORTH pages; None before,
+    and without numba. `pages` are those of this call."""
+    global _pages
+    _pages += pages
+    return _loaded() if _pages >= WORTH else None
+
+
+@cache
+def _loaded() -> tuple[ModuleType, ModuleType] | None:
+    scan = load_compiled("sampan.crawl.kernels.page_scan")
+    describe = load_compiled("sampan.crawl.kernels.page_features")
+    return (scan, describe) if scan and describe else None
+
+
+def scan(body: str) -> blocks.Layout | None:
+    """`blocks.scan` of the body; None if it is left to that."""
+    found = loops()
+    if found is None:
+        return None
+    body, cut = blocks.within_limits(body)
+    points, blocks_B5, elements, odd = found[0].scan_bytes(np.frombuffer(body.encode(), np.uint8), blocks.MAX_BLOCKS)
+    hints_E = elements[5]
+    if odd or (hints_E < 0).any():
+        return None
+    text, texts, start = points.tobytes().decode("utf-32-le"), [], 0
+    for end in blocks_B5[:, 0].tolist():
+        texts.append(text[start:end])
+        start = end
+    return blocks.Layout(
+        texts=texts,
+        links=blocks_B5[:, 1],
+        linked=(blocks_B5[:, 3] / blocks_B5[:, 2]).astype(np.float32),
+        place=blocks_B5[:, 4],
+        parent=elements[2],
+        tag=elements[0],
+        hints=hints_E,
+        depth=elements[1],
+        first=elements[3],
+        end=elements[4],
+        cut=cut or len(texts) >= blocks.MAX_BLOCKS,
+        points=points,
+        counts=found[1].count_points(points, np.ascontiguousarray(blocks_B5[:, 0]), *_table()),
+    )
+
+
+def chances(page: Page, forest: Forest) -> np.ndarray:
+    """What the forest says of the features of a page that `scan` gave. [B]"""
+    kernel, layout = _describe(), page.layout
+    values_FB, long_LB, weight_B, first, end = kernel.describe(
+        page.all_counts,
+        layout.linked,
+        np.ascontiguousarray(layout.links),
+        np.ascontiguousarray(layout.place),
+        layout.tag,
+        layout.depth,
+        layout.parent,
+        layout.first,
+        layout.end,
+        layout.hints,
+    )
+    kernel.add_ends(values_FB, layout.points, _ends(layout), *_table())
+    values_FB[kernel.PLACE - 2], values_FB[kernel.PLACE - 1] = page.repeated()
+    inside = float(weight_B[first:end].sum())
+    values_FB[kernel.HEAVY + 2] = inside / max(1e-6, float(weight_B.sum()))
+    values_FB[kernel.HEAVY + 3] = np.log1p(inside)
+    values_FB[kernel.LOGS] = np.log1p(values_FB[kernel.LOGS])
+    values_FB[kernel.LONG_LOGS] = np.log1p(long_LB)
+    kernel.add_near(values_FB, page.all_counts[kernel.ENDERS])
+    return forest.chances(values_FB, kernel.forest_sums)
+
+
+def _describe() -> ModuleType:
+    found = _loaded()
+    assert found is not None, "a layout with points was made by compiled loops"
+    return found[1]
+
+
+def _ends(layout: blocks.Layout) -> np.ndarray:
+    return np.cumsum(np.fromiter(map(len, layout.texts), np.int64, len(layout.texts)))
+
+
+@cache
+def _table() -> tuple[np.ndarray, np.ndarray]:
+    kind_of, kinds = character_table()
+    return kind_of, kinds.astype(np.int64)

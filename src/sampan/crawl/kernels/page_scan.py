@@ -1,0 +1,284 @@
+"""Compiled `blocks.scan`: one walk over the tags of a written-out page gives its blocks, elements and counts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...core.compiled import compiled
+from .. import blocks
+from .hints import hints_at
+from .markup import blank_at, find_byte, leave_out, look_up, mark_breaks, name_end, part_paragraphs
+from .names import name_table
+
+_BITS = 9
+_KEYS, _VALUES = name_table({**blocks.CODES, "body": blocks.OTHER_TAG}, _BITS)
+_LINK, _END_LINK, _OTHER, _CLOSED, _PRE = (
+    blocks.LINK,
+    blocks.END_LINK,
+    blocks.OTHER_TAG,
+    blocks.CLOSED,
+    blocks.TAG_NUMBERS["pre"],
+)
+_BITS_OF_TAG = blocks.BITS_OF_TAG
+_LT, _GT, _SLASH, _BREAK = ord("<"), ord(">"), ord("/"), ord(blocks.BREAK)
+_ENTITIES = ("&lt;", "&gt;", "&amp;")
+_ENTITY_SIZES = np.array([len(name) for name in _ENTITIES])
+_ENTITY_BYTES = np.array([list(name.encode().ljust(5, b"\0")) for name in _ENTITIES], np.uint8)
+_ENTITY_CODES = np.array([ord("<"), ord(">"), ord("&")])
+
+
+@compiled
+def reduced(data):
+    """The bytes of a page without what is not read, and how many they are."""
+    first = np.empty(data.size + 1, np.uint8)
+    size = leave_out(data, first)
+    second = np.empty(size + 1, np.uint8)
+    size, breaks = mark_breaks(first, size, second)
+    if not breaks:
+        return second, size
+    third = np.empty(size + 2 * breaks + 1, np.uint8)
+    return third, part_paragraphs(second, size, third)
+
+
+@compiled
+def code_of(data, start, end):
+    """Number of a tag by its name."""
+    code = look_up(_KEYS, _VALUES, _BITS, data, start, end)
+    if code >= 0:
+        return code
+    return _OTHER + _CLOSED if data[start] == _SLASH else _OTHER
+
+
+@compiled
+def measure(data, start, end):
+    """Characters of a text, and whether one is no blank."""
+    size = 0
+    while start < end:
+        wide = 1 if data[start] == 32 else blank_at(data, start)
+        if wide == 0:
+            break
+        start += wide
+        size += 1
+    for k in range(start, end):
+        size += data[k] & 0xC0 != 0x80
+    return size, start < end
+
+
+@compiled
+def character(data, i, end):
+    """The character at `i` and its bytes, an escape read as what it stands for."""
+    byte = np.int64(data[i])
+    if byte < 128:
+        if byte == 38:
+            for row in range(3):
+                size = _ENTITY_SIZES[row]
+                if i + size <= end:
+                    equal = True
+                    for k in range(1, size):
+                        equal &= data[i + k] == _ENTITY_BYTES[row, k]
+                    if equal:
+                        return _ENTITY_CODES[row], size
+        return byte, 1
+    if byte < 0xE0:
+        return (byte & 31) << 6 | np.int64(data[i + 1]) & 63, 2
+    if byte < 0xF0:
+        return (byte & 15) << 12 | (np.int64(data[i + 1]) & 63) << 6 | np.int64(data[i + 2]) & 63, 3
+    return (
+        (byte & 7) << 18
+        | (np.int64(data[i + 1]) & 63) << 12
+        | (np.int64(data[i + 2]) & 63) << 6
+        | np.int64(data[i + 3]) & 63,
+        4,
+    )
+
+
+@compiled
+def clean_into(data, end, points, start):
+    """Write the characters of a text from `start` on, blanks as `blocks.clean` leaves them; returns their end."""
+    size, gap, i = start, 0, 0
+    while i < end:
+        byte = data[i]
+        if 38 < byte < 128 and not gap:  # the usual case
+            points[size] = byte
+            size += 1
+            i += 1
+            continue
+        wide = blank_at(data, i)
+        if wide:
+            gap |= 1
+            i += wide
+            continue
+        if data[i] == _BREAK:
+            gap = 2
+            i += 1
+            continue
+        if gap:
+            if size > start:
+                points[size] = 32 if gap == 1 else 10
+                size += 1
+            gap = 0
+        code, wide = character(data, i, end)
+        points[size] = code
+        size += 1
+        i += wide
+    return size
+
+
+@compiled
+def keep_into(data, end, points, start):
+    """As `clean_into` for preformatted text, of which only the ends are cut."""
+    begin = 0
+    while begin < end and (data[begin] == 10 or data[begin] == _BREAK):
+        begin += 1
+    size = kept = start
+    i = begin
+    while i < end:
+        blank = blank_at(data, i)
+        if data[i] == _BREAK:
+            points[size], i = 10, i + 1
+        else:
+            code, wide = character(data, i, end)
+            points[size] = code
+            i += wide
+            if not blank:
+                kept = size + 1
+        size += 1
+    return kept
+
+
+@compiled
+def _add_block(row, raw, size, preformatted, points, start):
+    """Write a run's text from `start` of `points` on, and where it ends into its row; returns that end."""
+    if preformatted:
+        row[0] = keep_into(raw, size, points, start)
+    else:
+        row[0] = clean_into(raw, size, points, start)
+    return row[0]
+
+
+@compiled
+def _tags(data, end):
+    """More than there can be."""
+    tags = 2
+    for i in range(end):
+        tags += data[i] == _LT
+    return tags
+
+
+@compiled
+def walk(data, end, most):
+    """One pass over the tags of a reduced page, a run of text after another.
+
+    Gives the characters of all texts in a row; of each block [B] where its characters end, links, characters, linked
+    characters and the element it stands in; of each element [E] its tag, depth, parent, first block, end block (-1 for
+    one that stays open) and where its attributes stand in `data` (two columns); and whether tags close what was never
+    opened, so that the rest says nothing.
+    """
+    tags = _tags(data, end)
+    points, raw = np.empty(end + 1, np.uint32), np.empty(end + 1, np.uint8)
+    blocks_B5, elements_E7 = np.empty((tags, 5), np.int64), np.empty((tags, 7), np.int64)
+    latest, pending = np.zeros(tags, np.int64), np.full(tags, -1, np.int64)
+    number_B = number_E = depth = links_open = pre = raw_size = place = filled_to = 0
+    run, begun, filled = blocks_B5[0], False, False
+    at, after, close = _next_tag(data, 0, end)
+    if at >= end:  # without a tag there is no text
+        elements_E7[0, 0], elements_E7[0, 1], elements_E7[0, 2:] = _OTHER, 1, 0
+        number_E = 1
+    while at < end:
+        code = code_of(data, at + 1, after)
+        if code in (_LINK, _END_LINK):
+            links_open += 1 if code == _LINK else -1
+            run[1] += code == _LINK
+        else:
+            if filled:
+                stop = _add_block(run, raw, raw_size, pre > 0, points, filled_to)
+                number_B += stop > filled_to
+                filled_to = stop
+            if code <= _OTHER:
+                depth += 1
+                if depth < 1:
+                    return points[:0], blocks_B5[:0], elements_E7[:0], True
+                row = elements_E7[number_E]
+                row[0], row[1], row[2] = code, depth, latest[depth - 1] if depth > 1 else 0
+                row[3], row[4], row[5], row[6] = number_B, -1, after, close
+                latest[depth] = pending[depth] = number_E
+                number_E += 1
+            elif _CLOSED <= code <= _CLOSED + _OTHER:
+                if depth >= 1 and pending[depth] >= 0:
+                    elements_E7[pending[depth], 4] = number_B
+                    pending[depth] = -1
+                depth -= 1
+            pre += (code == _PRE) - (code == _PRE + _CLOSED)
+            place = latest[depth] if depth >= 1 else 0
+            run, begun, filled, raw_size = blocks_B5[number_B], number_B < most, False, 0
+            run[1], run[2], run[3], run[4] = 0, 0, 0, place
+        start = close + 1
+        at, after, close = _next_tag(data, start, end)
+        size, written = measure(data, start, at)
+        run[2] += size
+        run[3] += size if links_open > 0 else 0
+        filled |= written and begun
+        if filled or pre > 0:  # blanks before a text do not matter
+            raw_size = copy(data, start, at, raw, raw_size)
+    if filled:
+        stop = _add_block(run, raw, raw_size, pre > 0, points, filled_to)
+        number_B += stop > filled_to
+        filled_to = stop
+    return points[:filled_to], blocks_B5[:number_B], elements_E7[:number_E], False
+
+
+@compiled
+def copy(data, start, end, out, size):
+    """Put data[start:end] at `size` of `out`; returns the end of it."""
+    for i in range(start, end):
+        out[size] = data[i]
+        size += 1
+    return size
+
+
+@compiled
+def _next_tag(data, start, end):
+    """Where the next tag begins from `start` on, where its name ends, and its last byte; `end` if there is none."""
+    while True:
+        start = find_byte(data, _LT, start, end)
+        if start >= end:
+            return end, end, end
+        after = name_end(data, start + 1, end)
+        if after > start + 1:
+            close = find_byte(data, _GT, after, end)
+            return (start, after, close) if close < end else (end, end, end)
+        start += 1
+
+
+@compiled
+def holding(blocks_B5, elements_E7, data):
+    """The elements that hold text, with the numbers of parents and places among them, and their hints."""
+    blocks_in = len(blocks_B5)
+    number = np.empty(len(elements_E7), np.int64)
+    held = 0
+    for e in range(len(elements_E7)):
+        if elements_E7[e, 4] < 0:
+            elements_E7[e, 4] = blocks_in
+        held += e == 0 or elements_E7[e, 4] > elements_E7[e, 3]
+        number[e] = held - 1
+    kept_E6 = np.empty((6, held), np.int64)
+    at = 0
+    for e in range(len(elements_E7)):
+        row = elements_E7[e]
+        if e == 0 or row[4] > row[3]:
+            kept_E6[0, at], kept_E6[1, at], kept_E6[2, at] = row[0], row[1], number[row[2]]
+            kept_E6[3, at], kept_E6[4, at] = row[3], row[4]
+            hints = hints_at(data, row[5], row[6])
+            kept_E6[5, at] = hints | _BITS_OF_TAG[row[0]] if hints >= 0 else hints
+            at += 1
+    for b in range(blocks_in):
+        blocks_B5[b, 4] = number[blocks_B5[b, 4]]
+    return kept_E6
+
+
+@compiled
+def scan_bytes(data, most):
+    """Everything at once, up to `most` blocks: see `walk` and `holding`."""
+    page, size = reduced(data)
+    points, blocks_B5, elements_E7, odd = walk(page, size, most)
+    return points, blocks_B5, holding(blocks_B5, elements_E7, page), odd

@@ -1,0 +1,65 @@
+"""Compiled `units.Points.units` of spaced languages, and hashes of spans."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...core.compiled import compiled
+from .. import units
+
+_STEP = np.uint64(units.STEP)
+_MIX_1, _MIX_2 = np.uint64(units.MIX_1), np.uint64(units.MIX_2)
+_S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
+_IN_WORD, _JOINS, _LETTER = units.IN_WORD, units.JOINS, units.LETTER
+
+
+@compiled
+def mixed(value):
+    value ^= value >> _S30
+    value *= _MIX_1
+    value ^= value >> _S27
+    value *= _MIX_2
+    return value ^ (value >> _S31)
+
+
+@compiled
+def span_hash(points, start, end, table):
+    """The hash of the characters start..end; `table` holds those of the first characters of Unicode."""
+    value, power = np.uint64(0), np.uint64(1)
+    for i in range(start, end):
+        point = np.int64(points[i])
+        hashed = table[point] if point < table.size else mixed(np.uint64(point + 1))
+        value += hashed * power
+        power *= _STEP
+    return mixed(value)
+
+
+@compiled
+def span_hashes(points, starts_S, ends_S, table):
+    out = np.empty(starts_S.size, np.uint64)
+    for s in range(starts_S.size):
+        out[s] = span_hash(points, starts_S[s], ends_S[s], table)
+    return out
+
+
+@compiled
+def words(points, kinds, table):
+    """Starts, ends and hashes of the words. [U], [U], [U]"""
+    size, last = points.size, kinds.size - 1
+    starts, ends = np.empty(size // 2 + 1, np.int64), np.empty(size // 2 + 1, np.int64)
+    hashes = np.empty(size // 2 + 1, np.uint64)
+    found, start = 0, -1
+    before, kind = 0, np.int64(kinds[min(np.int64(points[0]), last)]) if size else 0
+    for i in range(size):
+        after = np.int64(kinds[min(np.int64(points[i + 1]), last)]) if i + 1 < size else 0
+        inside = kind & _IN_WORD or (kind & _JOINS and before & _IN_WORD and after & _LETTER)
+        if inside and start < 0:
+            start = i
+        if start >= 0 and not inside:
+            starts[found], ends[found], hashes[found] = start, i, span_hash(points, start, i, table)
+            found, start = found + 1, -1
+        before, kind = kind, after
+    if start >= 0:
+        starts[found], ends[found], hashes[found] = start, size, span_hash(points, start, size, table)
+        found += 1
+    return starts[:found].copy(), ends[:found].copy(), hashes[:found].copy()

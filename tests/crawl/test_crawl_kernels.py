@@ -1,0 +1,115 @@
+"""The compiled loops give what the plain code gives, bit for bit: blocks, elements, hints, features, probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from resiliparse.parse.html import HTMLTree
+
+from sampan.crawl import blocks, kernels
+from sampan.crawl.extractor import judge
+from sampan.crawl.features import Page, count_characters, features
+from sampan.crawl.kernels.names import LONGEST, name_table
+from sampan.crawl.trees import Forest
+
+TAGS = ["p", "div", "pre", "li", "td", "h1", "h3", "nav", "svg", "script", "b", "a", "br", "hr", "br ", "x-y", "title"]
+TEXTS = [
+    "Farmers had asked for the change for years.", "  ", "\n", "a", " b  c ", "\xad", "&nbsp;", "&amp;lt;", "&lt;p&gt;",
+    "\x02", "\u3000", "\x1c", "\xa0x", "ข่าววันนี้", "新闻。", "\U0001f600", "”",
+    "<", ">", "<b", "</", "<!-- x -->", "<!--", "&nb\xadsp;",
+]  # fmt: skip
+NAMES = ["entry-content", "ArticleBody", "news text", "NAVbar", "sidebar ad", "prose", "recommendations", "é", "none"]
+ATTRIBUTES = [
+    ' class="{}"', ' id="{}" role="main"', ' data-id="{}"', ' style="display:  none"', ' hidden=""',
+    ' title="é class="', ' aria-hidden="true"', ' éclass="{}"', " class=", ' style="visibility:hidden" itemprop="{}"',
+]  # fmt: skip
+tag = st.builds(
+    lambda name, end, attribute, word: f"</{name}>" if end else f"<{name}{attribute.format(word)}>",
+    st.sampled_from(TAGS),
+    st.booleans(),
+    st.sampled_from(["", *ATTRIBUTES]),
+    st.sampled_from(NAMES),
+)
+markup = st.lists(st.one_of(tag, st.sampled_from(TEXTS)), max_size=40).map("".join)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled():
+    before, kernels.WORTH = kernels.WORTH, 0
+    if kernels.loops() is None:
+        pytest.fail("numba is missing")
+    yield
+    kernels.WORTH = before
+
+
+def assert_same(fast: blocks.Layout, plain: blocks.Layout) -> None:
+    for name in ("texts", "links", "linked", "place", "parent", "tag", "hints", "depth", "first", "end", "cut"):
+        np.testing.assert_array_equal(getattr(fast, name), getattr(plain, name), err_msg=name)
+    np.testing.assert_array_equal(fast.counts, count_characters(plain.texts) if plain.texts else fast.counts)
+
+
+@given(markup, st.booleans())
+@settings(max_examples=400, deadline=None)
+def test_blocks_of_any_markup_are_the_same(html, parsed):
+    """Also of strings that no parser has written out: the loops do what the expressions do on those too."""
+    body = HTMLTree.parse(html).body.html if parsed else "<body>" + html
+    fast, plain = kernels.scan(body), blocks.scan(body)
+    if fast is not None:
+        assert_same(fast, plain)
+    else:
+        assert not parsed or "é" in body, "only stray end tags and letters beyond ASCII are left to the plain code"
+
+
+@given(st.lists(st.sampled_from(["div", "p", "li", "h2", "td", "a"]), min_size=1, max_size=30), st.integers(0, 10**6))
+@settings(max_examples=100, deadline=None)
+def test_features_and_probabilities_are_the_same(names, seed):
+    draw = np.random.default_rng(seed)
+    parts = [f'<{name} class="{draw.choice(NAMES)}">{" ".join(draw.choice(TEXTS[:20], 6))}' for name in names]
+    body = HTMLTree.parse("".join(parts)).body.html
+    fast, plain = kernels.scan(body), blocks.scan(body)
+    if fast is None or not plain.texts:
+        return
+    seen = {}
+
+    def forest_that_remembers(self, values_FB, sums=None):
+        seen[sums is not None] = values_FB.copy()
+        return chances(self, values_FB, sums)
+
+    chances, title = Forest.chances, plain.texts[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Forest, "chances", forest_that_remembers)
+        found, wanted = judge(Page(fast, title)), judge(Page(plain, title))
+    names = features(Page(plain, title))[0]
+    assert [n for n, a, b in zip(names, seen[True], seen[False], strict=True) if not np.array_equal(a, b)] == []
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_limits_are_those_of_the_plain_code(monkeypatch):
+    body = HTMLTree.parse("<p>one<p>two<p>three<p>four").body.html
+    for name, value in (("MAX_BLOCKS", 2), ("MAX_CHARACTERS", 30), ("MAX_TAGS", 3)):
+        with monkeypatch.context() as patch:
+            patch.setattr(blocks, name, value)
+            assert_same(kernels.scan(body), blocks.scan(body))
+            assert kernels.scan(body).cut
+
+
+def test_every_known_name_is_found():
+    kernel, _ = kernels.loops()
+    for name, code in blocks.CODES.items():
+        data = np.frombuffer(name.encode(), np.uint8)
+        assert kernel.code_of(data, 0, len(data)) == code
+    assert kernel.code_of(np.frombuffer(b"unheard-of", np.uint8), 0, 10) == blocks.OTHER_TAG
+    for name in (*blocks.WORD_BITS, *blocks.BODY_WORDS):
+        assert len(name) <= LONGEST, "a word that the table of the loops cannot hold"
+    with pytest.raises(ValueError, match="do not fit"):
+        name_table({str(n): n for n in range(9)}, 4)
+
+
+def test_small_crawls_do_not_wait_for_the_loops(monkeypatch):
+    monkeypatch.setattr(kernels, "WORTH", 250)
+    monkeypatch.setattr(kernels, "_pages", 0)
+    assert kernels.loops() is None
+    assert kernels.scan("<body><p>x</p></body>") is None
+    assert kernels.loops(pages=300) is not None

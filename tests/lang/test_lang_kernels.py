@@ -1,0 +1,50 @@
+"""Compiled loops over text give what the array code gives, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sampan.lang import kernels
+from sampan.lang.identifier import shipped_identifier
+from sampan.lang.units import units
+
+LETTERS = "ab '-’‐\u200c1é\u0301. \nİſ한ภา\U00010400\U000e0041"
+texts = st.one_of(st.text(LETTERS, max_size=60), st.text(max_size=40), st.text("saya dan kami ", max_size=400))
+
+
+def both(monkeypatch, work):
+    """What `work` gives without the loops, and with them."""
+    with monkeypatch.context() as patch:
+        patch.setattr(kernels, "WORTH", 1 << 60)
+        plain = work()
+    with monkeypatch.context() as patch:
+        patch.setattr(kernels, "WORTH", 0)
+        if kernels.loops("grams") is None:
+            pytest.fail("numba is missing")
+        return plain, work()
+
+
+@given(texts)
+@settings(max_examples=200, deadline=None)
+def test_probabilities_are_the_same(text):
+    plain, fast = both(pytest.MonkeyPatch(), lambda: shipped_identifier().probabilities(text))
+    assert fast == plain
+
+
+@given(texts, st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_units_and_hashes_are_the_same(text, spaced):
+    plain, fast = both(pytest.MonkeyPatch(), lambda: units(text, spaced))
+    for name in ("starts_U", "ends_U", "hashes_U"):
+        np.testing.assert_array_equal(getattr(fast, name), getattr(plain, name))
+        assert getattr(fast, name).dtype == getattr(plain, name).dtype
+
+
+def test_loops_wait_until_there_is_enough_to_read(monkeypatch):
+    monkeypatch.setattr(kernels, "_texts", 0)
+    assert kernels.loops("grams") is None
+    kernels.expect(kernels.WORTH)
+    assert kernels.loops("grams") is not None
