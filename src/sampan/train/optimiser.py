@@ -92,6 +92,7 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 def clip(parameters: Sequence[torch.nn.Parameter], max_norm: float) -> float:
     """Scale gradients down to `max_norm` (0 = never) and return their norm before that."""
     norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    if max_norm > 0:
+    known = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+    if max_norm > 0 and not known < 0.999 * max_norm:  # below it, every gradient would be multiplied by 1
         torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
-    return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+    return known
