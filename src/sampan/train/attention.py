@@ -1,9 +1,9 @@
 """Attention inside documents of a packed micro-batch, for any Hugging Face model that takes attention functions.
 
 On a CPU, each piece is one causal attention call, and short pieces are gathered into few buckets of similar length: no
-mask as wide as the pack, no time spent between documents. On CUDA in half precision torch's variable-length kernel is used
-where it exists. Gemma-2's soft-capped and windowed scores are computed explicitly, bucket by bucket. Pieces that go on
-from another's prompt attend to that prompt and to themselves, under a mask of their own.
+mask as wide as the pack, no time spent between documents. On CUDA in half precision torch's variable-length kernel is
+used where it exists. Gemma-2's soft-capped and windowed scores are computed explicitly, bucket by bucket. Pieces that
+go on from another's prompt attend to that prompt and to themselves, under a mask of their own.
 
 Shapes: T tokens, P padded slots, S pieces, L width of a bucket, H heads, K key-value heads, D head width.
 """

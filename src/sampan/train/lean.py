@@ -32,7 +32,9 @@ def use_lean_parts(model: Any) -> list[str]:
 
     A part is known by what it gives for random numbers, not by its name.
     """
-    found = []
+    found: list[str] = []
+    if not all(_suits(parameter) for parameter in model.parameters()):
+        return found
     for name, module in model.named_modules():
         if _is_norm(module):
             _replace(module, _lean_norm(module))
@@ -230,7 +232,7 @@ def _rotates(module: nn.Module) -> bool:
     return all((a - b).abs().max() <= _SAME * max(1.0, float(b.abs().max())) for a, b in zip(known, given, strict=True))
 
 
-def _rotate(plain: Callable[..., Any], query: torch.Tensor, key: torch.Tensor, cos, sin, *args: Any, **more: Any) -> Any:
+def _rotate(plain: Callable[..., Any], query, key, cos, sin, *args: Any, **more: Any) -> Any:
     if args or more or not all(map(_suits, (query, key, cos, sin))):
         return plain(query, key, cos, sin, *args, **more)
     return _Rotation.apply(query, cos, sin), _Rotation.apply(key, cos, sin)
