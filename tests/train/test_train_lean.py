@@ -52,7 +52,8 @@ def apart(some: list[torch.Tensor], others: list[torch.Tensor]) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_lean_parts_compute_the_same(kind, monkeypatch):
-    monkeypatch.setattr(lean, "_CACHED", 600)  # several passes of unequal length
+    monkeypatch.setattr(lean, "_CACHED", 600)  # several passes, the last of them shorter
+    monkeypatch.setattr(lean, "_LEAST", 10)
     model, ids = make_model(kind), torch.randint(97, (2, 23))
     plain = outcome(model, ids)
     found = lean.use_lean_parts(model)
@@ -91,6 +92,14 @@ def test_frozen_weights_get_no_gradient_and_the_rest_the_same():
     for parameter, grad in zip(model.parameters(), plain[1:], strict=True):
         assert (parameter.grad is None) != parameter.requires_grad
         assert parameter.grad is None or apart([parameter.grad], [grad]) <= TOLERANCE
+
+
+def test_plain_parts_are_the_model_as_it_was():
+    model, ids = make_model("LlamaConfig"), torch.randint(97, (1, 9))
+    plain = outcome(model, ids)
+    lean.use_lean_parts(model)
+    lean.use_plain_parts(model)
+    assert all(torch.equal(a, b) for a, b in zip(outcome(model, ids), plain, strict=True))
 
 
 def test_what_is_put_between_the_layers_is_not_passed_by():

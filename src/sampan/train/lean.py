@@ -3,7 +3,7 @@
 transformers writes them as a dozen tensor operations each; on a CPU every one of them reads and writes memory that no
 longer is in cache, and keeps what it made for the backward pass. Here each is one function that works on a few hundred
 rows at a time, keeps only what it cannot cheaply make again, and gives the same numbers to float32's rounding. What a
-model does otherwise (biases, adapters, hooks, another device, autocast, torch.compile) goes through its own code.
+model does otherwise (biases, adapters, hooks, another device, autocast) goes through its own code.
 
 Shapes: N rows, D width, F width of the feed-forward layer, T tokens, H heads.
 """
@@ -21,6 +21,8 @@ from torch import nn
 
 _CACHED = 1 << 18
 """Numbers that a pass works on at once: 1 MiB in float32, half of a core's cache."""
+_LEAST = 512
+"""Rows below which reading a weight again for every pass costs more than the pass saves."""
 _PLACES = 8
 _SAME = 1e-5
 """Largest difference at which a part counts as the one known here, for numbers about 1; float32 rounds at 1e-7, and
@@ -49,8 +51,16 @@ def use_lean_parts(model: Any) -> list[str]:
     return found
 
 
+def use_plain_parts(model: Any) -> None:
+    """Undo `use_lean_parts`."""
+    for module in model.modules():
+        if vars(module).pop("is_lean", False):
+            del module.forward
+
+
 def _replace(module: nn.Module, lean: Callable[..., torch.Tensor]) -> None:
     module.forward = functools.partial(lean, module, type(module).forward)
+    module.is_lean = True
 
 
 def _rebind(module: nn.Module, name: str, value: Any) -> None:
@@ -60,16 +70,17 @@ def _rebind(module: nn.Module, name: str, value: Any) -> None:
     forward = types.FunctionType(plain.__code__, own, plain.__name__, plain.__defaults__, plain.__closure__)
     forward.__kwdefaults__ = plain.__kwdefaults__
     module.forward = types.MethodType(forward, module)
+    module.is_lean = True
 
 
 def _suits(x: torch.Tensor) -> bool:
     """Whether the functions of this module are meant for `x`."""
-    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return plain and not torch.compiler.is_compiling()
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 
-def _spans(count: int, width: int) -> Iterator[slice]:
-    size = max(16, _CACHED // width)
+def _spans(count: int, width: int, *, least: int = 16) -> Iterator[slice]:
+    """Passes over `count` rows of `width` numbers, of at least so many rows."""
+    size = max(least, _CACHED // width)
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
@@ -176,10 +187,10 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x_ND, gate_FD, up_FD, down_DF, activation: Callable[[torch.Tensor], torch.Tensor]):
         wants = any(ctx.needs_input_grad)
-        rows = len(x_ND) if wants else min(len(x_ND), next(_spans(*x_ND.shape)).stop)
+        rows = len(x_ND) if wants else next(_spans(len(x_ND), len(gate_FD), least=_LEAST)).stop
         gates, ups = (x_ND.new_empty(rows, len(gate_FD)) for _ in range(2))
         out_ND = torch.empty_like(x_ND)
-        for span in _spans(len(x_ND), len(gate_FD)):
+        for span in _spans(len(x_ND), len(gate_FD), least=_LEAST):
             kept = span if wants else slice(0, span.stop - span.start)
             gate, up = gates[kept], ups[kept]
             torch.mm(x_ND[span], gate_FD.t(), out=gate)
@@ -196,7 +207,7 @@ class _Gated(torch.autograd.Function):
         out_ND = torch.empty_like(x_ND) if ctx.needs_input_grad[0] else None
         given = zip(ctx.needs_input_grad[1:4], (gate_FD, up_FD, down_DF), strict=True)
         gate_grad, up_grad, down_grad = (torch.zeros_like(weight) if wanted else None for wanted, weight in given)
-        for span in _spans(len(x_ND), len(gate_FD)):
+        for span in _spans(len(x_ND), len(gate_FD), least=_LEAST):
             up, grad = ups[span], grad_ND[span]
             with torch.enable_grad():
                 gate = gates[span].detach().requires_grad_()
