@@ -38,8 +38,8 @@ def use_lean_parts(model: Any) -> list[str]:
     if not all(_suits(parameter) for parameter in model.parameters()):
         return found
     for name, module in model.named_modules():
-        if _is_norm(module):
-            _replace(module, _lean_norm(module))
+        if (offset := _norm_offset(module)) is not None:
+            _replace(module, functools.partial(_lean_norm, offset))
         elif _is_gated(module):
             _replace(module, _lean_gated)
         elif _rotates(module):
@@ -84,39 +84,30 @@ def _spans(count: int, width: int, *, least: int = 16) -> Iterator[slice]:
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _is_norm(module: nn.Module) -> bool:
-    """Whether this is a root-mean-square norm over the last dimension, scaled by its weight or by 1 + weight."""
+@torch.no_grad()
+def _norm_offset(module: nn.Module) -> float | None:
+    """What is added to its weight before it scales, if this is a root-mean-square norm over the last dimension."""
     weight = getattr(module, "weight", None)
     if "RMSNorm" not in type(module).__name__ or weight is None or weight.dim() != 1 or module._forward_hooks:
-        return False
-    return _norm_offset(module) is not None
+        return None
+    x_ND = _random(_PLACES, len(weight)).to(weight)
+    given = type(module).forward(module, x_ND)
+    known = {offset: _Norm.apply(x_ND, weight, offset, _epsilon(module)) for offset in (0.0, 1.0)}
+    return next((offset for offset, out_ND in known.items() if _same(out_ND, given)), None)
+
+
+def _same(some: torch.Tensor, others: torch.Tensor) -> bool:
+    return bool((some - others).abs().max() <= _SAME * max(1.0, float(others.abs().max())))
 
 
 def _epsilon(module: nn.Module) -> float:
     return getattr(module, "variance_epsilon", None) or getattr(module, "eps", 0.0)
 
 
-@torch.no_grad()
-def _norm_offset(module: nn.Module) -> float | None:
-    """What the weight is added to before it scales; None if this is another norm."""
-    x_ND = _random(_PLACES, len(module.weight)).to(module.weight)
-    given = type(module).forward(module, x_ND)
-    for offset in (0.0, 1.0):
-        known = _Norm.apply(x_ND, module.weight, offset, _epsilon(module))
-        if (known - given).abs().max() <= _SAME * max(1.0, float(given.abs().max())):
-            return offset
-    return None
-
-
-def _lean_norm(module: nn.Module) -> Callable[..., torch.Tensor]:
-    offset, epsilon = _norm_offset(module), _epsilon(module)
-
-    def forward(module: nn.Module, plain: Callable[..., torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-        if not _suits(x) or not _suits(module.weight):
-            return plain(module, x)
-        return _Norm.apply(x.reshape(-1, x.shape[-1]), module.weight, offset, epsilon).view(x.shape)
-
-    return forward
+def _lean_norm(offset: float, module: nn.Module, plain: Callable[..., torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    if not _suits(x) or not _suits(module.weight):
+        return plain(module, x)
+    return _Norm.apply(x.reshape(-1, x.shape[-1]), module.weight, offset, _epsilon(module)).view(x.shape)
 
 
 class _Norm(torch.autograd.Function):
@@ -167,8 +158,7 @@ def _is_plain(module: nn.Module) -> bool:
 def _same_gated(module: nn.Module) -> bool:
     x_ND = _random(_PLACES, module.gate_proj.in_features).to(module.gate_proj.weight)
     given = type(module).forward(module, x_ND)
-    known = _Gated.apply(x_ND, *_weights(module), module.act_fn)
-    return bool((known - given).abs().max() <= _SAME * max(1.0, float(given.abs().max())))
+    return _same(_Gated.apply(x_ND, *_weights(module), module.act_fn), given)
 
 
 def _weights(module: nn.Module) -> tuple[torch.Tensor, ...]:
@@ -240,7 +230,7 @@ def _rotates(module: nn.Module) -> bool:
     except (RuntimeError, TypeError, IndexError):
         return False
     known = (_Rotation.apply(x, *turns) for x in (query, key))
-    return all((a - b).abs().max() <= _SAME * max(1.0, float(b.abs().max())) for a, b in zip(known, given, strict=True))
+    return all(_same(a, b) for a, b in zip(known, given, strict=True))
 
 
 def _rotate(plain: Callable[..., Any], query, key, cos, sin, *args: Any, **more: Any) -> Any:
