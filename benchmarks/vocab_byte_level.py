@@ -2,8 +2,9 @@
 
 Each language gets the same number of new tokens on every side, and its own text only. The peer is plain continued BPE:
 the word expression as the base has it, every merge of the Rust trainer over the words of all the language's text, no
-limits on scripts or clusters. Beside it, with `--keep`, our own growth with `pretokenizer: keep`; with `--joint`, all
-languages grown together in the same total, repaired and kept.
+limits on scripts or clusters. Ours learns from all of the text, as the peer does (`hold_out: 0`). Beside it stands our
+growth free to cut clusters like the peer (`cut_graphemes: true`); with `--keep`, our growth with `pretokenizer: keep`;
+with `--joint`, all languages grown together in the same total, repaired and kept.
 
 All text, to learn from and to measure on, is first normalised as `corpus.clean` does it, on every side alike: above
 all, zero-width blanks, which some writers of Khmer and Lao put between words and others do not, are taken out. The gain
@@ -123,7 +124,10 @@ def one_base(root: Path, base: str, options: argparse.Namespace) -> dict[str, An
     texts = texts_of(documents)
     run_stage("vocab.import", root / "base", {"files": options.shared / "data/tokenizers" / BASES[base]})
     seconds: dict[str, float] = {}
-    growths: dict[str, dict[str, Any]] = {"ours": {"pretokenizer": "repair", "joint": False}}
+    growths: dict[str, dict[str, Any]] = {
+        "ours": {"pretokenizer": "repair", "joint": False},
+        "ours_cut": {"pretokenizer": "repair", "joint": False, "cut_graphemes": True},
+    }
     if options.keep:
         growths["ours_keep"] = {"pretokenizer": "keep", "joint": False}
     if options.joint:
@@ -152,9 +156,10 @@ def normalise_all(documents: Path) -> None:
     documents.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines), "utf-8")
 
 
-def grow(root: Path, name: str, *, pretokenizer: str, joint: bool) -> None:
+def grow(root: Path, name: str, *, pretokenizer: str, joint: bool, cut_graphemes: bool = False) -> None:
     values: dict[str, Any] = {"num_new_tokens": EACH * len(LANGUAGES), "pad_to_multiple": 1, "max_kept_change": 0.0}
     values |= {"max_documents": 100_000, "min_frequency": MIN_FREQUENCY, "pretokenizer": pretokenizer}
+    values |= {"hold_out": 0, "cut_graphemes": cut_graphemes}
     if not joint:
         values["budgets"] = {CODES[short]: EACH for short in LANGUAGES}
     given = {"base": root / "base", "documents": root / "documents.jsonl"}
@@ -172,6 +177,7 @@ def measure(before: Tokenizer, made: dict[str, Tokenizer], peers: dict[str, Toke
             "characters_per_token": {side: round(sum(map(len, texts)) / n, 3) for side, n in counts.items()},
             "tokens_base_over_ours": round(counts["base"] / counts["ours"], 3),
             "over_peer": round(counts["peer"] / counts["ours"], 3),
+            "over_peer_cut": round(counts["peer"] / counts["ours_cut"], 3),
             "over_peer_as_written": round(count(peers[short], written) / count(made["ours"], written), 3),
         }
         for ours, keep in (("ours", "ours_keep"), ("joint_repair", "joint_keep")):

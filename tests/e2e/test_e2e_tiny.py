@@ -56,6 +56,7 @@ def test_every_stage_kind_is_in_the_lineages_under_test():
     text = RECIPE.read_text() + RECIPE.with_name("quality.yaml").read_text()
     doors = {"crawl.table", "crawl.html", "crawl.mediawiki", "crawl.common_crawl", "crawl.chat"}
     doors |= {"corpus.split", "lang.train_identifier", "vocab.import", "model.import", "evals.lm_eval"}
+    doors |= {"evals.sea_helm", "evals.items"}
     assert {name for name in STAGES if name not in text} == doors
 
 
@@ -67,7 +68,19 @@ def test_one_changed_param_reruns_its_descendants(built, tmp_path):
     plan = sampan("plan", RECIPE, "--store", store, *change)
     status = {line.split()[1]: line.split()[0] for line in plan.splitlines()[1:] if line[:3] in ("hit", "run", "pen")}
     changed = {name for name, what in status.items() if what != "hit"}
-    assert changed == {"sft", "judged", "aligned", "final", "searched", "scores", "forgetting", "ship", "ship_gguf"}
+    assert changed == {
+        "sft",
+        "judged",
+        "aligned",
+        "final",
+        "searched",
+        "scores",
+        "chat_scores",
+        "clean_scores",
+        "forgetting",
+        "ship",
+        "ship_gguf",
+    }
     sampan("run", RECIPE, "--store", store, "--to", "sft", *change)
     assert "sft: param lr: 0.001 -> 0.002" in sampan("explain", "tiny/sft", "--store", store)
 

@@ -145,7 +145,7 @@ def test_evals_multiple_choice_matches_brute_force(loaded):
         right.append(max(range(4), key=logprobs.__getitem__) == int(item.answer))
         right_by_bytes.append(max(range(4), key=by_bytes.__getitem__) == int(item.answer))
     for batch_tokens in (1, 100, 8192):
-        acc, acc_bytes = multiple_choice(model, tokenizer, items, batch_tokens=batch_tokens)
+        acc, acc_bytes = multiple_choice(model, tokenizer, items, batch_tokens=batch_tokens).marks
         assert (acc.metric, acc.value, acc.n) == ("acc", sum(right) / 12, 12)
         assert (acc_bytes.metric, acc_bytes.value) == ("acc_bytes", sum(right_by_bytes) / 12)
 
@@ -160,9 +160,9 @@ def test_evals_right_and_wrong_keys_give_all_and_nothing(loaded):
         top = int(scored[1] > scored[0])
         best.append(choice_item(item.prompt, item.choices, top))
         worst.append(choice_item(item.prompt, item.choices, 1 - top))
-    assert [m.value for m in multiple_choice(model, tokenizer, best)] == [1.0, 1.0]
-    assert [m.value for m in multiple_choice(model, tokenizer, worst)] == [0.0, 0.0]
-    assert multiple_choice(model, tokenizer, best)[0].stderr == 0.0
+    assert [m.value for m in multiple_choice(model, tokenizer, best).marks] == [1.0, 1.0]
+    assert [m.value for m in multiple_choice(model, tokenizer, worst).marks] == [0.0, 0.0]
+    assert multiple_choice(model, tokenizer, best).marks[0].stderr == 0.0
 
 
 def test_evals_blanks_at_the_end_of_the_prompt_belong_to_the_choice(loaded):
@@ -236,9 +236,9 @@ def test_evals_preference_is_mean_logprob_per_token(loaded):
             before, after = encode_answer(tokenizer, prompt, answer)
             means.append(brute_logprob(model, before, after) / len(after))
         expected.append(means[0] > means[1])
-    (mark,) = preference(model, tokenizer, items)
+    (mark,) = preference(model, tokenizer, items).marks
     assert (mark.metric, mark.value, mark.n) == ("preference_acc", sum(expected) / 6, 6)
     swapped = [Item(i.id, i.task, i.type, i.language, i.prompt, i.choices[::-1]) for i in items]
-    assert preference(model, tokenizer, swapped)[0].value == pytest.approx(1 - mark.value)
+    assert preference(model, tokenizer, swapped).marks[0].value == pytest.approx(1 - mark.value)
     same = [Item("s", "p", "preference", "eng_Latn", "the", ["a", "a"])]
-    assert preference(model, tokenizer, same)[0].value == 0.0  # a tie is not right
+    assert preference(model, tokenizer, same).marks[0].value == 0.0  # a tie is not right

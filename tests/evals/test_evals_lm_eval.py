@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sampan.artifacts.scores import read_samples, read_scores
+from sampan.artifacts.scores import read_records, read_samples, read_scores
 from sampan.core.errors import InputError, RecipeError, StageError
 from sampan.core.stage import Artifact, Inputs, Runtime
 from sampan.evals.lm_eval import STAGE
@@ -219,6 +219,33 @@ def test_bad_requests_are_named(given, run_stage, values, error, says):
 def test_a_missing_data_file_is_named(given, run_stage, artifact, tmp_path):
     with pytest.raises(InputError, match="rows.jsonl"):
         run_stage(STAGE, given | {"data": [artifact(tmp_path, "external")]}, tasks=["count"])
+
+
+def test_a_key_outside_the_choices_is_counted(own_tasks, given, run_stage, artifact, tmp_path):
+    """lm-eval takes it for an answer that is never right; the metrics say how many."""
+    for file in own_tasks.iterdir():
+        text = file.read_text(encoding="utf-8")
+        (tmp_path / file.name).write_text(
+            text.replace("target: 0", "target: key").replace("fewshot: 2", "fewshot: 0"), "utf-8"
+        )
+    rows = [{**row, "key": number % 3} for number, row in enumerate(ROWS)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    folder = artifact(tmp_path, "external")
+    given |= {"task_files": [folder], "data": [folder]}
+    _, facts = run_stage(STAGE, given, tasks=["choose_tha_Thai"])
+    assert facts["keys_outside"] == {"choose_tha_Thai": 4}  # 2 is no index of two choices; 12 rows
+
+
+def test_a_model_that_writes_nothing_is_counted(given, run_stage, monkeypatch):
+    from sampan.evals.lm_eval_backend import SampanLM
+
+    monkeypatch.setattr(SampanLM, "generate_until", lambda self, requests, disable_tqdm=False: [" "] * len(requests))
+    out, _ = run_stage(STAGE, given, tasks=["count"])
+    (score,) = read_scores(out)
+    assert (score.value, score.n, score.empty) == (0.0, 12, 12)
+    records = read_records(out)
+    assert {"prompt", "output", "extracted", "expected", "verdict", "id"} <= records[0].keys()
+    assert records[0]["verdict"] == {"exact_match": 0.0}
 
 
 def test_a_renamed_column_is_named(given, run_stage, artifact, tmp_path):

@@ -80,6 +80,18 @@ def test_evals_span_f1(language, ours, gold, value):
     assert exact(gold, [gold], language)
 
 
+def test_evals_rouge_tokens_are_sea_helms():
+    """Cases read off SEA-HELM's tokenizer (pyonmttok, newmm and its Burmese rules) on the same texts."""
+    assert tokens("Rp5.000₫ +5kg", "ind_Latn") == ["rp", "5", "000", "₫", "5", "kg"]
+    assert tokens("日本カ①", "eng_Latn") == ["日", "本", "カ", "①"]
+    assert tokens("a \u0301b", "eng_Latn") == ["a", "\uff050020\u0301", "b"]  # a mark on a blank
+    assert tokens("a\u200bb\u0301", "eng_Latn") == ["ab\u0301"]
+    assert tokens("แม่ไปตลาด ซื้อปลา", "tha_Thai") == ["แม่", "ไป", "ตลาด", " ", "ซื้อ", "ปลา"]
+    assert tokens("ကျောင်းသား", "mya_Mymr") == ["ကျောင်း", "သား"]
+    assert tokens("မြန်မာ ပြည်", "mya_Mymr") == ["မြန်", "မာ", "ပြည်"]
+    assert tokens("", "tha_Thai") == []
+
+
 def test_evals_rouge_l_by_hand():
     assert rouge_l("the cat sat", ["the dog sat"], "eng_Latn") == pytest.approx(2 / 3)
     assert rouge_l("a-b", ["a b"], "eng_Latn") == 1

@@ -133,9 +133,9 @@ def test_evals_options_as_the_tests_read_them(output, m3exam, seaexam, vmlu):
 
 
 def test_evals_option_is_well_formed():
-    assert is_well_formed("D", 4)
-    assert not is_well_formed("E", 4)
-    assert not is_well_formed("", 4)
+    assert is_well_formed("D", list("ABCD"))
+    assert not is_well_formed("E", list("ABCD"))
+    assert not is_well_formed("", list("ABCD"))
 
 
 def test_evals_options_shuffle_by_key():

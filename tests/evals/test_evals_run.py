@@ -8,8 +8,9 @@ import json
 import pytest
 
 from sampan.artifacts.documents import Document, write_documents
+from sampan.artifacts.item_values import read_item_values
 from sampan.artifacts.items import Item, read_items, write_items
-from sampan.artifacts.scores import read_samples, read_scores
+from sampan.artifacts.scores import read_records, read_samples, read_scores
 from sampan.core.errors import InputError, RecipeError
 from sampan.evals.groups import thin
 from sampan.evals.run import STAGE
@@ -205,6 +206,123 @@ def test_evals_bundled_task_from_a_folder(run_stage, artifact, tiny, tmp_path):
     write_items(own, [Item("1", "xcopa", "generate", "", "?", [], "x")])
     with pytest.raises(RecipeError, match="a bundled task and a task of the items"):
         run_stage(STAGE, {**given, "items": [artifact(own, "items")]}, tasks=["xcopa"])
+
+
+def test_evals_records_hold_prompt_answer_extraction_and_verdict(run_stage, artifact, tiny, other, items):
+    models = [artifact(tiny, "checkpoint", "base"), artifact(other, "checkpoint", "sft")]
+    out, _ = run_stage(STAGE, {"models": models, "items": [items]}, max_new_tokens=5, keep_items=4)
+    rows = read_records(out)
+    by_model = {name: [row for row in rows if row["model"] == name] for name in ("base", "sft")}
+    assert len(by_model["base"]) == 4 + 4 + 4 + 1  # two languages of quiz, say, and the one pair
+    asked = [[(row["task"], row["language"], row["id"], row["prompt"]) for row in own] for own in by_model.values()]
+    assert asked[0] == asked[1]
+    values = {(row.model, row.task, row.language, row.metric): row.values for row in read_item_values(out)[1]}
+    ids = {(row.task, row.language): row.ids for row in read_item_values(out)[0]}
+    for row in rows:
+        place = ids[row["task"], row["language"]].index(row["id"])
+        for metric, value in row["verdict"].items():
+            assert values[row["model"], row["task"], row["language"], metric][place] == value
+        assert row["verdict"]
+    choice = next(row for row in rows if row["task"] == "quiz" and row["language"] == "tha_Thai")
+    lines = dict(line.split(" ", 1)[::-1] for line in choice["output"].split("\n"))
+    assert lines.keys() == {"a", "b", "the"}
+    assert choice["extracted"] == max(lines, key=lambda name: float(lines[name]))
+    assert (choice["verdict"]["acc"] == 1) == (choice["extracted"] == choice["expected"])
+
+
+def test_evals_records_read_what_the_metric_reads(run_stage, artifact, tiny, tmp_path, monkeypatch):
+    from sampan.evals.generation import Outputs
+
+    answers = {"n": "so ๑๘ eggs", "o": "(C) x", "r": "I cannot do that", "x": r"\boxed{3}", "f": "no commas, no"}
+    rows = [
+        Item("n", "n", "generate", "tha_Thai", "n", [], "18", meta={"metrics": ["number"]}),
+        Item("o", "o", "generate", "eng_Latn", "o", [], "C", meta={"metrics": ["m3exam_option"], "marks": ["B", "C"]}),
+        Item("r", "r", "generate", "eng_Latn", "r", [], "", meta={"metrics": ["refusal_rate"]}),
+        Item("x", "x", "generate", "eng_Latn", "x", [], "4", meta={"metrics": ["latex"]}),
+        Item("f", "f", "generate", "eng_Latn", "f", [], "",
+             meta={"metrics": ["ifeval"], "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}),
+    ]  # fmt: skip
+    folder = tmp_path / "own"
+    folder.mkdir()
+    write_items(folder, rows)
+    monkeypatch.setattr(Outputs, "answer", lambda self, item: answers[item.id])
+    out, _ = run_stage(STAGE, {"models": [artifact(tiny, "checkpoint")], "items": [artifact(folder, "items")]})
+    read = {row["id"]: (row["extracted"], row["verdict"]) for row in read_records(out)}
+    assert read["n"] == ("18", {"exact_match": 1})
+    assert read["o"] == ("C", {"exact_match": 1, "ill_formed_rate": 0})
+    assert read["r"] == ("refuse", {"refusal_rate": 1})
+    assert read["x"] == ("3", {"exact_match": 0})
+    assert read["f"][0] == "punctuation:no_comma: not followed"
+    assert read["f"][1]["prompt_strict_accuracy"] == 0
+
+
+@pytest.mark.parametrize(("says", "counts"), [("", (6, 0)), ("ab " * 40, (0, 6)), ("3", (0, 0))])
+def test_evals_a_model_that_says_nothing_or_loops_is_counted(
+    run_stage, artifact, tiny, items, monkeypatch, says, counts
+):
+    from sampan.evals.generation import Outputs
+
+    monkeypatch.setattr(Outputs, "answer", lambda self, item: says)
+    given = {"models": [artifact(tiny, "checkpoint", "mute")], "items": [items]}
+    out, metrics = run_stage(STAGE, given, more_metrics=["degeneration", "wrong_language"])
+    rows = {score.metric: score for score in read_scores(out) if score.task == "say"}
+    assert (rows["exact_match"].empty, rows["exact_match"].looping) == counts
+    assert rows["degeneration_rate"].value == (sum(counts) > 0)
+    assert "wrong_language_rate" not in rows or says.strip()
+    assert metrics["answers"] == ({"mute": {"say/eng_Latn": list(counts)}} if sum(counts) else {})
+
+
+def test_evals_coverage_names_what_was_not_asked(run_stage, artifact, tiny, tmp_path):
+    data = tmp_path / "data" / "xcopa"
+    data.mkdir(parents=True)
+    row = {"premise": "Tiada.", "choice1": "A b", "choice2": "Bc", "question": "effect", "label": 1, "idx": 3}
+    rows = [row, {**row, "premise": None, "idx": 4}]
+    (data / "id.test.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    given = {"models": [artifact(tiny, "checkpoint")], "data": [artifact(tmp_path / "data", "external")]}
+    out, metrics = run_stage(STAGE, given, tasks=["xcopa"])
+    assert metrics["coverage"] == {
+        "xcopa": {
+            "asked": {"ind_Latn": 1},
+            "left_out": {"ind_Latn": 1},
+            "languages_without_file": ["tam_Taml", "tha_Thai", "vie_Latn", "zho_Hans"],
+        }
+    }
+    assert {(score.n, score.left_out) for score in read_scores(out)} == {(1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"label": 5}, "the answer '5' is not the index of one of 2 choices"),
+        ({"premisse": "x", "premise": ...}, "no 'premise'.*Did you mean 'premisse'"),
+        ({"question": "why"}, "no word for 'why'"),
+        ({"choice1": ["A"]}, "'choice1' is not a text"),
+    ],
+)
+def test_evals_a_file_that_does_not_fit_is_named(run_stage, artifact, tiny, tmp_path, change, says):
+    data = tmp_path / "data" / "xcopa"
+    data.mkdir(parents=True)
+    row = {"premise": "Tiada.", "choice1": "A b", "choice2": "Bc", "question": "effect", "label": 1, "idx": 3} | change
+    row = {name: value for name, value in row.items() if value is not ...}
+    (data / "id.test.jsonl").write_text(json.dumps(row), "utf-8")
+    given = {"models": [artifact(tiny, "checkpoint")], "data": [artifact(tmp_path / "data", "external")]}
+    with pytest.raises(InputError, match=says) as error:
+        run_stage(STAGE, given, tasks=["xcopa"])
+    assert "xcopa/id.test.jsonl:1" in str(error.value) or "item '3' of task 'xcopa'" in str(error.value)
+
+
+def test_evals_a_missing_data_file_is_named(run_stage, artifact, tiny, tmp_path):
+    given = {"models": [artifact(tiny, "checkpoint")], "data": [artifact(tmp_path, "external")]}
+    with pytest.raises(InputError, match=r"none of the files of task 'gsm8k'.*gsm8k/test.jsonl.*grade-school-math"):
+        run_stage(STAGE, given, tasks=["gsm8k"])
+
+
+def test_evals_a_tokenizer_without_a_chat_template_is_named(run_stage, artifact, make_tiny, items, tmp_path):
+    """Its model is asked in plain text, as SEA-HELM asks base models; the metrics say so."""
+    bare = make_tiny(tmp_path / "bare")
+    (bare / "chat_template.jinja").unlink()
+    _, metrics = run_stage(STAGE, {"models": [artifact(bare, "checkpoint", "bare")], "items": [items]})
+    assert metrics["without_chat_template"] == ["bare"]
 
 
 @pytest.mark.parametrize("values", [{"context_len": 1}, {"max_items": -1}, {"batch_size": 0}, {"task": ["x"]}])

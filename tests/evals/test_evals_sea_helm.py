@@ -1,10 +1,26 @@
-"""SEA-HELM's two ways of reading an answer, by a table of responses worked out by hand from its published rules."""
+"""SEA-HELM's two ways of reading an answer, by a table of responses worked out by hand from its published code."""
 
 from __future__ import annotations
 
 import pytest
 
-from sampan.evals.sea_helm import ANSWER_TAGS, label_v1, label_v12, text_v1, text_v12
+from sampan.evals.helm.extraction import label_v1, label_v12, text_v1, text_v12
+
+TAGS = {
+    "ind_Latn": "jawaban:",
+    "jav_Latn": "jawaban:",
+    "sun_Latn": "jawaban:",
+    "tam_Taml": "பதில்:",
+    "tgl_Latn": "sagot:",
+    "tha_Thai": "คำตอบ:",
+    "vie_Latn": "câu trả lời:",
+}
+
+
+def pattern(tag: str) -> str:
+    """1.0's pattern of what follows a tag."""
+    return rf"(?<={tag})[\s\r\n]*.*"
+
 
 THAI = {"แง่บวก": "Positive", "แง่ลบ": "Negative", "เฉยๆ": "Neutral"}
 VIETNAMESE = {"tích cực": "Positive", "tiêu cực": "Negative", "trung lập": "Neutral"}
@@ -53,7 +69,7 @@ V1 = [
 
 @pytest.mark.parametrize(("language", "labels", "response", "label"), V1)
 def test_evals_sea_helm_1_0_label(language, labels, response, label):
-    assert label_v1(response, ANSWER_TAGS[language], labels) == label
+    assert label_v1(response, pattern(TAGS[language]), labels) == label
 
 
 V12 = [
@@ -100,10 +116,12 @@ def test_evals_sea_helm_1_2_label(tag, labels, response, label):
         ("Jawaban:", "Jawaban: ** Kota", "** Kota", "Kota"),
         ("Jawaban:", "Jawaban:\n\nKota", "Kota", "Kota"),
         ("Jawaban:", "Jawaban:", "", ""),
-        ("Terjemahan:", "Terjemahan: $Halo dunia$", "Halo dunia", "$Halo dunia$"),
+        ("Terjemahan:", "Terjemahan: $Halo dunia$", "$Halo dunia", "$Halo dunia$"),
+        ("Terjemahan:", "Terjemahan:$Halo dunia$", "Halo dunia", "$Halo dunia$"),
         ("คำแปล:", "คำแปล: สวัสดี ", "สวัสดี", "สวัสดี"),
     ],
 )
 def test_evals_sea_helm_text(tag, response, v1, v12):
-    assert text_v1(response, tag) == v1
+    either = f"[{tag[0]}|{tag[0].lower()}]{tag[1:]}"
+    assert text_v1(response, pattern(either)) == v1
     assert text_v12(response, tag) == v12

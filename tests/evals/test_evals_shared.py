@@ -39,7 +39,26 @@ ITEMS |= dict.fromkeys(("global_mmlu_lite", "global_mmlu_lite_cloze"), dict.from
 LEFT_OUT = {("global_mmlu_lite", "mya_Mymr"): 1, ("global_mmlu_lite_cloze", "mya_Mymr"): 1}  # its question is null
 
 
-@pytest.mark.parametrize("name", [name for name in task_names() if name != "flores"])
+NOT_THERE = {"m3exam", "math", "seaexam", "seaexam_mmlu", "vmlu", "xlsum"}
+"""Sets that may not be passed on: tested on made-up rows in test_evals_exam_tasks.py."""
+
+
+def test_evals_every_task_is_tested_on_rows():
+    assert {*ITEMS, "flores", "lindsea_syntax", *NOT_THERE} == set(task_names())
+
+
+def test_evals_lindsea_is_parted_by_phenomenon(shared):
+    groups = {
+        group.task.removeprefix("lindsea_syntax_"): group
+        for group in task_groups(["lindsea_syntax"], shared / "data/eval")
+    }
+    sizes = {name: len(group.items) for name, group in groups.items()}
+    assert sizes == {"morphology": 75, "argument_structure": 83, "filler_gap_dependencies": 35, "npis_and_negation": 12}
+    for group in groups.values():
+        assert {item.answer for item in group.items} == {"0", "1"}
+
+
+@pytest.mark.parametrize("name", sorted(ITEMS))
 def test_evals_every_published_row_becomes_an_item(shared, name):
     groups = {group.language: group for group in task_groups([name], shared / "data/eval")}
     assert {language: len(group.items) + group.left_out for language, group in groups.items()} == ITEMS[name]

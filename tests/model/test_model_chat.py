@@ -16,6 +16,8 @@ TURNS = [
 ]
 
 GOLDEN = {
+    "seallm-v1": "<s>[INST] <<SYS>>\n Be brief. \n<</SYS>>\n\n the cat [/INST]",
+    "gemma": "<s><start_of_turn>user\nBe brief.\n\nthe cat<end_of_turn>\n<start_of_turn>model\n",
     "seallm-v2": "<s><|im_start|>system\nBe brief.</s><|im_start|>user\nthe cat</s><|im_start|>assistant\n",
     "seallm-v2.5": "<s><|im_start|>system\nBe brief.</s>\n<|im_start|>user\nthe cat</s>\n<|im_start|>assistant\n",
     "chatml": "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nthe cat<|im_end|>\n<|im_start|>assistant\n",
@@ -28,6 +30,20 @@ def test_templates_write_the_published_strings(loaded, name):
     before, tokenizer.chat_template = tokenizer.chat_template, TEMPLATES[name]
     try:
         assert prompt_text(tokenizer, TURNS[:2]) == GOLDEN[name]
+    finally:
+        tokenizer.chat_template = before
+
+
+def test_later_turns_of_the_first_seallm(loaded):
+    """Llama 2's form: a BOS before every question, the system message before the first alone."""
+    tokenizer = loaded[1]
+    before, tokenizer.chat_template = tokenizer.chat_template, TEMPLATES["seallm-v1"]
+    try:
+        text = prompt_text(tokenizer, TURNS[:4])
+        assert text.endswith("the cat [/INST] in the sun </s> <s>[INST] ไปไหน [/INST]")
+        ids, mask = render(tokenizer, TURNS)
+        assert sum(mask) < len(ids)
+        assert ids.count(tokenizer.eos_token_id) == 2
     finally:
         tokenizer.chat_template = before
 
@@ -65,5 +81,5 @@ def test_a_template_that_rewrites_history_is_refused(loaded):
 
 
 def test_unknown_template(tmp_path):
-    with pytest.raises(RecipeError, match="Did you mean 'seallm-v2'"):
+    with pytest.raises(RecipeError, match="Did you mean 'seallm-v[12]'"):
         write_template(tmp_path, "seallm-v")

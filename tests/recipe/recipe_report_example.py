@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+from sampan.artifacts.findings import Finding, Findings, Searched
+from sampan.artifacts.item_values import Asked
 from sampan.artifacts.scores import Score
 from sampan.core.identity import digest_text
-from sampan.recipe.report import ReportData, Sample, StageView
+from sampan.recipe.report import Record, ReportData, Sample, StageView
 
 NAMES = {
     "tha_Thai": "Thai",
@@ -239,6 +241,42 @@ def _samples() -> list[Sample]:
     return rows
 
 
+def _records() -> list[Record]:
+    rows = []
+    for code, (prompt, answer) in PROMPTS.items():
+        for number in range(3):
+            for m, model in enumerate(MODELS):
+                output = "" if m == 0 else answer if _noise(model, code, number) > 0.5 else "?"
+                rows.append(
+                    Record(
+                        model=model,
+                        language=code,
+                        task="four_choice",
+                        id=f"q{number}",
+                        prompt=f"{prompt} ({number})",
+                        output=output,
+                        extracted=output[:4],
+                        expected=answer,
+                        verdict={"accuracy": float(output == answer)},
+                    )
+                )
+    return rows
+
+
+def _asked() -> list[Asked]:
+    ids = [f"q{number}" for number in range(500)]
+    return [Asked("four_choice", code, digest_text("four_choice" + code), ids, [], []) for code in LANGUAGES]
+
+
+def _findings() -> Findings:
+    """Two Thai questions stand in the decontaminated corpus, one of them whole."""
+    corpus = digest_text("decontaminated")
+    thai = {"task": "four_choice", "language": "tha_Thai", "corpus": corpus, "text": PROMPTS["tha_Thai"][0]}
+    found = [Finding(item=f"q{n}", exact=n == 1, documents=n, document="d", **thai) for n in (1, 2)]
+    ids = [f"q{number}" for number in range(500)]
+    return Findings([corpus], [Searched("four_choice", code, ids) for code in LANGUAGES], found)
+
+
 def example() -> ReportData:
     """The whole lineage."""
     return ReportData(
@@ -248,6 +286,10 @@ def example() -> ReportData:
         stages=tuple(_view(index, name) for index, name in enumerate(STAGES)),
         scores=tuple(_scores()),
         samples=tuple(_samples()),
+        records=tuple(_records()),
+        records_left=12_345,
+        asked=tuple(_asked()),
+        findings=(_findings(),),
         versions={"sampan": ("0.1.0",), "torch": ("2.13.0",), "transformers": ("5.22.1", "5.23.0")},
         recipe_file="recipes/mekong-eleven.yaml",
         recipe_digest=digest_text("recipe"),

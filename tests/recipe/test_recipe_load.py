@@ -101,7 +101,40 @@ def test_numbers_and_words_mean_what_they_say(text, value):
     assert parse_value(text, where="x") == value
 
 
-@pytest.mark.parametrize("name", ["village", "real-mini"])
+def test_extends_takes_several_and_a_stage_stands_in_for_an_input(tmp_path):
+    (tmp_path / "full.yaml").write_text(GOOD)
+    (tmp_path / "small.yaml").write_text(
+        "stages:\n  rows: {stage: corpus.village, with: {num_documents: 3}}\n  a: {with: {max_documents: 1}}\n"
+    )
+    (tmp_path / "twin.yaml").write_text("extends: [full.yaml, small.yaml]\nrecipe: twin-0.1\n")
+    twin = load_recipe(tmp_path / "twin.yaml")
+    assert twin.name == "twin-0.1"
+    assert twin.inputs == {}
+    assert twin.stages["a"].sources == {"files": ["rows"]}
+    assert twin.stages["a"].params == {"max_documents": 1}
+    assert list(resolve(twin)) == ["rows", "a", "b"]
+    (tmp_path / "both.yaml").write_text(GOOD + "  rows: {stage: corpus.village}\n")
+    with pytest.raises(SampanError, match="both an input and a stage"):
+        load_recipe(tmp_path / "both.yaml")
+
+
+def test_what_is_said_of_an_input(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD.replace('"file:rows.jsonl"', '{at: "file:rows.jsonl", about: Rows., facts: {tokens: 7}}'))
+    recipe = load_recipe(path)
+    assert recipe.inputs["rows"] == f"file:{tmp_path / 'rows.jsonl'}"
+    assert recipe.given["rows"].facts == {"tokens": 7}
+    assert recipe.given["rows"].forecast()["text_bytes"] == pytest.approx(24.5)
+    again = load_recipe(path, ["inputs.rows=file:other.jsonl"])
+    assert again.inputs["rows"].endswith("other.jsonl")
+    assert again.given["rows"].about == "Rows."
+    for wrong, says in [("{facts: {token: 1}}", "Did you mean 'tokens'"), ("{add: x}", "no parameter 'add'")]:
+        path.write_text(GOOD.replace('"file:rows.jsonl"', wrong))
+        with pytest.raises(SampanError, match=says):
+            load_recipe(path)
+
+
+@pytest.mark.parametrize("name", sorted(bundled()))
 def test_bundled_recipes_resolve(name):
     assert resolve(load_recipe(bundled()[name]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -56,19 +57,21 @@ def run(inputs: Inputs, folder: Path, **values) -> tuple[bytes, dict, list[str]]
     out, state, said = folder / "out", folder / "state", []
     for each in (out, state):
         each.mkdir(parents=True)
-    spread = Spread(processes=2, **values.pop("spread", {}))
+    spread = Spread(**{"processes": 2, **values.pop("spread", {})})
     runtime = Runtime(out=out, state=state, spread=spread, on_log=said.append, checkpoint_seconds=0)
     metrics = ranks.run_stage(STAGE, STAGE.params(**{**PARAMS, **values}), inputs, runtime)
     return (out / "model.safetensors").read_bytes(), metrics, said
 
 
 def kill_one_after_some_steps(state: Path) -> threading.Thread:
-    """Kill rank 1 of the run in `state`, as for lack of memory, once it has kept a checkpoint."""
+    """Kill rank 1 of the run in `state`, as for lack of memory, once it has kept a checkpoint. The thread's `kept` is
+    the step of the last one."""
 
     def watch() -> None:
         until = time.monotonic() + 120
         while time.monotonic() < until:
-            if latest(state) is not None and (victim := rank_of(state, "1")):
+            if (found := latest(state)) is not None and (victim := rank_of(state, "1")):
+                thread.kept = int(found.name.removeprefix("step-"))
                 os.kill(victim, signal.SIGKILL)
                 return
             time.sleep(0.02)
@@ -102,7 +105,8 @@ def test_a_killed_process_ends_all_and_the_run_goes_on_to_the_same_bytes(inputs,
     assert found == expected
     assert metrics["tokens"] == 40 * 256
     assert any("rank 1" in line and "starting again" in line for line in said)
-    assert any("resuming at step" in line for line in said)
+    resumed = next(int(line.split()[3]) for line in said if line.startswith("resuming at step"))
+    assert resumed >= killer.kept  # what was whole before the kill is not done again
     killer = kill_one_after_some_steps(tmp_path / "killed" / "state")
     with pytest.raises(StageError, match=r"rank 1: its process ended without a word \(exit status -9\).*memory"):
         run(inputs, tmp_path / "killed")
@@ -112,15 +116,55 @@ def test_a_killed_process_ends_all_and_the_run_goes_on_to_the_same_bytes(inputs,
     assert rank_of(tmp_path / "killed" / "state", "0") is None
 
 
+SRUN = """#!/bin/bash
+# As Slurm does with --nodes=2 --ntasks-per-node=1: the command once on every node, and no step outlives a failed task.
+trap 'kill $(jobs -p); wait; exit 143' TERM
+for node in 0 1; do SLURM_NODEID=$node "$@" & done
+failed=0
+for task in $(jobs -p); do wait $task || failed=1; done
+exit $failed
+"""
+
+
 @pytest.mark.slow
-def test_torchrun_may_start_them_and_a_refusal_comes_through(inputs, tmp_path):
-    launcher = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2 --no-python {sys.executable}"
+def test_the_slurm_script_of_the_manual_starts_nodes_that_meet(inputs, tmp_path, monkeypatch):
+    """Its own launcher, with two nodes of one process for four of eight: a torchrun on each, which meet as they would
+    on two machines. A refusal comes through, and what cannot be started is told."""
+    manual = (Path(__file__).parents[2] / "docs" / "how-to" / "cluster.md").read_text(encoding="utf-8")
+    launcher = re.search(r'--launcher "(srun torchrun .*)"', manual)[1]
+    smaller = {"nnodes=4": "nnodes=2", "per-node=8": "per-node=1", "$head:29500": f"localhost:{ranks.free_port()}"}
+    for old, new in smaller.items():
+        assert old in launcher
+        launcher = launcher.replace(old, new)
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text(SRUN)
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{srun.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}")
     _, metrics, _ = run(inputs, tmp_path / "launched", num_tokens=512, spread={"launcher": launcher})
     assert metrics["steps"] == 2
     with pytest.raises(StageError, match="context_len 65 is longer"):
         run(inputs, tmp_path / "refused", context_len=65)
     with pytest.raises(RecipeError, match="cannot start no-such-launcher"):
         run(inputs, tmp_path / "none", spread={"launcher": "no-such-launcher"})
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the process in /proc")
+@pytest.mark.slow
+def test_a_ray_cluster_may_run_them_and_a_killed_one_is_started_again(inputs, tmp_path, ray_address, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", ray_address)
+    values = {"num_tokens": 256 * 12}
+    expected, _, _ = run(inputs, tmp_path / "here", **values)
+    killer = kill_one_after_some_steps(tmp_path / "ray" / "state")
+    found, metrics, said = run(inputs, tmp_path / "ray", spread={"launcher": "ray", "restarts": 1}, **values)
+    killer.join()
+    assert found == expected
+    assert metrics["steps"] == 12
+    assert any("rank 1: its process ended" in line and "starting again" in line for line in said)
+    with pytest.raises(StageError, match="context_len 65 is longer"):
+        run(inputs, tmp_path / "refused", context_len=65, spread={"launcher": "ray"})
+    with pytest.raises(StageError, match=r"has 2 CPUs, and 3 processes want 3.*Lower --processes"):
+        run(inputs, tmp_path / "many", spread={"launcher": "ray", "processes": 3})
 
 
 def test_a_stage_that_cannot_be_divided_runs_alone(tmp_path):

@@ -9,7 +9,15 @@ from recipe_report_example import example
 
 from sampan.recipe.report import render
 
-REGIONS = ["#graph", "#scores .scroll", "#fertility .chart", "#corpus .chart", "#training .plot", "#answers article"]
+REGIONS = [
+    "#graph",
+    "#scores .scroll",
+    "#fertility .chart",
+    "#corpus .chart",
+    "#training .plot",
+    "#answers article",
+    "#items article",
+]
 MIN_VARIANCE = 40.0
 """Of 0–255 grey levels; an empty region has 0, and a white one with a single line of text already more than 100."""
 
@@ -110,4 +118,30 @@ def test_report_policy_stops_foreign_scripts(browser, file, tmp_path):
     bad.write_text(text.replace("</main>", "<script>document.title = 'taken'</script></main>"), encoding="utf-8")
     page = opened(browser, bad, 800, 600)
     assert page.title() != "taken"
+    page.context.close()
+
+
+def test_report_items_can_be_searched_and_filtered(browser, file):
+    page = opened(browser, file, 1440, 900)
+    told = page.locator("#item-filters output")
+    assert told.inner_text() == "33 of 33 items"
+    page.select_option('[data-filter="language"]', "tha_Thai")
+    assert told.inner_text() == "3 of 33 items"
+    page.select_option('[data-filter="mark"]', "empty")
+    shown = page.locator("#items .answers > div:visible")
+    assert set(shown.evaluate_all("rows => rows.map(row => row.dataset.mark)")) == {"empty"}
+    assert set(shown.evaluate_all("rows => rows.map(row => row.dataset.model)")) == {"base"}
+    page.select_option('[data-filter="model"]', "merged")
+    assert told.inner_text() == "0 of 33 items"
+    page.select_option('[data-filter="mark"]', "")
+    page.fill('[data-filter="text"]', "ประเทศไทย")
+    assert told.inner_text() == "3 of 33 items"
+    page.fill('[data-filter="text"]', "Vientiane")
+    assert told.inner_text() == "0 of 33 items"
+    page.select_option('[data-filter="language"]', "")
+    assert told.inner_text() == "3 of 33 items"
+    card = page.locator("#items .item:visible").first
+    for part in ("Which river runs through Vientiane?", "Expected", "Read as", "accuracy"):
+        assert part in card.inner_text()
+    assert page.said == []
     page.context.close()

@@ -8,10 +8,11 @@ import json
 import pytest
 
 from sampan.artifacts.documents import Document, DocumentWriter
-from sampan.artifacts.scores import Score, write_scores
+from sampan.artifacts.findings import Findings, Searched, write_findings
+from sampan.artifacts.scores import Score, write_records, write_scores
 from sampan.core.errors import InputError
-from sampan.recipe.report import StageSource, collect, render
-from sampan.recipe.report.collect import MAX_LOG_ROWS, MAX_PICTURE_BYTES, MAX_PROMPTS_PER_LANGUAGE
+from sampan.recipe.report import Record, StageSource, collect, render
+from sampan.recipe.report.collect import MAX_LOG_ROWS, MAX_PICTURE_BYTES, MAX_PROMPTS_PER_LANGUAGE, chosen_records
 
 
 def folder(tmp_path, name):
@@ -175,3 +176,38 @@ def test_report_needs_no_optional_files(tmp_path):
         recipe="r", stages=[StageSource(name=k, stage="x.y", kind=k, path=empty, status="hit") for k in kinds]
     )
     assert 'id="stages"' in render(data)
+
+
+def record(model, n, task="quiz", **more):
+    row = {"model": model, "language": "tha_Thai", "task": task, "id": f"i{n}", "prompt": f"p{n}", "output": "o"}
+    return row | {"extracted": "", "expected": "o", "verdict": {"acc": 1.0}} | more
+
+
+def test_collect_reads_items_and_findings(sources, tmp_path):
+    scores = next(source for source in sources if source.kind == "scores")
+    write_records(scores.path, [record("elsewhere", 1), record("base", 1, output=" ", prompt="x" * 5000 + "?")])
+    found = folder(tmp_path, "found")
+    write_findings(found, Findings(["d-pages"], [Searched("quiz", "tha_Thai", ["i1"])], []))
+    data = collect(recipe="r", stages=[*sources, StageSource(name="seen", kind="findings", path=found)])
+    first, second = data.records
+    assert (first.model, first.mark, second.mark, data.records_left) == ("cpt", "right", "empty", 0)
+    assert second.prompt.endswith("x?")  # of a long prompt the end is shown: there the question is
+    assert data.findings[0].corpora == ["d-pages"]
+    for name, text in (("records.jsonl", '{"model": "x"}'), ("records.jsonl", "{")):
+        (scores.path / name).write_text(text, "utf-8")
+        with pytest.raises(InputError, match="items cannot be read"):
+            collect(recipe="r", stages=sources)
+
+
+def test_collect_keeps_whole_items_in_turn_from_each_test():
+    rows = [
+        Record(model=model, language="tha_Thai", task=task, id=f"{n}", prompt=f"p{n}", output="o")
+        for task in ("a", "b")
+        for model in ("base", "sft")
+        for n in range(50)
+    ]
+    kept = chosen_records(rows, limit=41)
+    assert len(kept) == 40
+    assert {(row.task, row.id, row.model) for row in kept} == {
+        (task, f"{n}", model) for task in ("a", "b") for n in range(10) for model in ("base", "sft")
+    }

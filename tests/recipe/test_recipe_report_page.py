@@ -10,7 +10,7 @@ import pytest
 from recipe_report_example import LANGUAGES, MODELS, STAGES, example
 
 from sampan.artifacts.scores import Score
-from sampan.recipe.report import ReportData, Sample, StageView, render
+from sampan.recipe.report import Record, ReportData, Sample, StageView, render
 from sampan.recipe.report.charts import ticks
 from sampan.recipe.report.data import completed
 from sampan.recipe.report.headline import compared
@@ -18,7 +18,7 @@ from sampan.recipe.report.markup import duration, number, tag
 from sampan.recipe.report.samples import language_tag
 from sampan.recipe.report.scoreboard import REGION, boards, glyph, parent_of
 
-VOID = {"meta", "link", "wbr"}
+VOID = {"meta", "link", "wbr", "input"}
 
 
 class Reader(HTMLParser):
@@ -86,7 +86,7 @@ def test_report_graph_shows_every_stage_and_input_once(page):
 def test_report_has_every_section(page):
     ids = {a["id"] for name, a in Reader(page).elements if name == "section" and "id" in a}
     wanted = {"lineage", "scores", "ledger", "fertility", "corpus", "training", "merges", "answers", "stages"}
-    assert ids == wanted | {"reproduce"}
+    assert ids == wanted | {"contamination", "items", "reproduce"}
 
 
 def test_report_charts_have_titles_and_tables(page):
@@ -138,6 +138,9 @@ def hostile() -> ReportData:
         stages=stages,
         scores=[score],
         samples=[Sample(model=bad, language=bad, prompt=bad, output=f"{bad}\x00\ud800", expected=bad)],
+        records=[
+            Record(model=bad, language=bad, task=bad, id=bad, prompt=bad, output=bad, extracted=bad, verdict={bad: 1})
+        ],
         versions={bad: [bad]},
         recipe_text=bad,
         commands=[bad],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 import traceback
@@ -36,9 +37,14 @@ def do(run: dict, rank: int) -> None:
     for folder in (out, Path(run["state"])):
         folder.mkdir(parents=True, exist_ok=True)
 
+    told = []
+
     def progress(done: int, total: int | None, unit: str) -> None:
+        told.append(done)
         if unit == "tokens" and done == run.get("stop"):
             raise Stop
+        if rank == 1 and done == run.get("die"):
+            os.kill(os.getpid(), signal.SIGKILL)
 
     runtime = Runtime(
         out=out,
@@ -51,10 +57,12 @@ def do(run: dict, rank: int) -> None:
         stage.run(parse_params(stage.params, run["params"], where="test"), Inputs(inputs), runtime)
     except Stop:
         assert "stop" in run
+    if rank == 0:
+        Path(f"{run['out']}.first").write_text(str(told[0]))
 
 
 def group(size: int, runs: list[dict]) -> bool:
-    """Whether all of `size` processes did all runs."""
+    """Whether all of `size` processes did all runs; or, where one is to die, whether the others ended too."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
@@ -73,6 +81,8 @@ def group(size: int, runs: list[dict]) -> bool:
             os._exit(1)
         os._exit(0)
     codes = [os.waitpid(child, 0)[1] for child in children]
+    if any("die" in run for run in runs):
+        return codes[1] == signal.SIGKILL and all(codes)
     return not any(codes)
 
 

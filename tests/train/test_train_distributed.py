@@ -106,7 +106,8 @@ def ran(tiny, shards, pairs, tmp_path_factory) -> Path:
     one = [run("one", 1), run("from2", 1), run("rows1", 1, params=rows), prefer("pairs1", 1)]
     one += [featured("features1", 1), run("adapters1", 1, params=ADAPTERS)]
     plan = folder / "runs.json"
-    plan.write_text(json.dumps([[2, two], [1, one], [4, [run("four-from2", 4)]]]))
+    dies = [run("killed", 2, die=256 * 13, checkpoint_seconds=0)]
+    plan.write_text(json.dumps([[2, dies], [2, [*two, run("killed", 2)]], [1, one], [4, [run("four-from2", 4)]]]))
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(plan)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -137,6 +138,12 @@ def test_any_number_of_processes_trains_the_same(ran, weights_of, name):
 
 def test_two_processes_resume_to_the_same_bytes(ran):
     assert digest_tree(ran / "again") == digest_tree(ran / "two")
+
+
+def test_one_of_two_killed_costs_the_step_that_was_under_way(ran):
+    """Rank 1 gets a SIGKILL after step 13, while the other one waits for it; checkpoints come after every step."""
+    assert int((ran / "killed.first").read_text()) in (256 * 13, 256 * 14)
+    assert digest_tree(ran / "killed") == digest_tree(ran / "two")
 
 
 def test_preferences_and_chosen_rows_are_learnt_alike(ran, tiny, weights_of):

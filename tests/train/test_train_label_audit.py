@@ -17,7 +17,14 @@ from sampan.train.sft import STAGE as SFT
 
 WORDS = st.text(st.sampled_from("abz thein  กขค\nไป(<"), min_size=1, max_size=12)
 TURNS = st.lists(st.tuples(WORDS, WORDS, st.sampled_from([None, True, False])), min_size=1, max_size=4)
-ENDS = {"seallm-v2": "</s>", "seallm-v2.5": "</s>\n", "chatml": "<|im_end|>\n"}
+TRAINED = {
+    "seallm-v1": " {} </s> ",
+    "seallm-v2": "{}</s>",
+    "seallm-v2.5": "{}</s>\n",
+    "gemma": "{}<end_of_turn>\n",
+    "chatml": "{}<|im_end|>\n",
+}
+"""What of an answer is trained, by template."""
 
 
 def conversation(turns) -> Conversation:
@@ -35,7 +42,7 @@ def test_labels_are_the_chosen_turns_and_nothing_else(tiny, turns, loss_on, temp
     tokenizer.chat_template = TEMPLATES[template]
     default = {"all": [True] * len(turns), "last": [False] * (len(turns) - 1) + [True], "none": [False] * len(turns)}
     chosen = [d if train is None else train for d, (*_, train) in zip(default[loss_on], turns, strict=True)]
-    expected = [answer + ENDS[template] for (_, answer, _), keep in zip(turns, chosen, strict=True) if keep]
+    expected = [TRAINED[template].format(answer) for (_, answer, _), keep in zip(turns, chosen, strict=True) if keep]
     row = conversation(turns)
     if not expected:
         with pytest.raises(Exception, match="no token of these 1 conversations"):

@@ -55,6 +55,38 @@ def test_losses_by_stream_add_up_to_the_loss(run):
     assert digest_file(out / "model.safetensors") == digest_file(plain / "model.safetensors")
 
 
+@pytest.mark.parametrize("objective", ["dpo", "simpo", "kto"])
+def test_preference_losses_of_languages_add_up_to_the_loss(tiny, run_stage, tmp_path, objective):
+    """Weighted by their pairs, or answers; and a language's loss does not depend on micro-batches."""
+    from sampan.artifacts.conversations import Preference, write_preferences
+    from sampan.train.preference import STAGE as PREFERENCE
+
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    rows = [
+        Preference(
+            id=str(n),
+            prompt=[{"role": "user", "content": "the " * (1 + n % 3)}],
+            chosen="in tin",
+            rejected="a hat" * (1 + n % 2),
+            language=("tha_Thai", "khm_Khmr")[n % 3 == 0],
+        )
+        for n in range(9)
+    ]
+    write_preferences(folder, rows)
+    inputs = {"model": ("checkpoint", [tiny]), "preferences": ("preferences", [folder])}
+    values = {"objective": objective, "context_len": 64, "epochs": 3, "lr": 1e-3, "eps": 1e-6, "log_streams": True}
+    (metrics, whole), (_, parts) = (
+        run_stage(PREFERENCE, inputs, str(size), micro_batch_tokens=size, **values) for size in (4096, 64)
+    )
+    assert metrics["loss_by_stream"].keys() == {"tha_Thai", "khm_Khmr"}
+    for row, other in zip(log(whole), log(parts), strict=True):
+        losses = row["stream_loss"]
+        # six pairs of nine are Thai; sums of float32 in another order
+        assert row["loss"] == pytest.approx((2 * losses["tha_Thai"] + losses["khm_Khmr"]) / 3, rel=1e-5)
+        assert other["stream_loss"] == pytest.approx(losses, rel=1e-4)
+
+
 def test_bits_per_byte_are_those_of_the_documents_scored_alone(run, held_out, tiny):
     from sampan.model.checkpoint import load_model
     from sampan.model.scoring import text_nats

@@ -252,3 +252,21 @@ def test_impossible_wishes_say_why(bases, tmp_path):
         run_stage(STAGE, tmp_path / "c", {"base": bases["byte_level"], "documents": thai}, languages=["khm"])
     with pytest.raises(StageError, match="min_frequency"):
         run_stage(STAGE, tmp_path / "d", {"base": bases["byte_level"], "documents": thai}, min_frequency=10**6)
+
+
+def test_without_held_out_documents_all_text_is_learned_from(bases, tmp_path):
+    """A word that only the twentieth document holds gets its piece when none is held out, and not otherwise."""
+    lines = [*make_texts("lao_Laoo")[:19], "ສະບາຍດີ " * 40]
+    table = tmp_path / "lao.jsonl"
+    table.write_text(
+        "\n".join(json.dumps({"text": t, "language": "lao_Laoo"}, ensure_ascii=False) for t in lines), "utf-8"
+    )
+    sizes = {}
+    for hold_out in (0, 20):
+        given = {"base": bases["byte_level"], "documents": table}
+        out = tmp_path / str(hold_out)
+        run_stage(STAGE, out, given, num_new_tokens=300, pad_to_multiple=1, min_frequency=2, hold_out=hold_out)
+        sizes[hold_out] = len(ids_of(load_tokenizer(out), " ສະບາຍດີ"))
+        (row,) = json.loads((out / "fertility.json").read_text("utf-8"))["rows"]
+        assert row["held_out"] == bool(hold_out)
+    assert sizes[0] == 1 < sizes[20]

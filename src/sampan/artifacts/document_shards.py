@@ -48,10 +48,16 @@ def read_job(job: Mapping[str, Any]) -> Iterator[Document]:
 
 def read_part(part: Mapping[str, Any]) -> Iterator[Document]:
     """The documents of one part; `part["source"]` is the number of the source it is of."""
+    for place, row in part_rows(part):
+        yield document_of(row, place)
+
+
+def part_rows(part: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of one part with their places, each with an id."""
     root, file = Path(part["root"]), Path(part["file"])
     rows = parquet_rows(file, part["groups"]) if "groups" in part else read_rows(file)
     for place, row in rows:
-        yield document_of(with_id(row, root, place), place)
+        yield place, with_id(row, root, place)
 
 
 def gather_documents(shards: Sequence[Shard], out: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
+from ..core.identity import digest_value
 from ..core.stage import Artifact
 from .conversations import Message
 from .tables import ParquetShards, read_rows, string_schema
@@ -36,7 +37,14 @@ class Item:
     pattern: str = ""
     meta: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def key(self) -> str:
+        """What an item is called among those of its task and language: its id, or a digest of its prompt."""
+        return self.id or digest_value(self.prompt)[:16]
 
+
+TEXTS = "texts"
+"""Key of an item's meta: the texts it was made of, without the labels of a prompt."""
 _COLUMNS = ("id", "task", "type", "language", "prompt", "choices", "answer", "pattern", "meta")
 
 

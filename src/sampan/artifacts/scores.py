@@ -26,14 +26,37 @@ class Score:
     higher_is_better: bool
     prompt_digest: str
     revision: int
+    left_out: int = 0
+    """Rows of the test that could not be asked."""
+    empty: int = 0
+    """Answers without any text, which count as wrong."""
+    looping: int = 0
+    """Answers that go round in a circle, which are marked as they are."""
+
+
+_COUNTS = ("left_out", "empty", "looping")
+"""Written only where they are not zero."""
 
 
 def write_scores(folder: Path, scores: Iterable[Score], samples: Iterable[dict[str, Any]] = ()) -> int:
     """Write `scores.jsonl` and, for reading by people and audits, `samples.jsonl`; returns the number of scores."""
     rows = [asdict(score) for score in scores]
-    _jsonl(folder / "scores.jsonl", rows)
+    _jsonl(folder / "scores.jsonl", ({k: v for k, v in row.items() if v or k not in _COUNTS} for row in rows))
     _jsonl(folder / "samples.jsonl", samples)
     return len(rows)
+
+
+def write_records(folder: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Write `records.jsonl`: single items with prompt, output, extracted, expected and verdict {metric: value}."""
+    _jsonl(folder / "records.jsonl", records)
+
+
+def read_records(source: Artifact | Path) -> list[dict[str, Any]]:
+    """The rows of `records.jsonl`, and those samples that carry a verdict."""
+    path = source.path if isinstance(source, Artifact) else source
+    file = path / "records.jsonl"
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
+    return rows + [row for row in read_samples(path) if "verdict" in row]
 
 
 def read_scores(source: Artifact | Path) -> list[Score]:

@@ -257,4 +257,5 @@ def stage_help(stage: Stage) -> str:
         lines.append(f"  {row['name']}: {row['type']} = {row['default']}")
         lines += [f"      {line}" for line in row["doc"].splitlines()]
     lines += ["", f"method: {stage.paper}"] if stage.paper else []
+    lines += ["", "examples:", *(f"  {line}" for line in stage.example.splitlines())] if stage.example else []
     return "\n".join(lines)

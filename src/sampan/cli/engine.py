@@ -57,10 +57,17 @@ def add_spread(parser: argparse.ArgumentParser) -> None:
         "--launcher",
         default="",
         metavar="COMMAND",
-        help="what starts them on several machines, such as 'srun torchrun …' (default: they are started here)",
+        help="what starts them on several machines: 'ray', or a command such as 'srun torchrun …' (default: here)",
     )
     group.add_argument(
         "--restarts", type=at_least(0), default=0, metavar="N", help="start again, when a process dies, up to N times"
+    )
+    group.add_argument(
+        "--tensor-parallel",
+        type=at_least(1),
+        default=1,
+        metavar="N",
+        help="divide every matrix among N of the processes, for models or contexts that are too large for one GPU",
     )
     group.add_argument(
         "--recompute",
@@ -80,5 +87,5 @@ def add_spread(parser: argparse.ArgumentParser) -> None:
 
 def spread_of(options: argparse.Namespace) -> Spread:
     """The Spread that the options of `add_spread` ask for."""
-    names = ("processes", "launcher", "restarts", "recompute", "sync", "compile")
+    names = ("processes", "launcher", "restarts", "tensor_parallel", "recompute", "sync", "compile")
     return Spread(**{name: getattr(options, name) for name in names})

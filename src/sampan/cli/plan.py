@@ -1,6 +1,6 @@
 """Show for every stage whether it is there (hit), will be built (run) or waits for another (pending), why, and the
 forecast of its tokens, FLOPs, memory and disk; with --machine also what training takes there and which layout fits.
-Reads digests only; builds nothing."""
+Figures that the recipe says were published stand beside it. Reads digests only; builds and downloads nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from ..recipe import licence_gate
 from ..recipe.plan import HIT, PENDING, RUN, Plan, Step
+from ..recipe.published import Comparison, compare
 from ..train.machines import Machine, open_machine, outlook
 from .main import add_recipe, at_least
 from .opening import open_plan
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   sampan plan recipes/village.yaml
   sampan plan recipes/village.yaml --set cpt.lr=1e-3
   sampan plan recipes/village.yaml --machine h100x8 --price 2.5
+  sampan plan sea-lion-v3-llama-8b --machine h200x64
   sampan plan recipes/real-mini.yaml --set inputs.data=DIR --to cpt --json"""
 
 
@@ -45,6 +47,8 @@ def call(options: argparse.Namespace) -> int:
         print(render(plan))
         if machine:
             print(f"\n{render_machine(plan, machine)}")
+        if figures := compare(plan.recipe, plan.steps):
+            print(f"\n{render_published(figures)}")
     return 1 if any(finding.refused for finding in plan.licence_findings()) else 0
 
 
@@ -78,7 +82,40 @@ def render(plan: Plan) -> str:
     lines += [f"warning: {name}: {step.warning}" for name, step in plan.steps.items() if step.warning]
     lines.append(licence_gate.summary_line(plan.recipe, plan.manifests))
     lines += [f"licence: {finding}" for finding in plan.licence_findings()]
+    lines += [_source_line(name, step) for name, step in plan.steps.items() if step.estimate.get("tokens_by_source")]
+    if plan.missing:
+        lines.append(f"inputs to give before it can run: {', '.join(plan.missing)}")
     return "\n".join(lines)
+
+
+def _source_line(name: str, step: Step) -> str:
+    """Where the tokens of a stage come from, with their shares."""
+    parts = step.estimate["tokens_by_source"]
+    total = sum(parts.values())
+    listed = ", ".join(f"{source} {count:,.0f} ({count / total:.4g})" for source, count in parts.items())
+    return f"tokens of {name}, by source: {listed}"
+
+
+def render_published(figures: list[Comparison]) -> str:
+    """Figures that others published beside the plan's; times also at the MFU of a public run of the same stack."""
+    rows = [
+        [
+            " + ".join(each.figure.stages),
+            each.figure.what.replace("_", " "),
+            each.figure.machine,
+            f"{each.figure.value:,.0f}",
+            f"{each.planned:,.0f}" + (f" at {each.mfu:.1%}" if each.mfu else ""),
+            f"{each.at_stack:,.0f} at {each.stack_mfu:.1%}" if each.at_stack else "",
+            f"{each.error:+.0%}" if each.error else "exact",
+            f"{each.implied:.1%}" if each.implied else "",
+            each.figure.source,
+        ]
+        for each in figures
+    ]
+    header = ["published", "", "on", "value", "plan, at MFU", "at the stack's", "off by", "MFU implied", "source"]
+    told = [each.figure for each in figures if each.figure.about]
+    notes = [f"{' + '.join(each.stages)}, {each.what.replace('_', ' ')}: {each.about}" for each in told]
+    return "\n".join([table(header, rows, right=(3, 4, 5, 6, 7)), *notes])
 
 
 def render_machine(plan: Plan, machine: Machine) -> str:
@@ -86,7 +123,8 @@ def render_machine(plan: Plan, machine: Machine) -> str:
     found = {name: outlook(step.estimate, machine) for name, step in plan.steps.items() if step.status != HIT}
     found = {name: each for name, each in found.items() if each}
     each = f"{quantity(machine.flops)} FLOP/s and {size(machine.memory_bytes)} each"
-    head = f"on {machine.name} ({each}, MFU {machine.mfu:.0%})"
+    spread = f", FSDP over {machine.devices}" if machine.devices > 1 else ""
+    head = f"on {machine.name} ({each}, MFU {machine.mfu:.0%}{spread})"
     if not found:
         return f"{head}: nothing to train"
     rows = [
@@ -128,6 +166,8 @@ def _as_json(plan: Plan, machine: Machine | None = None) -> dict:
             {"stage": f.stage, "source": f.source, "license": f.license, "class": f.license_class, "refused": f.refused}
             for f in plan.licence_findings()
         ],
+        "missing": plan.missing,
+        "published": [{**asdict(each), "error": each.error} for each in compare(plan.recipe, plan.steps)],
         "stages": [
             {
                 "name": name,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..recipe.plan import check_inputs
 from ..recipe.report import render
 from ..recipe.reporting import report_data
 from ..store.files import disk_errors, write_atomic
@@ -26,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> int:
     plan, store = open_plan(options)
+    check_inputs(plan)
     out = options.out or Path(f"{plan.recipe.name}-report.html")
     page = render(report_data(plan, store))
     with disk_errors(out.parent):

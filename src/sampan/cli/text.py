@@ -36,11 +36,14 @@ def quantity(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time for people: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
+    """A time for people: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 320 days, 40 years."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 3600:
         return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    if seconds < 1000 * 3600:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+    days = seconds / 86400
+    return f"{days:,.0f} days" if days < 1000 else f"{days / 365.25:,.0f} years"

@@ -14,6 +14,9 @@ class Spread:
 
     processes: int = 1
     """Processes that train together, one for each device; each holds its share of weights, gradients and moments."""
+    tensor_parallel: int = 1
+    """Processes that compute the same tokens, each with a part of every matrix, by transformers' plan for the model;
+    the others of `processes` have tokens of their own. 1 = every process has tokens of its own."""
     recompute: int = 0
     """Activation checkpointing: 0 keeps what every block computes, 1 computes every block again in the backward pass,
     k every k-th block."""
@@ -24,13 +27,17 @@ class Spread:
     """Compile the blocks with torch.compile."""
     launcher: str = ""
     """Command that starts the processes, such as `srun torchrun …`; they get RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR
-    and MASTER_PORT from it. Empty = they are started on this machine."""
+    and MASTER_PORT from it. `ray` = on a Ray cluster. Empty = they are started on this machine."""
     restarts: int = 0
     """How often all are started again from the last checkpoint when one of them dies."""
 
     def __post_init__(self) -> None:
         if self.processes < 1 or self.recompute < 0 or self.restarts < 0:
             raise RecipeError("processes must be at least 1, recompute and restarts at least 0")
+        if self.tensor_parallel < 1 or self.processes % self.tensor_parallel:
+            raise RecipeError(f"--tensor-parallel {self.tensor_parallel} must divide --processes {self.processes}")
+        if self.tensor_parallel > 1 and self.compile:
+            raise RecipeError("--compile is not for matrices that are divided", where="--tensor-parallel")
         if self.sync not in ("last", "each"):
             raise RecipeError(f"sync is last or each, not {self.sync}")
 

@@ -27,6 +27,7 @@ KINDS = (
     "conversations",
     "preferences",
     "items",
+    "findings",
     "tokenizer",
     "pieces",
     "tokens",
@@ -201,6 +202,8 @@ class Stage:
     """Whether several processes can run it together, each calling `run` with the same params and inputs."""
     paper: str = ""
     """Where the method comes from, or why it exists."""
+    example: str = ""
+    """Commands that show its use, one a line, for --help; '' where the general ones do."""
 
     def kind(self, params: Any, given: Mapping[str, Sequence[str]]) -> str:
         return self.output(params, given) if callable(self.output) else self.output

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..artifacts.document_shards import document_jobs, gather_documents, read_job
 from ..artifacts.documents import Document, DocumentWriter
-from ..core.errors import InputError, RecipeError
+from ..core.errors import InputError
 from ..core.params import all_values, parse_params
 from ..core.stage import Inputs, Runtime
 from ..lang.units import Units
@@ -27,8 +27,6 @@ _ITEMS_NAMED = 20
 
 def decontaminate(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     """Write what is clean and return metrics; InputError if nothing is left or there is no item."""
-    if params.word_ngram < 8 or params.min_words < 1 or not 0 <= params.min_overlap <= 1:
-        raise RecipeError("word_ngram is at least 8, min_words at least 1, and min_overlap is in 0..1")
     values = all_values(params)
     sources = [[str(source.path), source.kind] for source in inputs.many("items")]
     [index] = runtime.shards("index", f"{__name__}:index_items", [{"sources": sources, "params": values}], unit="index")

@@ -233,21 +233,30 @@ Spans = Sequence[tuple[int, int, int]]
 
 
 def _near(spans: Spans, needed: int, window: int, cover: int) -> Iterator[Spans]:
-    """Spans within a window that have `needed` keys and cover `cover` units, each passage once."""
+    """Spans within a window that have `needed` keys and cover `cover` units, each passage once.
+
+    Where something must be covered all spans have one length, so that each one's end is behind the last one's.
+    """
     here: deque[tuple[int, int, int]] = deque()
     keys: Counter[int] = Counter()
+    covered = 0
     for span in sorted(spans):
+        covered += span[1] - max(span[0], here[-1][1] if here else 0)
         here.append(span)
         keys[span[2]] += 1
         while span[1] - here[0][0] > window:
-            gone = here.popleft()[2]
+            first, end, gone = here.popleft()
+            covered -= min(end, here[0][0]) - first if here else end - first
             keys[gone] -= 1
             if not keys[gone]:
                 del keys[gone]
-        if len(keys) >= needed and _covered(here) >= cover:
+            if not here:
+                break
+        if len(keys) >= needed and covered >= cover:
             yield list(here)
             here.clear()
             keys.clear()
+            covered = 0
 
 
 def _is_line(found: Units, first: int, end: int) -> bool:
@@ -255,15 +264,6 @@ def _is_line(found: Units, first: int, end: int) -> bool:
     before = found.codepoints_C[found.ends_U[first - 1] : found.starts_U[first]] if first else np.array([10])
     after = found.codepoints_C[found.ends_U[end - 1] : found.starts_U[end]] if end < len(found) else np.array([10])
     return bool((before == 10).any() and (after == 10).any())
-
-
-def _covered(spans: Iterable[tuple[int, int, int]]) -> int:
-    """Units in any of the spans, which are sorted."""
-    total, reached = 0, 0
-    for first, end, _ in spans:
-        total += max(0, end - max(first, reached))
-        reached = max(reached, end)
-    return total
 
 
 def _merged(rows: Iterable[tuple[int, int, int]]) -> list[Hit]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..artifacts.items import read_items
+from ..artifacts.items import TEXTS, Item, read_items
 from ..artifacts.tables import PACKED, read_rows, table_files
 from ..core.errors import InputError
+from ..lang.codes import known_language
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class ItemText:
     task: str
     name: str
     texts: tuple[str, ...]
+    language: str = ""
 
 
 def item_texts(path: Path, kind: str, fields: Sequence[str]) -> Iterator[ItemText]:
@@ -28,9 +30,8 @@ def item_texts(path: Path, kind: str, fields: Sequence[str]) -> Iterator[ItemTex
     """
     if kind == "items":
         for item in read_items(path):
-            prompt = [item.prompt] if isinstance(item.prompt, str) else [turn["content"] for turn in item.prompt]
-            answers = item.choices or [item.answer]  # beside choices the answer is a number
-            yield ItemText(item.task, item.id, tuple(filter(None, (*prompt, *answers))))
+            language = known_language(item.language) or item.language
+            yield ItemText(item.task, item.key, _texts(item), language)
         return
     for file in table_files(path):
         task = _task_name(file, path)
@@ -41,6 +42,15 @@ def item_texts(path: Path, kind: str, fields: Sequence[str]) -> Iterator[ItemTex
             yield ItemText(task, str(row.get("id", number)), texts)
         if fields and not found:
             raise InputError(f"no row has a text at {', '.join(fields)}", where=str(file), how="See `fields`.")
+
+
+def _texts(item: Item) -> tuple[str, ...]:
+    """What the item was made of where it says so, else its prompt and choices or answer."""
+    if item.meta.get(TEXTS):
+        return tuple(item.meta[TEXTS])
+    prompt = [item.prompt] if isinstance(item.prompt, str) else [turn["content"] for turn in item.prompt]
+    answers = item.choices or [item.answer]  # beside choices the answer is a number
+    return tuple(filter(None, (*prompt, *answers)))
 
 
 def _task_name(file: Path, path: Path) -> str:

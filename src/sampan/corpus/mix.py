@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from fractions import Fraction
 from typing import Literal
 
 from ..core.identity import digest_resources
@@ -91,11 +92,26 @@ def estimate(params: Params, inputs) -> dict:
     out = (params.budget * 3.5 if counted else params.budget) or size
     seconds = size / (1.5e6 if counted else 1.5e7) + (size + out) / 1e7
     return {
+        **({"tokens": params.budget, "tokens_by_source": by_source(params)} if counted and params.budget else {}),
         "documents": count * out / size if size else 0,
         "text_bytes": out,
         "disk_bytes": out / 3,
         "seconds": seconds,
     }
+
+
+def by_source(params: Params) -> dict[str, float]:
+    """What `budget` gives to each source by the ratios alone, without sizes: no source used up, no alpha."""
+    if params.alpha or any(group.alpha for group in params.groups.values()):
+        return {}
+    from .mixing.exact import whole
+    from .mixing.tree import ROOT, Supply, Tree
+
+    groups = {ROOT: Group(members=params.shares), **params.groups}
+    members = [name for group in groups.values() for name in group.members if name not in groups]
+    unlimited = Supply(1, Fraction(int(params.budget)))
+    shares = Tree(groups, dict.fromkeys(members, unlimited)).shares()
+    return whole({name: share * int(params.budget) for name, (_, share) in shares.items()}, int(params.budget))
 
 
 def reads(params: Params) -> dict:

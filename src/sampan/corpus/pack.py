@@ -38,9 +38,15 @@ def estimate(params: Params, inputs) -> dict:
     size = params.repeat * sum(fact.get("text_bytes", 0) for fact in inputs.get("documents", []))
     chats = sum(fact.get("text_bytes", 1000 * fact.get("documents", 0)) for fact in inputs.get("conversations", []))
     # About three and a half bytes a token over the region's languages; two bytes an id and one of mask.
-    tokens = (size + chats) / 3.5
+    tokens = params.repeat * _tokens(inputs.get("documents", [])) + _tokens(inputs.get("conversations", []))
+    tokens = tokens or (size + chats) / 3.5
     seconds = size / (4e6 if not params.bpe_dropout else 1.5e5) + chats / 5e5
     return {"tokens": tokens, "text_bytes": size + chats, "disk_bytes": 3 * tokens, "seconds": seconds}
+
+
+def _tokens(facts) -> float:
+    """Tokens that are stated for all of the inputs; 0 where they are not."""
+    return sum(fact["tokens"] for fact in facts) if all("tokens" in fact for fact in facts) else 0
 
 
 STAGE = Stage(

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifacts.documents import Document
 from ..artifacts.item_values import Asked, ItemValues, write_item_values
-from ..artifacts.scores import Score, write_scores
+from ..artifacts.scores import Score, write_records, write_scores
 from ..core.errors import RecipeError
 from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
 from .bits_per_byte import bits_per_byte, document_bits
-from .generation import Question, answer_all, sample_questions
+from .degeneration import is_empty, is_loop
+from .extraction import extract
+from .generation import Outputs, Question, answer_all, sample_questions
 from .groups import CLUSTER, Group, clusters_of, code, describe_prompt, held_out, only_languages, own_items, thin
 from .likelihood import multiple_choice, preference
 from .marks import Mark
 from .metrics import measure
+from .records import Answered, records
 from .resume import kept
 from .task_items import task_groups
 
@@ -69,12 +72,15 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     write_scores(runtime.out, scores, samples)
     values = [ItemValues(model=m.name, **row) for m in models for row in results[m.digest]["values"]]
     write_item_values(runtime.out, _asked(exam), values)
+    write_records(runtime.out, ({"model": m.name, **row} for m in models for row in results[m.digest]["records"]))
     return {
         "scores": len(scores),
         "models": len(models),
         "documents": sum(map(len, exam.documents.values())),
         "items": sum(len(group.items) for group in exam.groups),
-        "left_out": {f"{g.task}/{g.language}": g.left_out for g in exam.groups if g.left_out},
+        "coverage": coverage(exam.groups),
+        "answers": _unreadable(scores),
+        "without_chat_template": [m.name for m in models if not results[m.digest]["chat_template"]],
         "model_seconds": seconds,
     }
 
@@ -119,25 +125,28 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
     rows: list[dict[str, Any]] = []
     values: list[dict[str, Any]] = []
 
-    def add(task: str, language: str, revision: int, prompt_digest: str, marks: Sequence[Mark]) -> None:
+    def add(task: str, language: str, revision: int, prompt_digest: str, marks: Sequence[Mark], **counts: int) -> None:
         for mark in marks:
             fixed = {"task": task, "language": language, "prompt_digest": prompt_digest, "revision": revision}
             told = asdict(mark)
             each = told.pop("values")
             told.pop("weights")
-            rows.append({**fixed, **told, "model_digest": artifact.digest})
+            told.pop("alone")
+            rows.append({**fixed, **told, **counts, "model_digest": artifact.digest})
             values.append({**fixed, "metric": mark.metric, "model_digest": artifact.digest, "values": each})
 
     for language, documents in exam.documents.items():
         texts = [document.text for document in documents]
         mark = _text_mark(params, model, tokenizer, texts, report(len(texts)))
         add(HELD_OUT, language, 1, digest_value(texts), [mark])
+    kept: list[dict[str, Any]] = []
     for group in exam.groups:
         if group.type in BY_LIKELIHOOD:
             method = BY_LIKELIHOOD[group.type]
             progress = report(len(group.items))
-            marks = method(model, tokenizer, group.items, batch_tokens=params.batch_tokens, progress=progress)
-            add(group.task, group.language, group.revision, group.prompt_digest, marks)
+            found = method(model, tokenizer, group.items, batch_tokens=params.batch_tokens, progress=progress)
+            add(group.task, group.language, group.revision, group.prompt_digest, found.marks, left_out=group.left_out)
+            kept += records(group, found, params.keep_items, params.seed)
     written = [group for group in exam.groups if group.type == "generate"]
     questions = [Question.of(group, item) for group in written for item in group.items]
     total = len(questions) + len(exam.samples)
@@ -150,9 +159,20 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
         progress=report(total),
     )
     for group in written:
-        marks = measure(group.metrics, group.items, [outputs.answer(item) for item in group.items])
-        add(group.task, group.language, group.revision, group.prompt_digest, marks)
-    samples = [
+        found, counts = _written(params, group, outputs)
+        counts["left_out"] = group.left_out
+        add(group.task, group.language, group.revision, group.prompt_digest, found.marks, **counts)
+        kept += records(group, found, params.keep_items, params.seed)
+    chats = any(not isinstance(item.prompt, str) for group in exam.groups for item in group.items)
+    told = {"chat_template": bool(tokenizer.chat_template) or not chats}
+    del model
+    gc.collect()
+    return {"scores": rows, "samples": _samples(exam, outputs), "values": values, "records": kept, **told}
+
+
+def _samples(exam: Exam, outputs: Outputs) -> list[dict[str, Any]]:
+    """One model's answers to the prompts that are read side by side."""
+    return [
         {
             "task": question.task,
             "language": question.language,
@@ -162,9 +182,35 @@ def _ask(params: Params, runtime: Runtime, artifact: Artifact, exam: Exam, repor
         }
         for question in exam.samples
     ]
-    del model
-    gc.collect()
-    return {"scores": rows, "samples": samples, "values": values}
+
+
+def _written(params: Params, group: Group, outputs: Outputs) -> tuple[Answered, dict[str, int]]:
+    """What one model wrote to a group's items, marked; and how many of its answers are no text."""
+    texts = [outputs.answer(item) for item in group.items]
+    metrics = list(dict.fromkeys([*group.metrics, *params.more_metrics]))
+    marks = measure(metrics, group.items, texts)
+    read = [extract(metrics, item, text) for item, text in zip(group.items, texts, strict=True)]
+    return Answered(marks, texts, read), {"empty": sum(map(is_empty, texts)), "looping": sum(map(is_loop, texts))}
+
+
+def coverage(groups: Sequence[Group]) -> dict[str, dict[str, Any]]:
+    """By task: items asked, rows left out because they cannot be, and languages whose files are not there."""
+    found: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        row = found.setdefault(group.task, {"asked": {}, "left_out": {}, "languages_without_file": group.absent})
+        row["asked"][group.language] = len(group.items)
+        if group.left_out:
+            row["left_out"][group.language] = group.left_out
+    return found
+
+
+def _unreadable(scores: Sequence[Score]) -> dict[str, dict[str, list[int]]]:
+    """By model and task/language: [empty, looping] answers where there are any."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for score in scores:
+        if score.empty or score.looping:
+            found.setdefault(score.model, {})[f"{score.task}/{score.language}"] = [score.empty, score.looping]
+    return found
 
 
 def _asked(exam: Exam) -> list[Asked]:
@@ -176,7 +222,7 @@ def _asked(exam: Exam) -> list[Asked]:
         sizes = [len(text.encode()) for text in texts]
         rows.append(Asked(HELD_OUT, language, digest_value(texts), ids, [], sizes))
     for group in exam.groups:
-        ids = [item.id or digest_value(item.prompt)[:16] for item in group.items]
+        ids = [item.key for item in group.items]
         clusters = clusters_of(group.items) if any(CLUSTER in item.meta for item in group.items) else []
         rows.append(Asked(group.task, group.language, group.prompt_digest, ids, clusters, []))
     return rows

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..artifacts.documents import Document, read_documents
-from ..artifacts.items import Item, read_items
+from ..artifacts.items import TEXTS, Item, read_items
 from ..core.errors import InputError, RecipeError, did_you_mean
 from ..core.identity import digest_text, digest_value
 from ..core.stage import Artifact
@@ -27,7 +27,9 @@ class Group:
     revision: int = 1
     items: list[Item] = field(default_factory=list)
     left_out: int = 0
-    """Rows that could not be asked because a field is null."""
+    """Rows that could not be asked because a field is null or the key names no option."""
+    absent: list[str] = field(default_factory=list)
+    """Languages of the task whose files are not there."""
     source: str = ""
     """Translation: the language that is translated from."""
 
@@ -36,7 +38,7 @@ class Group:
         """Digest of everything that was asked and how it is marked; clusters change an error, never a mark."""
         rows = []
         for i in self.items:
-            meta = {key: value for key, value in i.meta.items() if key != CLUSTER}
+            meta = {key: value for key, value in i.meta.items() if key not in (CLUSTER, TEXTS)}
             rows.append([i.prompt, i.choices, i.answer, i.pattern, meta])
         return digest_value(rows)
 

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..artifacts.profile_table import ProfileTable, write_profile_table
 from ..artifacts.scores import Score, write_scores
 from ..core.errors import InputError, RecipeError, SampanError, StageError
 from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
 from .groups import code
+from .leaderboard import TASKS, leaderboard_cells
 from .lm_eval import ENDPOINTS
+from .lm_eval_failures import keys_outside, unreadable
 from .resume import kept
 
 if TYPE_CHECKING:
@@ -47,10 +50,10 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
     models = _models(params, inputs)
     for model in models:
         _check(params, model)
-    names = list(dict.fromkeys(params.tasks))
+    names = list(dict.fromkeys(params.tasks or TASKS))
     manager = task_manager(names, folder, bundled=params.bundled)
     loaded: dict[str, Any] = {}
-    scores, samples, documents = [], [], {}
+    scores, samples, documents, outside = [], [], {}, {}
     total = len(models) * len(names)
     for number, model in enumerate(models):
         backend = _Backend(params, model, runtime)
@@ -71,12 +74,49 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
             scores += [Score(model=model.name, model_digest=model.digest, **row) for row in found["scores"]]
             samples += [{"model": model.name, **row} for row in found["samples"]]
             documents.update(found["documents"])
+            outside.update(found["keys_outside"])
         backend.close()
     if not scores:
         raise StageError("no task gave a number", where="evals.lm_eval", how="Look at the tasks' `metric_list`.")
     runtime.progress(1000 * total, 1000 * total, "thousandths of a task")
+    if params.profile:
+        scores += _profiled(params, runtime, models, scores)
     write_scores(runtime.out, scores, samples)
-    return {"scores": len(scores), "models": len(models), "coverage": documents, "backend": params.backend}
+    return {
+        "scores": len(scores),
+        "models": len(models),
+        "coverage": documents,
+        "keys_outside": outside,
+        "backend": params.backend,
+    }
+
+
+def _profiled(params: Params, runtime: Runtime, models: list[Artifact], scores: list[Score]) -> list[Score]:
+    """The leaderboard's rows of every model, and its table into `runtime.out`."""
+    tables = {model.name: leaderboard_cells([row for row in scores if row.model == model.name]) for model in models}
+    digests = {model.name: model.digest for model in models}
+    write_profile_table(
+        runtime.out, ProfileTable(profile=params.profile, suite=params.profile, digests=digests, cells=tables)
+    )
+    asked = {(row.task, row.metric): row.prompt_digest for row in scores}
+    return [
+        Score(
+            model=name,
+            model_digest=digests[name],
+            task=params.profile,
+            language=cell.language,
+            metric=cell.competency,
+            value=cell.value,
+            stderr=cell.stderr,
+            n=cell.n,
+            higher_is_better=True,
+            prompt_digest=digest_value([asked[key] for key in sorted(asked) if key[0] in cell.ran]),
+            revision=1,
+        )
+        for name, cells in tables.items()
+        for cell in cells
+        if cell.value is not None
+    ]
 
 
 def _models(params: Params, inputs: Inputs) -> list[Artifact]:
@@ -195,9 +235,11 @@ def _evaluate(params: Params, name: str, tasks: Any, backend: _Backend) -> dict[
         better = found["higher_is_better"].get(task, {})
         members = found["group_subtasks"].get(task, [])
         asked = digests.get(task) or digest_value([digests.get(member, member) for member in members])
-        scores += _rows(task, values, better, asked, found)
+        bad = unreadable(found["samples"].get(task, []))
+        scores += [{**row, **bad} for row in _rows(task, values, better, asked, found)]
     samples = [row for task, rows in found["samples"].items() for row in _samples(params, task, rows, found)]
-    return {"scores": scores, "samples": samples, "documents": counts}
+    outside = {task: number for task, rows in found["samples"].items() if (number := keys_outside(rows))}
+    return {"scores": scores, "samples": samples, "documents": counts, "keys_outside": outside}
 
 
 def ask(lm: Any, loaded: Any, params: Params) -> Any:
@@ -281,6 +323,7 @@ def _samples(params: Params, task: str, rows: list[Mapping[str, Any]], found: An
         out.append(
             {
                 "task": task,
+                "id": str(row["doc_id"]),
                 "language": language_of(task, found["configs"].get(task, {})),
                 "prompt": str(row["arguments"][0][0])[:SHOWN_CHARS],
                 "output": str(output)[:SHOWN_CHARS],

@@ -25,6 +25,12 @@ class Mark:
     higher_is_better: bool = True
     values: tuple[float | None, ...] = ()
     weights: tuple[float, ...] = ()
+    alone: tuple[float, ...] = ()
+    """For a figure of summed counts: what each item would get by itself."""
+
+    def of_item(self, n: int) -> float | None:
+        """The figure of one item."""
+        return self.alone[n] if self.alone else self.values[n]
 
 
 def share(metric: str, right: Sequence[bool], clusters: Sequence[str] = (), *, higher_is_better: bool = True) -> Mark:
@@ -57,4 +63,5 @@ def of_sums(
     """A figure of summed counts (chrF, an F1): its error is the jackknife's, over clusters if items share them."""
     value, pseudo = jackknife(rows, figure)
     error = clustered_error(pseudo, clusters or list(map(str, range(len(pseudo)))))
-    return Mark(metric, value, error, len(rows), higher_is_better, tuple(pseudo))
+    alone = tuple(figure(row) for row in rows)
+    return Mark(metric, value, error, len(rows), higher_is_better, tuple(pseudo), alone=alone)

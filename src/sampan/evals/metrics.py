@@ -61,8 +61,8 @@ def _latex(items: Sequence[Item], outputs: Outputs) -> list[Mark]:
 def _option(reader: str, items: Sequence[Item], outputs: Outputs) -> list[Mark]:
     read = [options.READERS[reader](output) for output in outputs]
     right = [option == item.answer for option, item in zip(read, items, strict=True)]
-    sizes = [int(item.meta.get("options", len(options.LETTERS))) for item in items]
-    formed = [options.is_well_formed(option, size) for option, size in zip(read, sizes, strict=True)]
+    marks = [item.meta.get("marks") or options.LETTERS[: item.meta.get("options")] for item in items]
+    formed = [options.is_well_formed(option, list(known)) for option, known in zip(read, marks, strict=True)]
     clusters = clusters_of(items)
     return [
         share("exact_match", right, clusters),

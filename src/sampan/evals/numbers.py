@@ -35,6 +35,8 @@ _CUES = {
 _BLANKS = "\u00a0\u2009\u202f"
 _NUMBER = re.compile(rf"(?:(?<![\w])[-−])?\d(?:[\d.,٫٬'{_BLANKS}]*\d)?")
 _SPACED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d])")
+_WIDE_GROUP = re.compile("(?<=[０-９])，(?=[０-９]{3}(?![０-９]))")
+_WIDE_POINT = re.compile("(?<=[０-９])．(?=[０-９])")
 _HAN = re.compile("[零〇一二两三四五六七八九十百千万亿点]+")
 _HAN_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _HAN_UNITS = {"十": 10, "百": 100, "千": 1000}
@@ -54,6 +56,7 @@ def answer_number(text: str, language: str) -> Decimal | None:
 
 def numbers(text: str, language: str) -> list[Decimal]:
     """All numbers in `text`, in order, in digits of any script; Chinese numerals where Chinese text has no digits."""
+    text = _WIDE_POINT.sub(".", _WIDE_GROUP.sub(",", text))  # wide marks part numbers only among wide digits
     plain = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)
     if language in _COMMA_DECIMALS:
         plain = _SPACED.sub(lambda match: match[0].replace(" ", ""), plain)

@@ -38,9 +38,9 @@ READERS = {"m3exam": m3exam_option, "seaexam": seaexam_option, "vmlu": vmlu_opti
 """Readers by test."""
 
 
-def is_well_formed(option: str, count: int) -> bool:
-    """Whether `option` names one of `count` options."""
-    return option in LETTERS[:count] if option else False
+def is_well_formed(option: str, marks: Sequence[str]) -> bool:
+    """Whether `option` is the mark of an option."""
+    return option in marks
 
 
 def shuffled(options: Sequence[str], answer: int, *, seed: int, key: str) -> tuple[list[str], int]:

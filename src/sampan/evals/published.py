@@ -27,12 +27,17 @@ class Published:
     n: int | None
     note: str
     ours: str
-    """Our nearest score as `task/metric`, '' where we have none."""
+    """Our nearest score as `task/metric` or `task/metric*100`, or several with blanks between; '' for none."""
 
     @property
-    def scale(self) -> float:
-        """What one of ours is multiplied by to be in this unit."""
-        return 100.0 if self.unit == "percent" else 1.0
+    def places(self) -> list[tuple[str, str, float]]:
+        """Task and metric of each of `ours`, and what it is multiplied by to be in this unit."""
+        out = []
+        for name in self.ours.split():
+            task, metric = name.split("/", 1)
+            metric, _, factor = metric.partition("*")
+            out.append((task, metric, float(factor) if factor else 100.0 if self.unit == "percent" else 1.0))
+        return out
 
 
 def published(file: Path = FILE) -> list[Published]:

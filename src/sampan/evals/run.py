@@ -15,8 +15,10 @@ from ..core.stage import Inputs, Role, Runtime, Stage
 @params
 class Params:
     tasks: list[str] = field(default_factory=list)
-    """Bundled tasks to run on the files of the `data` input (xcopa, belebele, mgsm, …); their names are the files in
-    evals/tasks."""
+    """Bundled tasks to run on the files of the `data` input: belebele, c3_dialogue, cmmlu, flores, global_mmlu_lite,
+    global_mmlu_lite_cloze, gsm8k, iapp_wiki_qa, ifeval, indonli, indonli_expert, lindsea_syntax, m3exam, math, mgsm,
+    multijail, nusax_sentiment, paraphrase, sea_safeguard_refusal, seaexam, seaexam_mmlu, vmlu, wisesight_sentiment,
+    xcopa, xlsum, xquad. Each file in evals/tasks says where its data are from."""
     data_folder: str = ""
     """Where the tasks' files are inside the `data` input, such as `eval`; '' = right there."""
     languages: list[str] = field(default_factory=list)
@@ -38,13 +40,19 @@ class Params:
     """Prompts that are answered at once."""
     sample_prompts: int = 3
     """Answers per language to keep for reading side by side; the same prompts for every checkpoint."""
+    keep_items: int = 20
+    """Items of each task and language whose prompt, answer, extraction and verdict are kept for reading, the same ones
+    for every checkpoint; 0 = none."""
+    more_metrics: list[Literal["degeneration", "wrong_language"]] = field(default_factory=list)
+    """Rates to measure on every `generate` task beside its own metrics: empty or looping answers, answers in another
+    language than the task's."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights while scoring."""
     seed: int = 0
     """Seed of the choice of items, documents and sample prompts. Decoding is greedy and needs none."""
 
     def __post_init__(self) -> None:
-        for name in ("max_items", "max_documents", "sample_prompts"):
+        for name in ("max_items", "max_documents", "sample_prompts", "keep_items"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
         for name in ("max_new_tokens", "batch_tokens", "batch_size"):
@@ -84,7 +92,7 @@ def reads(params: Params) -> dict[str, str]:
 
 STAGE = Stage(
     name="evals.run",
-    revision=2,
+    revision=3,
     summary="Scores of every checkpoint: bits per byte of held-out text, and tasks by likelihood or by generation.",
     params=Params,
     inputs={

@@ -2,7 +2,7 @@
 
 A template holds `{path}` fields: a column of the row (`{question}`, `{prompts.0.text}`) or one of the language's own
 words (`{words.answer}`); `{row_number}` counts from 0. `{path|filter|…}` changes the value on the way; FILTERS lists
-what there is.
+what there is. A task with `options` has two more: `{option_lines}`, one option a line, and `{right_letter}`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import yaml
 
 from ..core.errors import InputError, RecipeError, did_you_mean
 from ..core.params import params, parse_params
+from .mathematics import boxed
 
 FOLDER = Path(__file__).parent / "tasks"
 _FIELD = re.compile(r"\{([^{}\n]+)\}")
@@ -34,7 +35,10 @@ class Language:
     """How one language asks."""
 
     file: str
-    """The rows' JSONL file below the data folder; with `.gz` or `.zst` added if only that exists."""
+    """The rows' file below the data folder, `*` for several; with `.gz` or `.zst` added, or in another table format
+    (.json, .parquet), if only that exists."""
+    examples: str = ""
+    """The file of the solved examples, found in the same way."""
     column: str = ""
     """The row's column with this language's text, in files that hold all languages; templates call it `{text}`."""
     words: dict[str, str] = field(default_factory=dict)
@@ -65,6 +69,23 @@ class Task:
     """Template of the right answer: looked up in `answers` if that is given."""
     answers: dict[str, str] = field(default_factory=dict)
     """From what the rows say to the index of the right choice."""
+    instructions: list[str] = field(default_factory=list)
+    """Templates of what stands before examples and question; of several, the hash of a row's id chooses one."""
+    examples: int = 0
+    """Solved examples before each question, the first ones of the language's `examples` file."""
+    examples_like: str = ""
+    """Template that an example and the question must have the same of, such as their subject; '' takes any."""
+    examples_answer: str = ""
+    """Template of the answer that follows an example's prompt."""
+    options: str = ""
+    """Path of the list of options of a `generate` task: the answer is then the mark of the right one, `answer` its mark
+    in the row or its index from 0."""
+    letters: str = ""
+    """Template of the letters that options get, such as ABCDE; '' leaves them the marks that they carry."""
+    shuffle_seed: int | None = None
+    """Shuffles options or choices, each row's in an order of its own that is the same for every model."""
+    part: str = ""
+    """Template by which the task is parted: each value has a score of its own, as a task NAME_VALUE."""
     choices: list[str] = field(default_factory=list)
     """Templates of the choices, each beginning with the blank that parts it from the prompt, if any."""
     match: Literal["exact", "number"] = "exact"
@@ -123,6 +144,10 @@ def _check(task: Task, name: str, where: str) -> None:
         raise RecipeError("a multiple_choice task needs at least two `choices`", where=where)
     if task.type == "generate" and task.choices:
         raise RecipeError("a generate task has no `choices`", where=where)
+    if task.options and task.type != "generate":
+        raise RecipeError("`options` belong to a generate task; a multiple_choice task has `choices`", where=where)
+    if task.examples and not task.examples_answer:
+        raise RecipeError("`examples` need `examples_answer`", where=where)
     if not task.answer and not task.metrics:
         raise RecipeError("a task needs an `answer`, or `metrics` that need none", where=where)
     for metric in task.metrics:
@@ -142,7 +167,8 @@ def _check(task: Task, name: str, where: str) -> None:
         if has != words:
             odd = ", ".join(sorted(has ^ words))
             raise RecipeError(f"the languages do not all have the same words ({odd})", where=f"{where}, {code}")
-    for template in (task.prompt, task.answer, task.id, task.cluster, *task.choices, *task.stop):
+    ends = (task.letters, task.part, task.examples_like, task.examples_answer, *task.instructions)
+    for template in (task.prompt, task.answer, task.id, task.cluster, *task.choices, *task.stop, *ends):
         for path, filters in fields(template):
             for step in filters:
                 if step.partition("=")[0] not in FILTERS:
@@ -158,9 +184,9 @@ def listed(path: str, row: Mapping[str, Any], *, where: str) -> list[str]:
     before, star, after = path.partition(".*.")
     if not star:
         before, _, last = path.rpartition(".*")
-        here = _walk(before, row, where) if before else _walk(last, row, where)
+        here = walk(before, row, where) if before else walk(last, row, where)
         return list(dict.fromkeys(map(str, here if isinstance(here, list) else [here])))
-    members = _walk(before, row, where)
+    members = walk(before, row, where)
     return list(dict.fromkeys(text for member in members for text in listed(after, member, where=where)))
 
 
@@ -175,7 +201,7 @@ def fill(template: str, row: Mapping[str, Any], words: Mapping[str, str], *, whe
 
     def value(match: re.Match[str]) -> str:
         path, *filters = match[1].split("|")
-        found = _look_up(path, row, words, where)
+        found = _look_up(path, row, words, where, lines="block" in filters)
         for step in filters:
             name, _, argument = step.partition("=")
             found = FILTERS[name](found, argument, words, where)
@@ -184,16 +210,19 @@ def fill(template: str, row: Mapping[str, Any], words: Mapping[str, str], *, whe
     return _FIELD.sub(value, template)
 
 
-def _look_up(path: str, row: Mapping[str, Any], words: Mapping[str, str], where: str) -> str:
-    here = _walk(path, {**row, "words": words}, where)
+def _look_up(path: str, row: Mapping[str, Any], words: Mapping[str, str], where: str, *, lines: bool = False) -> str:
+    here = walk(path, {**row, "words": words}, where)
     if here is None:
         raise MissingValue(path)
+    if lines and isinstance(here, list):
+        here = "\n".join(map(str, here))
     if isinstance(here, bool) or not isinstance(here, str | int):
         raise InputError(f"'{path}' is not a text or a whole number but {type(here).__name__}", where=where)
     return str(here)
 
 
-def _walk(path: str, row: Mapping[str, Any], where: str) -> Any:
+def walk(path: str, row: Mapping[str, Any], where: str) -> Any:
+    """What a path of keys and list places leads to; InputError, naming the columns, where it leads nowhere."""
     here: Any = row
     for part in path.split("."):
         try:
@@ -221,7 +250,17 @@ def _after(value: str, mark: str, _: Mapping[str, str], where: str) -> str:
     return value.rpartition(mark)[2].strip()
 
 
+def _boxed(value: str, _: str, words: Mapping[str, str], where: str) -> str:
+    found = boxed(value)
+    if found is None:
+        raise InputError(f"there is no closed \\boxed{{…}} in '{value[-60:]}'", where=where)
+    return found
+
+
 FILTERS: dict[str, Callable[[str, str, Mapping[str, str], str], str]] = {
+    "block": lambda value, argument, words, where: f"\n{value}" if value else "",
+    "boxed": _boxed,
+    "spaced": lambda value, argument, words, where: value.replace("_", " "),
     "strip": lambda value, argument, words, where: value.strip(),
     "no_final_mark": lambda value, argument, words, where: value.strip().rstrip(_FINAL_MARKS).rstrip(),
     "lower_first": lambda value, argument, words, where: value[:1].lower() + value[1:],
@@ -229,4 +268,5 @@ FILTERS: dict[str, Callable[[str, str, Mapping[str, str], str], str]] = {
     "after": _after,
 }
 """`strip` outer blanks; `no_final_mark` drops a sentence's end; `lower_first`; `word` gives the language's word of that
-name; `after=MARK` keeps what follows the last MARK."""
+name; `after=MARK` keeps what follows the last MARK; `boxed` what the last `\\boxed{…}` holds; `spaced` writes blanks
+for underscores; `block` puts a text, or the lines of a list, on lines of their own if there is anything."""

@@ -15,14 +15,25 @@ _BODY = "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['conten
 _OPEN = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 
 TEMPLATES = {
+    # SeaLLMs' card of v1: Llama 2's form. Ours: a space before every [/INST]; the card leaves it out in history turns.
+    "seallm-v1": "{% set ns = namespace(system='') %}{% for m in messages %}{% if m['role'] == 'system' %}"
+    "{% set ns.system = '<<SYS>>\n ' + m['content'] + ' \n<</SYS>>\n\n ' %}{% elif m['role'] == 'user' %}"
+    "{{ bos_token + '[INST] ' + ns.system + m['content'] + ' [/INST]' }}{% set ns.system = '' %}"
+    "{% else %}{{ ' ' + m['content'] + ' ' + eos_token + ' ' }}{% endif %}{% endfor %}",
     # SeaLLMs' model cards: no newline between </s> and the next turn; exactly one BOS.
     "seallm-v2": "{{ bos_token }}" + _BODY.replace("END", "eos_token") + _OPEN,
     # SeaLLMs' model cards: a newline after <eos>.
     "seallm-v2.5": "{{ bos_token }}" + _BODY.replace("END", "eos_token + '\n'") + _OPEN,
+    # Gemma's form, which has no system turn: a system message goes before the user's words.
+    "gemma": "{{ bos_token }}{% set ns = namespace(system='') %}{% for m in messages %}{% if m['role'] == 'system' %}"
+    "{% set ns.system = m['content'] + '\n\n' %}{% elif m['role'] == 'user' %}"
+    "{{ '<start_of_turn>user\n' + ns.system + m['content'] + '<end_of_turn>\n' }}{% set ns.system = '' %}"
+    "{% else %}{{ '<start_of_turn>model\n' + m['content'] + '<end_of_turn>\n' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}",
     # The common ChatML form, as Qwen writes it (no BOS).
     "chatml": _BODY.replace("END", "'<|im_end|>\n'") + _OPEN,
 }
-"""Jinja chat templates by name. The first two are SeaLLMs' published strings, written as Jinja."""
+"""Jinja chat templates by name. The first three are SeaLLMs' published strings, written as Jinja."""
 
 DEFAULT_TEMPLATE = "seallm-v2"
 
@@ -78,11 +89,13 @@ def render(
 
 
 def stop_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    """Ids that end an assistant turn: EOS, and ChatML's end of turn where the vocabulary has it as one token."""
+    """Ids that end an assistant turn: EOS, and ChatML's or Gemma's end of turn where the vocabulary has it as one
+    token."""
     ids = [tokenizer.eos_token_id]
-    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
-    if isinstance(end, int) and end >= 0 and end != tokenizer.unk_token_id:
-        ids.append(end)
+    for name in ("<|im_end|>", "<end_of_turn>"):
+        end = tokenizer.convert_tokens_to_ids(name)
+        if isinstance(end, int) and end >= 0 and end != tokenizer.unk_token_id:
+            ids.append(end)
     return [i for i in dict.fromkeys(ids) if i is not None]
 
 

@@ -1,4 +1,8 @@
-"""Recipes: one YAML, one `extends:`, no templating, and `--set` on top; every declaration knows its line."""
+"""Recipes: YAML over what it `extends:`, no templating, and `--set` on top; every declaration knows its line.
+
+A recipe that extends another may give a stage the name of an input: the stage stands in for the input, and whatever
+read the input reads what the stage makes. This is how a recipe for a cluster becomes a small one of the same graph.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,12 @@ from typing import Any
 
 from ..core.errors import RecipeError, did_you_mean
 from . import yaml
+from .given import Given, input_spec, read_input, set_input
 
-TOP = ("recipe", "about", "extends", "languages", "use", "inputs", "stages", "targets")
+TOP = ("recipe", "about", "extends", "languages", "use", "inputs", "stages", "targets", "published")
 PER_STAGE = ("stage", "from", "with", "about")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_RECIPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,11 @@ class Recipe:
     use: Any = None
     """What the model is for, as written (see `licence_gate.Use`)."""
     use_where: str = ""
+    given: dict[str, Given] = field(default_factory=dict)
+    """What is said of the inputs, by name."""
+    published: Any = None
+    """Figures that others published of these stages, as written (see `published.Figure`)."""
+    published_where: str = ""
 
 
 def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
@@ -58,22 +69,24 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
 
 def check_name(name: Any, *, where: str) -> str:
     """The name if a recipe can bear it; RecipeError otherwise."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise RecipeError("a recipe needs a name of letters, digits, '-' and '_': `recipe: my-model`", where=where)
+    if not isinstance(name, str) or not _RECIPE_NAME.fullmatch(name):
+        raise RecipeError("a recipe needs a name of letters, digits, '-', '_', '.': `recipe: my-model`", where=where)
     return name
 
 
 def bundled() -> dict[str, Path]:
     """Recipes that come with Sampan, by name."""
-    here = resources.files("sampan.recipe") / "bundled"
-    folder = Path(str(here))
-    if not folder.is_dir():  # a source checkout keeps them at its root
-        folder = Path(__file__).resolve().parents[3] / "recipes"
+    folder = _bundle()
     return {file.stem: file for file in sorted(folder.glob("*.yaml"))} if folder.is_dir() else {}
 
 
+def _bundle() -> Path:
+    folder = Path(str(resources.files("sampan.recipe") / "bundled"))
+    return folder if folder.is_dir() else Path(__file__).resolve().parents[3] / "recipes"  # a source checkout
+
+
 def _find(path: Path) -> Path:
-    if path.suffix or path.is_file():
+    if path.suffix in (".yaml", ".yml") or path.is_file():
         return path
     known = bundled()
     if path.name in known and path.parent == Path("."):
@@ -97,23 +110,36 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Places]:
                 f"there is no section '{key}'", where=places[(str(key),)], how=did_you_mean(str(key), TOP)
             )
     _anchor(data.get("inputs"), path)
-    parent = data.pop("extends", None)
-    if parent is None:
-        return data, places
-    if not isinstance(parent, str):
-        raise RecipeError("`extends:` takes one recipe", where=places[("extends",)])
-    base = path.parent / parent
-    base = base if base.is_file() else _find(Path(parent))
-    below, below_places = _read(base, (*seen, path.resolve()))
-    return _merge(below, data), {**below_places, **places}
+    parents = data.pop("extends", None) or []
+    parents = [parents] if isinstance(parents, str) else parents
+    if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
+        raise RecipeError("`extends:` takes one recipe, or a list of them", where=places[("extends",)])
+    merged: dict[str, Any] = {}
+    below: Places = {}
+    for parent in parents:
+        places_to_look = (path.parent / parent, _bundle() / parent)
+        base = next((place for place in places_to_look if place.is_file()), None) or _find(Path(parent))
+        more, more_places = _read(base, (*seen, path.resolve()))
+        merged, below = _over(merged, more), {**below, **more_places}
+    return _over(merged, data), {**below, **places}
 
 
 def _anchor(inputs: Any, path: Path) -> None:
     """Make the recipe's own relative input paths absolute: they start from the folder of the file that names them."""
-    for name, spec in inputs.items() if isinstance(inputs, dict) else ():
+    for name, given in inputs.items() if isinstance(inputs, dict) else ():
+        spec = input_spec(given)
         kind, colon, text = spec.partition(":") if isinstance(spec, str) else ("", "", "")
         if colon and kind in ("file", "dir"):
-            inputs[name] = f"{kind}:{path.resolve().parent / Path(text).expanduser()}"
+            inputs[name] = set_input(given, f"{kind}:{path.resolve().parent / Path(text).expanduser()}")
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """A recipe over what it extends; stages of it take the place of inputs with their names."""
+    merged, stages, own = _merge(below, above), above.get("stages"), above.get("inputs") or {}
+    inputs = merged.get("inputs")
+    if isinstance(inputs, dict) and isinstance(stages, dict):
+        merged["inputs"] = {name: given for name, given in inputs.items() if name not in stages or name in own}
+    return merged
 
 
 def _merge(below: Any, above: Any) -> Any:
@@ -144,7 +170,7 @@ def _apply(data: dict[str, Any], places: Places, settings: Sequence[str]) -> Non
             inputs = data.setdefault("inputs", {})
             if parts[1] not in inputs:
                 raise RecipeError(f"there is no input '{parts[1]}'", where=where, how=did_you_mean(parts[1], inputs))
-            inputs[parts[1]] = _input_spec(text)
+            inputs[parts[1]] = set_input(inputs[parts[1]], _input_spec(text))
             places[("inputs", parts[1])] = where
         else:
             stages = data.get("stages") or {}
@@ -179,9 +205,7 @@ def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
         raise RecipeError("`inputs:` is a mapping of names", where=places[("inputs",)])
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         raise RecipeError("`languages:` is a list of codes", where=places[("languages",)], how="[tha_Thai, lao_Laoo]")
-    for key, value in inputs.items():
-        if value is not None and not isinstance(value, str):
-            raise RecipeError(f"input '{key}' must be a string like dir:PATH", where=places[("inputs", key)])
+    given = {key: read_input(value, key, where=places[("inputs", key)]) for key, value in inputs.items()}
     both = sorted(set(inputs) & set(stages))
     if both:
         raise RecipeError(f"'{both[0]}' is both an input and a stage", where=places[("stages", both[0])])
@@ -189,12 +213,15 @@ def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
         name=name,
         about=str(data.get("about") or ""),
         languages=languages,
-        inputs=dict(inputs),
+        inputs={key: value.at for key, value in given.items()},
         stages={key: _stage(key, value, places) for key, value in stages.items()},
         path=path,
         input_where={key: places.get(("inputs", key), str(path)) for key in inputs},
         use=data.get("use"),
         use_where=f"{places.get(('use',), path)}, `use`",
+        given=given,
+        published=data.get("published"),
+        published_where=f"{places.get(('published',), path)}, `published`",
     )
 
 

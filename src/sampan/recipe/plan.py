@@ -14,7 +14,7 @@ from ..core.errors import RecipeError
 from ..core.identity import digest_file
 from ..core.params import all_values
 from ..core.stage import Artifact, Stage
-from ..store.outside import DigestCache, open_input
+from ..store.outside import DigestCache, is_open, open_input
 from ..store.store import Store
 from . import facts, licence_gate
 from .explain import difference
@@ -40,11 +40,13 @@ class Step:
 
 @dataclass
 class Plan:
-    """Steps by name in running order, and the recipe's outside inputs."""
+    """Steps by name in running order, and the recipe's outside inputs: those that are known, and the names of those
+    that whoever runs the recipe must give."""
 
     recipe: Recipe
     steps: dict[str, Step]
     outside: dict[str, Artifact]
+    missing: list[str] = field(default_factory=list)
 
     def count(self, status: str) -> int:
         return sum(step.status == status for step in self.steps.values())
@@ -60,31 +62,58 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, nodes: Mapping[str, Node], store: Store) -> Plan:
-    """Look at every stage in order. Reads digests and manifests, and nothing of the artifacts themselves."""
+    """Look at every stage in order. Reads digests and manifests, and nothing of the artifacts themselves. Inputs that
+    the recipe leaves open are in the plan's `missing`, and what reads them is pending (see `check_inputs`)."""
     cache = DigestCache(store)
     used = {name for node in nodes.values() for name in node.parents if name in recipe.inputs}
-    outside = {}
-    for name in (name for name in recipe.inputs if name in used):
-        where, spec = recipe.input_where[name], recipe.inputs[name]
-        if spec is None:
-            raise RecipeError(
-                f"the recipe leaves input '{name}' to you", where=where, how=f"Give --set inputs.{name}=PATH."
-            )
-        outside[name] = open_input(spec, name, cache, where=where)
+    missing = [name for name, spec in recipe.inputs.items() if name in used and is_open(spec)]
+    outside = {
+        name: open_input(spec, name, cache, where=recipe.input_where[name])
+        for name, spec in recipe.inputs.items()
+        if name in used and spec is not None and name not in missing
+    }
     cache.save()
     steps: dict[str, Step] = {}
     for name, node in nodes.items():
-        steps[name] = plan_step(node, steps, outside, recipe.name, store)
-    return Plan(recipe, steps, outside)
+        steps[name] = plan_step(node, steps, outside, recipe, store)
+    return Plan(recipe, steps, outside, missing)
+
+
+def check_inputs(plan: Plan) -> None:
+    """RecipeError that names every input which the recipe leaves to whoever runs it, with what it says of each."""
+    if not plan.missing:
+        return
+    one = len(plan.missing) == 1
+    listed = "; ".join(_wanted(name, plan.recipe) for name in plan.missing)
+    open_hub = next((name for name in plan.missing if plan.recipe.inputs[name]), "")
+    how = f"Give {'it' if one else 'each'} with --set inputs.{plan.missing[0]}=PATH, or in a recipe that extends this."
+    if open_hub:
+        spec = (plan.recipe.inputs[open_hub] or "").replace("REQUIRED", "COMMIT")
+        how += f" From the hub: --set inputs.{open_hub}={spec} with the 40 hex digits of a commit (Files, History)."
+    raise RecipeError(
+        f"the recipe leaves {'input' if one else 'these inputs'} to you: {listed}",
+        where=plan.recipe.input_where[plan.missing[0]],
+        how=how,
+    )
+
+
+def _wanted(name: str, recipe: Recipe) -> str:
+    told = [text for text in (recipe.inputs[name], recipe.given[name].about) if text]
+    return f"'{name}'" + (f" ({': '.join(told)})" if told else "")
 
 
 def plan_step(
-    node: Node, steps: Mapping[str, Step], outside: Mapping[str, Artifact], recipe: str, store: Store
+    node: Node, steps: Mapping[str, Step], outside: Mapping[str, Artifact], recipe: Recipe, store: Store
 ) -> Step:
     """The outlook of one stage whose inputs' outlooks are in `steps`."""
+    absent = [name for name in node.parents if name not in steps and name not in outside]
     waiting = [name for name in node.parents if name in steps and steps[name].status != HIT]
-    known = {role: [_facts(name, steps, outside) for name in names] for role, names in node.decl.sources.items()}
+    sources = node.decl.sources
+    known = {role: [_facts(name, steps, outside, recipe) for name in names] for role, names in sources.items()}
     estimate = forecast(node.stage, node.params, known)
+    estimate = {**facts.carried(node.kind, known, estimate), **estimate}
+    if absent:
+        return Step(node, PENDING, f"needs input {', '.join(absent)}", estimate=estimate)
     if waiting:
         return Step(node, PENDING, f"waits for {', '.join(waiting)}", estimate=estimate)
     inputs = {
@@ -99,7 +128,7 @@ def plan_step(
     manifest = store.lookup(key)
     if manifest is not None:
         return Step(node, HIT, "", key, manifest, inputs, estimate, _drift(node, manifest))
-    return Step(node, RUN, _why(node, inputs, recipe, store), key, None, inputs, estimate)
+    return Step(node, RUN, _why(node, inputs, recipe.name, store), key, None, inputs, estimate)
 
 
 def forecast(stage: Stage, params: Any, known: Mapping[str, Any]) -> dict[str, float]:
@@ -143,10 +172,11 @@ def manifest_of(node: Node, key: str, inputs: Mapping[str, list[Artifact]]) -> d
     }
 
 
-def _facts(name: str, steps: Mapping[str, Step], outside: Mapping[str, Artifact]) -> dict[str, Any]:
-    """What is known of an input: its measured facts, its own forecast, or for one from outside its size and `path`."""
-    if name in outside:
-        return facts.of_outside(outside[name])
+def _facts(name: str, steps: Mapping[str, Step], outside: Mapping[str, Artifact], recipe: Recipe) -> dict[str, Any]:
+    """What is known of an input: its measured facts, its own forecast, or for one from outside its size and `path`, or
+    what the recipe says of it."""
+    if name not in steps:
+        return facts.of_input(recipe.given[name], outside.get(name))
     step = steps[name]
     if step.manifest:
         return {**step.estimate, **facts.of_manifest(step.manifest), "disk_bytes": step.manifest.get("bytes", 0)}

@@ -31,6 +31,7 @@ MARK = "\x1e"
 """Begins a line of JSON that a rank sends: [what, …]."""
 LIFELINE = "SAMPAN_LIFELINE"
 """Set where a rank must end when its standard input closes."""
+_LAUNCHER_SECONDS = 30.0
 _GRACE_SECONDS = 5.0
 """How long to wait for the one that died first to say so: the others see only that a connection broke."""
 
@@ -50,7 +51,7 @@ def run_stage(stage: Stage, params: Any, inputs: Inputs, runtime: Runtime) -> di
     """Call the stage, in as many processes as `runtime.spread` says if it is one that can; returns its metrics."""
     spread = runtime.spread
     if spread.processes > 1 and not stage.spreads:
-        runtime.spread = dataclasses.replace(spread, processes=1)
+        runtime.spread = dataclasses.replace(spread, processes=1, tensor_parallel=1)
     if runtime.spread.processes == 1 or joined() > 1:
         return dict(stage.run(params, inputs, runtime) or {})
     job = _write_job(stage, params, inputs, runtime)
@@ -123,18 +124,29 @@ class _Ranks:
                 return self._listen()
             finally:
                 for process in self._processes:
-                    process.kill()
-                    process.wait()
+                    self._end(process)
+
+    def _end(self, process: subprocess.Popen) -> None:
+        """End a process; a launcher is given the time to end what it has started on other machines."""
+        if self._runtime.spread.launcher and process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LAUNCHER_SECONDS)
+        process.kill()
+        process.wait()
 
     def _commands(self) -> Iterator[tuple[str, list[str], dict[str, str]]]:
         """(name, command, environment) of every process to start here."""
         spread, threads = self._runtime.spread, str(self._runtime.threads)
         rank = [sys.executable, "-m", "sampan.recipe.rank", str(self._job)]
         shared = {**os.environ, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
+        if spread.launcher == "ray":
+            yield "launcher", [sys.executable, "-m", "sampan.recipe.ray_ranks", str(self._job)], shared
+            return
         if spread.launcher:
             yield "launcher", [*shlex.split(spread.launcher), *rank[1:]], shared
             return
-        shared |= {"WORLD_SIZE": str(spread.processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+        shared |= {"WORLD_SIZE": str(spread.processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
         if sys.platform == "linux":
             shared.setdefault("GLOO_SOCKET_IFNAME", "lo")
         for number in range(spread.processes):
@@ -209,7 +221,8 @@ class _Ranks:
         return f"What it printed is in {self._log_of(name)}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nothing listens on."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return server.getsockname()[1]

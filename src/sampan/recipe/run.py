@@ -18,7 +18,7 @@ from ..store.files import disk_errors, write_atomic
 from ..store.store import Store
 from . import licence_gate, worker
 from .engines import Place
-from .plan import HIT, RUN, Plan, Step, manifest_of, plan_step
+from .plan import HIT, RUN, Plan, Step, check_inputs, manifest_of, plan_step
 from .processes import died
 from .resolve import Node, lock
 
@@ -79,9 +79,10 @@ manifest, failed error."""
 def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda what, step, detail: None) -> Outcome:
     """Build every step that is not a hit, in the order of the graph; returns when nothing more can be done.
 
-    One run per recipe and store: StoreError if another is at it; RecipeError if the licence gate refuses a source that
-    is known already. A stage's failure is in the outcome, not raised.
+    One run per recipe and store: StoreError if another is at it; RecipeError if an input is missing or the licence gate
+    refuses a source that is known already. A stage's failure is in the outcome, not raised.
     """
+    check_inputs(plan)
     clock = time.monotonic()
     recipe = plan.recipe
     with (
@@ -91,7 +92,7 @@ def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda 
         _write_lock(plan, store)
         outcome = Outcome()
         for name, step in list(plan.steps.items()):  # looked at again: while it waited, things came and went
-            step = plan_step(step.node, plan.steps, plan.outside, recipe.name, store)
+            step = plan_step(step.node, plan.steps, plan.outside, recipe, store)
             plan.steps[name] = step
             if step.status == HIT:
                 store.set_ref(recipe.name, name, step.manifest or {})
@@ -173,7 +174,7 @@ class _Scheduler:
         parents = [self.plan.steps[p] for p in old.node.parents if p in self.plan.steps]
         if old.status == RUN or any(parent.status != HIT for parent in parents):
             return old
-        step = plan_step(old.node, self.plan.steps, self.plan.outside, self.plan.recipe.name, self.store)
+        step = plan_step(old.node, self.plan.steps, self.plan.outside, self.plan.recipe, self.store)
         self.plan.steps[name] = step
         return step
 

@@ -17,6 +17,7 @@ from ..core.errors import StoreError
 from ..core.identity import tree_files
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_RUST_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def safe_name(name: str, *, what: str) -> str:
@@ -67,16 +68,26 @@ def disk_errors(root: Path) -> Iterator[None]:
     """Turn a full disk, a quota or a read-only store into a StoreError that says what to do."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        number = _error_number(error)
+        if number in (errno.ENOSPC, errno.EDQUOT):
             raise StoreError(
                 "the disk is full",
                 where=str(root),
                 how="Nothing that was published is lost. Free space (`sampan gc --yes` drops what no recipe names), "
                 "or put the store elsewhere with --store, then run the same command again.",
             ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if number in (errno.EROFS, errno.EACCES, errno.EPERM):
+            where = str(getattr(error, "filename", None) or root)
             raise StoreError(
-                f"cannot write here ({error.strerror})", where=str(error.filename or root), how="Choose --store DIR."
+                f"cannot write here ({os.strerror(number)})", where=where, how="Choose --store DIR."
             ) from error
         raise
+
+
+def _error_number(error: Exception) -> int | None:
+    """The system's number of an error. Libraries written in Rust, such as safetensors, have it in the text only."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = _RUST_ERROR.search(str(error))
+    return int(found[1]) if found else None

@@ -15,6 +15,8 @@ from .files import read_json, tree_bytes, write_atomic
 from .remote import fetch_remote, open_remote, parse_url
 from .store import MANIFEST, Store
 
+REQUIRED = "REQUIRED"
+"""In the place of a commit: whoever runs the recipe must choose it."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB = re.compile(r"hf:(?P<datasets>datasets/)?(?P<repo>[\w.-]+/[\w.-]+)(@(?P<commit>[^/]+))?(/(?P<part>.+))?")
 """`hf:org/name@commit` is a model; `hf:datasets/org/name@commit/data/th/*.parquet` a data set, or the files of it that
@@ -62,6 +64,8 @@ def check_spec(spec: str, *, where: str) -> str:
             how="Write file:PATH, dir:PATH, url:ADDRESS, hf:org/name@<40-digit commit> (a model) or "
             "hf:datasets/org/name@<40-digit commit>.",
         )
+    if match["commit"] == REQUIRED:
+        return spec
     if not match["commit"] or not _COMMIT.fullmatch(match["commit"]):
         raise RecipeError(
             f"'{spec}' is not pinned: a branch or tag can move",
@@ -70,6 +74,11 @@ def check_spec(spec: str, *, where: str) -> str:
             "Files, History).",
         )
     return spec
+
+
+def is_open(spec: str | None) -> bool:
+    """Whether a recipe leaves it to whoever runs it where an input is, or at which commit."""
+    return spec is None or (spec.startswith("hf:") and f"@{REQUIRED}" in spec)
 
 
 def open_input(spec: str, name: str, cache: DigestCache, *, where: str) -> Artifact:

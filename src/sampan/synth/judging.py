@@ -99,17 +99,10 @@ def model_judge(
     batch_tokens: int = 2048,
 ) -> Judge:
     """A judge that replies in the chat format; its verdict is the label it would more likely write."""
-    from ..model.encoding import encode_choices
-    from ..model.scoring import continuations
-
-    window = model.config.max_position_embeddings
+    from ..model.choosing import reply_logprobs
 
     def judge(asked: Sequence[list[Message]]) -> list[tuple[float, float] | None]:
-        rows = [encode_choices(tokenizer, messages, labels) for messages in asked]
-        fits = [all(len(context) + len(reply) - 1 <= window for context, reply in row) for row in rows]
-        pairs = [pair for row, fit in zip(rows, fits, strict=True) if fit for pair in row]
-        scored = iter(continuations(model, pairs, max_batch_tokens=batch_tokens))
-        return [(next(scored).logprob, next(scored).logprob) if fit else None for fit in fits]
+        return reply_logprobs(model, tokenizer, asked, labels, batch_tokens=batch_tokens)
 
     return judge
 

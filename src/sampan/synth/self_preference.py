@@ -119,7 +119,12 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     judge = sum(fact.get("parameters", 0.0) for fact in facts.get("judge", [])) or model
     answers = prompts * params.max_new_tokens
     width = 2 if params.dtype == "bfloat16" else 4
-    return {"flops": 2 * answers * model + 4 * answers * judge, "memory_bytes": 1.25 * width * max(model, judge)}
+    kept = {"documents": prompts, "tokens": float(answers)}  # at most
+    return {
+        **kept,
+        "flops": 2 * answers * model + 4 * answers * judge,
+        "memory_bytes": 1.25 * width * max(model, judge),
+    }
 
 
 STAGE = Stage(

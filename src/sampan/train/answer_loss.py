@@ -11,6 +11,7 @@ import torch
 from .batches import permutation
 from .objectives.pairs import Answers
 from .packing import IGNORE, LEAST_SHARED, MicroBatch, Piece, pack, share_prompt, split
+from .pair_loss import means_by_source
 
 
 def mismatched(pieces: Sequence[Piece], *, context_len: int, seed: int) -> list[Piece]:
@@ -73,10 +74,28 @@ class AnswerLoss:
         self._kl = torch.tensor((total - float(known)) / len(pieces), dtype=torch.float32, device=self._device)
 
     def __call__(self, logprobs_N: torch.Tensor, batch: MicroBatch) -> tuple[torch.Tensor, dict[str, Any]]:
-        numbers = [piece.group for piece in batch.pieces]
-        sums_B = torch.zeros(len(numbers), device=logprobs_N.device).index_add(0, batch.piece_N, logprobs_N)
-        desirable_B = self._desirable[numbers].to(logprobs_N.device)
-        reference_B = self._reference[0, numbers].to(logprobs_N.device)
+        return self._of(_sums(logprobs_N, batch), [piece.group for piece in batch.pieces])
+
+    @torch.no_grad()
+    def losses(self, logprobs_N: torch.Tensor, batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean loss of an answer of its language for every answer, and its piece."""
+        sums_B, numbers = _sums(logprobs_N, batch), [piece.group for piece in batch.pieces]
+
+        def loss_of(chosen: list[int]) -> torch.Tensor:
+            return self._of(sums_B[chosen], [numbers[place] for place in chosen])[0]
+
+        means_B = means_by_source([piece.source for piece in batch.pieces], loss_of)
+        return means_B, torch.arange(len(numbers), device=means_B.device)
+
+    def _of(self, sums_B: torch.Tensor, numbers: list[int]) -> tuple[torch.Tensor, dict[str, Any]]:
+        """The summed loss of the answers of these numbers, whose log-probabilities are `sums_B`, and its metrics."""
+        desirable_B = self._desirable[numbers].to(sums_B.device)
+        reference_B = self._reference[0, numbers].to(sums_B.device)
         answers, before = Answers(sums_B, desirable_B), Answers(reference_B, desirable_B)
         loss, metrics = self._objective(answers, before, self._kl, **self._settings)
         return loss, {**metrics, "kl": self._kl * len(numbers)}
+
+
+def _sums(logprobs_N: torch.Tensor, batch: MicroBatch) -> torch.Tensor:
+    """Log-probabilities of whole answers [answers]."""
+    return torch.zeros(len(batch.pieces), device=logprobs_N.device).index_add(0, batch.piece_N, logprobs_N)

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..artifacts.tokens import TokenShards
+from ..core.errors import StageError
 from .mixture import Mixture
 from .packing import IGNORE, Piece
 
@@ -47,9 +48,15 @@ class Stream:
         return self._orders[epoch]
 
     def pieces(self, start: int, end: int, *, context_len: int, source: int) -> Iterator[Piece]:
-        """Everything between two places of the line, in pieces of at most `context_len`."""
+        """Everything between two places of the line, in pieces of at most `context_len`; StageError for an id that the
+        vocabulary does not have, which would read another's memory on a GPU."""
         for document, low, high in self._documents(start, end):
             ids, mask = self._shards.document(document)
+            if int(ids[low:high].max()) >= self._shards.index["vocab_size"]:
+                raise StageError(
+                    f"document {document} of stream {self.name} has ids that the vocabulary has no row for",
+                    how="The packed tokens are damaged: delete them and pack the documents again.",
+                )
             for first in range(low, high, context_len):
                 yield _piece(ids, mask, first, min(first + context_len, high), source)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ..core.errors import RecipeError, StageError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
-from .forecast import Facts, forecast, model_size, token_count
+from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
 from .settings import HELD_OUT, NEURONS, Optimisation
 
@@ -136,13 +136,25 @@ def make_batches(
 
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.num_tokens or max(1, token_count(facts, "tokens", per_document=500) - params.skip_tokens)
-    return forecast(
+    out = forecast(
         tokens,
-        model_size(facts),
-        context_len=params.context_len,
-        micro_batch_tokens=params.micro_batch_tokens,
+        model_shape(facts),
+        params,
         step_tokens=params.global_batch_tokens,
     )
+    return {**out, "tokens_by_source": by_stream(params, tokens)} if params.mixture else out
+
+
+def by_stream(params: Params, tokens: float) -> dict[str, float]:
+    """Tokens under each key of the mixture, over all phases."""
+    found: dict[str, float] = {}
+    start = 0.0
+    for phase in params.mixture:
+        total = sum(phase.weights.values())
+        for name, weight in phase.weights.items():
+            found[name] = found.get(name, 0.0) + (phase.until - start) * tokens * weight / total
+        start = phase.until
+    return found
 
 
 def reads(params: Params) -> Mapping[str, str]:

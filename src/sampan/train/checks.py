@@ -12,9 +12,11 @@ from ..core.errors import StageError
 from ..core.stage import Artifact
 from ..model.tokenizer import tokenizer_digest
 from .attention import use_packed_attention
+from .distributed import World
 from .lean import use_lean_parts
 from .logprobs import token_logprobs
 from .packing import IGNORE, Piece, pack, share_prompt
+from .settings import Optimisation
 
 _TOLERANCE = 1e-3
 """Nats. Two fp32 orders of summation differ by about 1e-5; a wrong mask, position or cap differs by 1e-1 and more."""
@@ -55,6 +57,32 @@ def check_context(model: Any, context_len: int) -> None:
         raise StageError(
             f"context_len {context_len} is longer than the model's window of {window} tokens",
             how=f"Set context_len to at most {window}.",
+        )
+
+
+def check_divided(model: Any, params: Optimisation, world: World, selection: Any) -> None:
+    """StageError if the processes divide matrices (--tensor-parallel), and the model or these settings forbid it."""
+    size = world.tensor.size
+    if size == 1:
+        return
+    known = {
+        "lora_rank": params.lora_rank,
+        "moments: int8": params.moments == "int8",
+        "keep_moments": params.keep_moments,
+        "with_moments": params.with_moments,
+        "the input neurons": selection,
+    }
+    if used := [name for name, value in known.items() if value]:
+        raise StageError(
+            f"{used[0]} is not for matrices that are divided", where="--tensor-parallel", how="Let FSDP alone divide."
+        )
+    config = model.config
+    heads = [config.num_attention_heads, getattr(config, "num_key_value_heads", None) or config.num_attention_heads]
+    if any(count % size for count in heads):
+        raise StageError(
+            f"{heads[0]} heads, {heads[1]} of keys and values, cannot be divided by {size}",
+            where="--tensor-parallel",
+            how="It must divide both numbers.",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
-from .forecast import Facts, forecast, model_size, token_count
+from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
 from .settings import HELD_OUT, Optimisation
 
@@ -78,7 +78,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         teacher = store
     model = open_model(source, params, runtime)
     distillation = Distillation(teacher, lesson)
-    task = Task(batches, distillation, uniform=True, score=distillation.score, nll=distillation.nll)
+    task = Task(batches, distillation, uniform=True, score=distillation.score, losses=distillation.losses)
     return {**train(model, inputs, task, params, runtime), **facts}
 
 
@@ -100,9 +100,8 @@ def _batches(params: Params, inputs: Inputs, teacher: Any) -> tuple[Any, dict[st
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     role = "conversations" if facts.get("conversations") else "tokens"
     tokens = params.num_tokens or params.epochs * token_count(facts, role, per_document=300)
-    lengths = {"context_len": params.context_len, "micro_batch_tokens": params.micro_batch_tokens}
-    own = forecast(tokens, model_size(facts), **lengths)
-    teacher = forecast(tokens, model_size({"model": facts.get("teacher") or []}), **lengths)
+    own = forecast(tokens, model_shape(facts), params)
+    teacher = forecast(tokens, model_shape(facts, "teacher"), Optimisation(context_len=params.context_len))
     # The teacher only goes forward: a third of a training pass, and its weights without gradient and moments.
     memory = max if params.top_k else sum
     return {

@@ -26,6 +26,7 @@ from ..model.checkpoint import load_model
 from .lean import use_plain_parts
 from .logprobs import token_logprobs
 from .packing import MicroBatch, Piece, by_group, split
+from .tensor_parallel import gather_tokens, part, put_together, share_tokens, whole_size
 
 _TIMEOUT = timedelta(minutes=30)
 """Longest wait for the others; reading a large model from a slow disk takes minutes."""
@@ -33,25 +34,38 @@ _TIMEOUT = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class World:
-    """This process among those that train together."""
+    """This process among those that train together, or among some of them."""
 
     rank: int = 0
     size: int = 1
     device: str = "cpu"
     mesh: Any = None
+    group: Any = None
+    """What torch.distributed calls these processes; None = all."""
+    sides: tuple[World, World] | None = None
+
+    @property
+    def data(self) -> World:
+        """Those that have other pieces of a step and the same parts of matrices."""
+        return self.sides[0] if self.sides else self
+
+    @property
+    def tensor(self) -> World:
+        """Those that have the same pieces and other parts of matrices."""
+        return self.sides[1] if self.sides else World(device=self.device)
 
     def sum(self, values: Mapping[str, float]) -> dict[str, float]:
         """Values summed over processes; every process must give the same names in the same order."""
         if self.size == 1:
             return dict(values)
         sums = torch.tensor(list(values.values()), dtype=torch.float64, device=self.device)
-        dist.all_reduce(sums)
+        dist.all_reduce(sums, group=self.group)
         return dict(zip(values, sums.tolist(), strict=True))
 
     def sum_tensor(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A tensor on the CPU summed over processes."""
+        """A tensor summed over processes, in place."""
         if self.size > 1:
-            dist.all_reduce(tensor)
+            dist.all_reduce(tensor, group=self.group)
         return tensor
 
     def first(self, value: float) -> float:
@@ -70,11 +84,12 @@ def join(runtime: Runtime) -> World:
     """
     if runtime.spread.processes == 1:
         return World(device=runtime.device)
-    return _meet(runtime.spread.processes, runtime.device.startswith("cuda"))
+    spread = runtime.spread
+    return _meet(spread.processes, spread.tensor_parallel, runtime.device.startswith("cuda"))
 
 
 @functools.cache
-def _meet(wanted: int, cuda: bool) -> World:
+def _meet(wanted: int, parts: int, cuda: bool) -> World:
     rank, size, local = (int(os.environ.get(name, -1)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     if size != wanted or not 0 <= rank < size:
         raise StageError(
@@ -86,8 +101,17 @@ def _meet(wanted: int, cuda: bool) -> World:
     device = f"cuda:{max(0, local)}" if cuda else "cpu"
     if not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=_TIMEOUT)
-    mesh = dist.init_device_mesh("cuda" if cuda else "cpu", (size,))
-    return World(rank, size, device, mesh)
+    kind = "cuda" if cuda else "cpu"
+    if parts == 1:
+        return World(rank, size, device, dist.init_device_mesh(kind, (size,)))
+    mesh = dist.init_device_mesh(kind, (size // parts, parts), mesh_dim_names=("data", "tensor"))
+    data, tensor = (
+        World(one.get_local_rank(), one.size(), device, one, one.get_group()) for one in (mesh["data"], mesh["tensor"])
+    )
+    return World(rank, size, device, mesh, sides=(data, tensor))
+
+
+_ALONE = World()
 
 
 class Scorer(torch.nn.Module):
@@ -95,14 +119,27 @@ class Scorer(torch.nn.Module):
     that FSDP sees one forward pass."""
 
     def __init__(
-        self, model: Any, dtype: torch.dtype, *, uniform: bool, score: Callable[..., torch.Tensor] | None = None
+        self,
+        model: Any,
+        dtype: torch.dtype,
+        *,
+        uniform: bool,
+        score: Callable[..., torch.Tensor] | None = None,
+        tensor: World = _ALONE,
     ) -> None:
         super().__init__()
         self.model, self._dtype, self._uniform, self._score = model, dtype, uniform, score
+        self._tensor = tensor
 
     def forward(self, batch: MicroBatch, score: Callable[..., torch.Tensor] | None = None) -> torch.Tensor:
         """What the loss reads, or what another `score` makes of model, batch and number format."""
-        if score := score or self._score:
+        if self._tensor.size == 1:
+            return self._scores(batch, score or self._score)
+        own = self._scores(share_tokens(batch, self._tensor), score or self._score)
+        return gather_tokens(own, batch, self._tensor)
+
+    def _scores(self, batch: MicroBatch, score: Callable[..., torch.Tensor] | None) -> torch.Tensor:
+        if score:
             return score(self.model, batch, self._dtype)
         return token_logprobs(self.model, batch, dtype=self._dtype, uniform=self._uniform)
 
@@ -119,16 +156,19 @@ def shard(scorer: Scorer, world: World, dtype: torch.dtype) -> None:
     Parameters are gathered in `dtype`, gradients are summed in float32, and a step's loss must have been divided by the
     units of all processes.
     """
-    if world.size == 1:
+    if world.data.size == 1:
         return
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
+    marks = {name: dict(vars(parameter)) for name, parameter in scorer.named_parameters()}
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     for module in [*blocks(scorer.model), scorer]:
-        fully_shard(module, mesh=world.mesh, mp_policy=policy)
+        fully_shard(module, mesh=world.data.mesh, mp_policy=policy)
     for module in [*blocks(scorer.model), scorer]:
         module.set_gradient_divide_factor(1.0)
         module.set_force_sum_reduction_for_comms(True)
+    for name, parameter in scorer.named_parameters():  # which are new objects
+        vars(parameter).update(marks[name])
 
 
 def prepare_blocks(model: Any, spread: Spread) -> None:
@@ -153,6 +193,7 @@ def gather(model: Any, source: Path, world: World, *, prepare: Callable[[Any], N
     for name, parameter in model.named_parameters():
         value = parameter.detach()
         value = value.full_tensor() if hasattr(value, "full_tensor") else value
+        value = put_together(value, parameter, world.tensor)
         if name in targets:
             targets[name].data.copy_(value)
     return plain
@@ -181,7 +222,7 @@ def attention_free_cost(model: Any) -> float:
     """What a token costs without attention, in units of what attending to two tokens costs it (FLOPs of matrices)."""
     members = list(blocks(model))
     width = model.config.hidden_size
-    return sum(p.numel() for block in members for p in block.parameters()) / max(1, len(members) * width)
+    return sum(whole_size(p) for block in members for p in block.parameters()) / max(1, len(members) * width)
 
 
 @dataclass(frozen=True)
@@ -196,10 +237,10 @@ class Turn:
 def turns(pieces: Sequence[Piece], world: World, *, micro_batch_tokens: int, linear: float) -> list[Turn]:
     """This process's passes over a step's pieces; all processes have equally many, since each pass is a meeting."""
     parts = [
-        [part for part in split(hand, micro_batch_tokens) if any(piece.trained for piece in part)]
-        for hand in deal(pieces, world.size, linear=linear)
+        [some for some in split(hand, micro_batch_tokens) if any(piece.trained for piece in some)]
+        for hand in deal(pieces, world.data.size, linear=linear)
     ]
-    own, count = parts[world.rank], max(map(len, parts))
+    own, count = parts[world.data.rank], max(map(len, parts))
     filler = min(
         by_group(pieces), key=lambda group: (not any(p.trained for p in group), sum(len(p.ids) for p in group))
     )
@@ -215,11 +256,24 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def rows(parameter: torch.Tensor, world: World) -> tuple[int, int]:
-    """(first, end) of the rows of a parameter that this process holds."""
+    """(first, end) of the rows that this process holds of a parameter, or of its part of one (see tensor_parallel)."""
     if not hasattr(parameter, "to_local"):
         return 0, parameter.shape[0] if parameter.dim() else 1
-    chunk = -(-parameter.shape[0] // world.size)
-    first, end = (min(parameter.shape[0], chunk * number) for number in (world.rank, world.rank + 1))
+    chunk = -(-parameter.shape[0] // world.data.size)
+    first, end = (min(parameter.shape[0], chunk * number) for number in (world.data.rank, world.data.rank + 1))
     if end - first != len(parameter.to_local()):
         raise StageError("parameters are divided in a way that checkpoints do not know")
     return first, end
+
+
+def place(parameter: torch.Tensor, world: World) -> list[int]:
+    """[first, end] of the rows of the whole parameter that this process holds; [first, end, left, right] where it has
+    a part of the columns."""
+    first, end = rows(parameter, world)
+    found = part(parameter)
+    if found is None:
+        return [first, end]
+    before = found.rank * parameter.shape[found.dim]
+    if found.dim == 0:
+        return [before + first, before + end]
+    return [first, end, before, before + parameter.shape[1]]

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
-from .forecast import Facts, forecast, model_size
+from .forecast import Facts, forecast, model_shape
+from .settings import Optimisation
 
 
 @params
@@ -43,8 +44,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     """A forward pass over the documents, a third of a training pass; languages are taken to be twelve."""
-    lengths = {"context_len": params.context_len, "micro_batch_tokens": params.context_len}
-    out = forecast(12 * params.num_documents * params.context_len, model_size(facts), **lengths)
+    lengths = Optimisation(context_len=params.context_len, micro_batch_tokens=params.context_len)
+    out = forecast(12 * params.num_documents * params.context_len, model_shape(facts), lengths)
     keep = {"tokens": out["tokens"], "flops": out["flops"] / 3, "seconds": out["seconds"] / 3}
     return {**keep, "memory_bytes": out["memory_bytes"] / 4}
 

@@ -15,7 +15,7 @@ from ..core.stage import Artifact, Inputs, Runtime
 from ..model.checkpoint import count_parameters, load_model, read_config, save_model
 from .adapters import attach, merge, trained_names
 from .carry import read_moments, write_moments
-from .checks import check_context, pack_and_check
+from .checks import check_context, check_divided, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
 from .optimiser import freeze, make_optimiser
 from .pace import Pace
@@ -25,6 +25,7 @@ from .selection import Selection
 from .settings import Optimisation
 from .stepping import Stepper
 from .task import Task
+from .tensor_parallel import divide
 from .trackers import open_trackers
 from .watch import Watch, open_watch
 
@@ -79,9 +80,11 @@ def fit(
     parameters = count_parameters(model)
     attach(model, params)
     trained = freeze(model, selection.names if selection else trained_names(model, params))
+    check_divided(model, params, world, selection)
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     dtype = compute_dtype(params.dtype, runtime.device)
-    scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score)
+    divide(model, world)
+    scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score, tensor=world.tensor)
     prepare_blocks(model, runtime.spread)
     shard(scorer, world, dtype)
     optimiser = make_optimiser(model, replace(params, weight_decay=0.0) if selection else params)

@@ -1,8 +1,9 @@
 """What a training stage takes on a named machine: time, memory of each device, cost, and the layout that fits.
 
-Time is the model's FLOPs (six for each parameter and token, and causal attention) over the machine's peak and its MFU,
-the share of the peak that training reaches. What two published runs reached: SEA-LION v3 (arXiv:2504.05747 and its
-model cards) took 136 h on 64 H200 for 8.03 B parameters and 240 h on 64 H100 for 9.24 B, both 200 B tokens.
+Time is the model's FLOPs (`shapes.Shape.token_flops`) over the machine's peak and its MFU, the share of the peak that
+training reaches. MFU counts what the model needs and not what a layout computes again (PaLM, arXiv:2204.02311, appendix
+B), so a run with recomputation is as fast as its MFU says. `machines.json` has for each machine the public runs whose
+speeds its own MFU is the median of; docs/how-to/cost.md compares them with the runs of the two papers.
 """
 
 from __future__ import annotations
@@ -13,20 +14,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..core.errors import RecipeError, did_you_mean
+from .shapes import Shape, shape_of
 
 _USABLE = 0.92
 """Share of a device's memory that tensors may take; the rest is the driver's, the allocator's and the network's."""
-_STATE_BYTES = 16
-"""Of a parameter: float32 weight, gradient and two moments, divided among the devices."""
+WEIGHT_BYTES = 4
+"""Of a parameter: float32, divided among the devices as its gradient and moments are, if it is trained."""
 _BLOCK_BYTES = 34
 """That a decoder block keeps for its backward pass, of a token and a unit of width, in 2-byte numbers (Korthikanti et
 al., arXiv:2205.05198 §4, without the attention matrix, which no kernel keeps)."""
 _INPUT_BYTES = 2
 """That is kept of a block which is computed again: its input."""
-_VOCABULARY = 128_000
-"""Rows of the embeddings, which are gathered with the head for a whole step."""
 _LOSS_BYTES = 3 * 256 * 2**20
 """Logits of one chunk, their derivative and the rest of the loss."""
 
@@ -67,9 +68,19 @@ class Outlook:
         return " ".join([*parts, f"micro_batch_tokens={self.micro_batch_tokens}"])
 
 
+def known_machines() -> dict[str, dict[str, Any]]:
+    """The table of machines: peak, memory, the MFU that is assumed, and the `runs` it comes from."""
+    return json.loads(Path(__file__).with_name("machines.json").read_text(encoding="utf-8"))
+
+
+def run_mfu(run: Mapping[str, Any], peak: float) -> float:
+    """The MFU, as FLOPs are counted here, of a public run in the table, from its tokens per second on each device."""
+    return run["tokens_per_second"] * shape_of(run).token_flops(run["context_len"]) / peak
+
+
 def open_machine(name: str, *, mfu: float | None = None, price: float = 0.0) -> Machine:
     """The machine `KIND` or `KINDxN`, such as h100x8. RecipeError if there is no such kind."""
-    table = json.loads(Path(__file__).with_name("machines.json").read_text(encoding="utf-8"))
+    table = known_machines()
     found = re.fullmatch(r"([a-z0-9]+?)(?:x([1-9]\d*))?", name.lower())
     kind = found[1] if found else name
     if kind not in table:
@@ -93,44 +104,49 @@ def outlook(estimate: Mapping[str, float], machine: Machine) -> Outlook | None:
     """
     if "micro_batch_tokens" not in estimate:
         return None
-    tokens, parameters = estimate["tokens"], estimate["parameters"]
+    tokens, model = estimate["tokens"], shape_of(estimate)
     per_step = estimate.get("step_tokens", 0)
     context, asked = int(estimate["context_len"]), int(estimate["micro_batch_tokens"])
     sizes = sorted({asked, min(asked, context)}, reverse=True)
+    trained = {name: estimate[name] for name in ("trained_parameters", "trained_bytes") if name in estimate}
     layouts = [(recompute, sync, size) for recompute in (0, 2, 1) for sync in ("last", "each") for size in sizes]
     for recompute, sync, size in layouts:
         passes = per_step / (size * machine.devices)
         whole = sync == "last" and passes > 1
-        memory = device_memory(parameters, machine, size, recompute=recompute, whole_grad=whole)
+        memory = device_memory(model, machine, size, recompute=recompute, whole_grad=whole, **trained)
         fits = memory <= _USABLE * machine.memory_bytes
         if fits:
             break
-    again = 1 / (3 * recompute) if recompute else 0.0
-    seconds = estimate["flops"] * (1 + again) / (machine.devices * machine.flops * machine.mfu)
+    seconds = estimate["flops"] / (machine.devices * machine.flops * machine.mfu)
     cost = seconds / 3600 * machine.devices * machine.price
-    steps = math.ceil(tokens / per_step) if per_step else None
+    steps = math.ceil(round(tokens / per_step, 6)) if per_step else None
     return Outlook(seconds, memory, cost, recompute, sync, size, fits, steps)
 
 
 def device_memory(
-    parameters: float, machine: Machine, tokens: int, *, recompute: int = 0, whole_grad: bool = False
+    model: Shape,
+    machine: Machine,
+    tokens: int,
+    *,
+    recompute: int = 0,
+    whole_grad: bool = False,
+    trained_parameters: float | None = None,
+    trained_bytes: float = 12,
 ) -> float:
     """Bytes that each device needs at its peak: loading the model, or a step over micro-batches of `tokens`.
 
-    `whole_grad`: every device holds the whole gradient between the micro-batches of a step.
+    `whole_grad`: every device holds the whole gradient between the micro-batches of a step. `trained_parameters`, all
+    if None, have a gradient and moments, of `trained_bytes` each.
     """
-    width, layers = shape(parameters)
-    block, number = 12 * width * width, machine.number_bytes
+    width, layers, parameters = model.width, model.layers, model.parameters
+    rows = model.vocabulary * width
+    block = max((parameters - rows - model.looked_up) / layers, 12 * width * width)
+    number = machine.number_bytes
     divided = machine.devices > 1
-    state = _STATE_BYTES * parameters / machine.devices
-    gathered = number * (2 * block + 2 * _VOCABULARY * width) if divided else 0.0
-    gradient = 4 * parameters if whole_grad and divided else 0.0
+    trained = parameters if trained_parameters is None else trained_parameters
+    state = (WEIGHT_BYTES * parameters + trained_bytes * trained) / machine.devices
+    gathered = number * (2 * block + rows + model.looked_up) if divided else 0.0
+    gradient = 4 * trained if whole_grad and divided else 0.0
     kept = layers if not recompute else layers - layers / recompute + 1
     activations = number / 2 * tokens * width * (_BLOCK_BYTES * kept + _INPUT_BYTES * layers)
-    return max(4 * parameters, state + gathered + gradient + activations + _LOSS_BYTES)
-
-
-def shape(parameters: float) -> tuple[float, float]:
-    """(width, layers) guessed from the size: parameters ≈ 12 · layers · width², width ≈ 128 · layers."""
-    width = (parameters * 128 / 12) ** (1 / 3)
-    return width, width / 128
+    return max(WEIGHT_BYTES * parameters, state + gathered + gradient + activations + _LOSS_BYTES)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
-from .forecast import Facts, forecast, model_size, token_count
+from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
 from .settings import Optimisation
 
@@ -73,9 +73,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     """All runs one after another; memory is that of one."""
     tokens = params.num_tokens or token_count(facts, "tokens", per_document=500)
-    one = forecast(
-        tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
-    )
+    one = forecast(tokens, model_shape(facts), params)
     held_out = token_count(facts, "held_out", per_document=500)
     most = _STREAMS * params.held_out_tokens * len(facts.get("held_out") or [])
     scored = min(held_out, most) / 3  # a third of the work of a training step

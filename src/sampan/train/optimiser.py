@@ -9,8 +9,10 @@ from typing import Any
 import torch
 
 from ..core.errors import StageError
+from .distributed import World
 from .moments import open_adamw
 from .settings import Optimisation
+from .tensor_parallel import gradient_norm
 
 
 def freeze(model: Any, patterns: Sequence[str]) -> list[str]:
@@ -89,10 +91,10 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate * group["scale"]
 
 
-def clip(parameters: Sequence[torch.nn.Parameter], max_norm: float) -> float:
+def clip(parameters: Sequence[torch.nn.Parameter], max_norm: float, tensor: World) -> float:
     """Scale gradients down to `max_norm` (0 = never) and return their norm before that."""
-    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    known = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+    norm = gradient_norm(parameters, tensor)
+    known = float(norm)
     if max_norm > 0 and not known < 0.999 * max_norm:  # below it, every gradient would be multiplied by 1
         torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
     return known

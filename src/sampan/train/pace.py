@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..core.stage import Runtime
 from .distributed import World, attention_free_cost, blocks
+from .machines import known_machines
 from .resume import Progress
 from .settings import Optimisation
 
@@ -91,5 +90,5 @@ def peak_flops(device: str, dtype: torch.dtype) -> float:
     if not device.startswith("cuda") or dtype != torch.bfloat16:
         return 0.0
     name = torch.cuda.get_device_name(device).lower()
-    table = json.loads(Path(__file__).with_name("machines.json").read_text(encoding="utf-8"))
+    table = known_machines()
     return next((row["flops"] for kind, row in table.items() if kind in name.split() or f" {kind}" in name), 0.0)

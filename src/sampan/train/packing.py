@@ -156,6 +156,11 @@ class MicroBatch:
     piece_N: torch.Tensor
     layout: Layout
 
+    @property
+    def sources(self) -> torch.Tensor:
+        """The stream of each piece."""
+        return torch.tensor([piece.source for piece in self.pieces], device=self.piece_N.device)
+
 
 def pack(pieces: Sequence[Piece], device: torch.device | str = "cpu") -> MicroBatch:
     """Lay pieces end to end, those that share a prompt last."""

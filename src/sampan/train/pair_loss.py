@@ -41,17 +41,39 @@ class PairLoss:
         self._sft_weight = sft_weight
 
     def __call__(self, logprobs_N: torch.Tensor, batch: MicroBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        pairs = answer_pairs(logprobs_N, batch)
+        return self._of(answer_pairs(logprobs_N, batch), [piece.group for piece in batch.pieces[0::2]])
+
+    @torch.no_grad()
+    def losses(self, logprobs_N: torch.Tensor, batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean loss of a pair of its language for every pair [pairs], and the first of its pieces."""
+        pairs, numbers = answer_pairs(logprobs_N, batch), [piece.group for piece in batch.pieces[0::2]]
+
+        def loss_of(chosen: list[int]) -> torch.Tensor:
+            return self._of(pairs.at(chosen), [numbers[place] for place in chosen])[0]
+
+        means_B = means_by_source([piece.source for piece in batch.pieces[0::2]], loss_of)
+        return means_B, torch.arange(0, len(batch.pieces), 2, device=means_B.device)
+
+    def _of(self, pairs: Pairs, numbers: list[int]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The summed loss of the pairs of these numbers, and its metrics."""
         known = {}
         if self._reference is not None:
-            numbers = [piece.group for piece in batch.pieces[0::2]]
-            chosen_B, rejected_B = self._reference[:, numbers].to(logprobs_N.device)
+            chosen_B, rejected_B = self._reference[:, numbers].to(pairs.chosen_B.device)
             known = {"reference": Pairs(chosen_B, rejected_B, pairs.chosen_tokens_B, pairs.rejected_tokens_B)}
         loss, metrics = self._objective(pairs, **known, **self._settings)
         nll = -(pairs.chosen_B / pairs.chosen_tokens_B).sum()
         if self._sft_weight:
             loss = loss + self._sft_weight * nll
         return loss, {**metrics, "chosen_nll": nll.detach()}
+
+
+def means_by_source(sources: Sequence[int], loss_of: Callable[[list[int]], torch.Tensor]) -> torch.Tensor:
+    """For each place in `sources` the mean loss of its source: `loss_of` sums the loss over places."""
+    places: dict[int, list[int]] = {}
+    for place, source in enumerate(sources):
+        places.setdefault(source, []).append(place)
+    means = {source: loss_of(chosen) / len(chosen) for source, chosen in places.items()}
+    return torch.stack([means[source] for source in sources])
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Artifact, Inputs, Role, Runtime, Stage
-from .forecast import Facts, forecast, model_size, token_count
+from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
 from .settings import HELD_OUT, Optimisation
 
@@ -107,7 +107,7 @@ def _pair_task(
     reference = _reference(model, pairs, inputs, params, runtime) if wants else None
     loss = PairLoss(objective, settings, reference, params.sft_weight)
     facts = {"pairs": len(pairs), "dropped": dict(notes), "licenses": sorted(licenses)}
-    return Task(_batches(pairs, names, params, "pairs"), loss, uniform=False), facts
+    return Task(_batches(pairs, names, params, "pairs"), loss, uniform=False, losses=loss.losses), facts
 
 
 def _answer_task(
@@ -129,7 +129,7 @@ def _answer_task(
     batches = _batches([[piece] for piece in pieces], names, params, "answers")
     good = sum(desirable)
     facts = {"desirable": good, "undesirable": len(pieces) - good, "dropped": dict(notes), "licenses": sorted(licenses)}
-    return Task(batches, loss, uniform=False, prepare=loss.prepare), facts
+    return Task(batches, loss, uniform=False, prepare=loss.prepare, losses=loss.losses), facts
 
 
 def _open(inputs: Inputs, read: Callable[[Artifact], Any]) -> tuple[Any, Any, set[str]]:
@@ -179,9 +179,9 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.epochs * token_count(facts, "preferences", per_document=600)
     # A reference pass costs a third of a training pass.
     share = 1.0 if params.objective in _WITHOUT_REFERENCE else 4 / 3
-    out = forecast(
-        tokens, model_size(facts), context_len=params.context_len, micro_batch_tokens=params.micro_batch_tokens
-    )
+    pairs = params.epochs * sum(fact.get("documents", 0) for fact in facts.get("preferences") or [])
+    step_tokens = tokens * params.global_batch_pairs / pairs if pairs else 0
+    out = forecast(tokens, model_shape(facts), params, step_tokens=step_tokens)
     return {**out, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
 
 

@@ -2,8 +2,8 @@
 
 A checkpoint is a folder `step-N` with one safetensors file for each process, holding the rows of weights and moments
 that the process has. Each file is written aside, synced and renamed; a folder counts once all its files are there, and
-older ones go only then, so that a kill at any moment leaves a whole checkpoint. Rows carry their places: any number of
-processes can go on from what another number has kept.
+older ones go only then, so that a kill at any moment leaves a whole checkpoint. They carry their places: any number of
+processes, and any division of matrices among them, can go on from what another has kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 
-from .distributed import World, local, rows
+from ..core.errors import StageError
+from .distributed import World, local, place
 from .moments import dissolve, is_part, restore
 
 _ALONE = World()
@@ -39,7 +40,7 @@ class Progress:
     window: dict[str, float] = field(default_factory=dict)
     """Sums since the last row."""
     stream_window: dict[str, list[float]] = field(default_factory=dict)
-    """By stream, negative log-likelihood and trained tokens since the last row."""
+    """By stream, loss and units (trained tokens, pairs, answers) since the last row."""
     stream_loss: dict[str, float] = field(default_factory=dict)
     """By stream, the loss when a row was last written that had tokens of it."""
     recent: dict[str, list[float]] = field(default_factory=dict)
@@ -66,8 +67,7 @@ class Keeper:
         self.finish()
         tensors, places = {}, {}
         for name, parameter in _trainable(model):
-            first, end = rows(parameter, self._world)
-            places[name] = [first, end]
+            places[name] = place(parameter, self._world)
             tensors[f"weight/{name}"] = parameter.detach()
             for key, value in optimiser.state.get(parameter, {}).items():
                 tensors |= {f"{part}/{name}": each for part, each in dissolve(key, value).items()}
@@ -127,9 +127,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: World) -> Progress:
-    from safetensors import safe_open
-
-    files = [safe_open(path, "pt") for path in _files(folder)]
+    files = [_open(path) for path in _files(folder)]
     about = [file.metadata() for file in files]
     places = [json.loads(each["rows"]) for each in about]
     keys = list(files[0].keys())
@@ -142,7 +140,7 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
             parts[parameter][kind] = files[0].get_tensor(key).to(parameter.device)
             continue
         if parameter.dim() and files[0].get_slice(key).get_shape():
-            value = _read_rows(files, key, [place[name] for place in places], rows(parameter, world))
+            value = _read_part(files, key, [held[name] for held in places], place(parameter, world))
         else:  # the same in all processes, such as a count of steps
             value = files[0].get_tensor(key)
         value = value.to(parameter.device)
@@ -155,14 +153,39 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
     return Progress(**json.loads(about[0]["progress"]))
 
 
-def _read_rows(files: list[Any], key: str, held: list[list[int]], wanted: tuple[int, int]) -> torch.Tensor:
-    """Rows `wanted` (first, end) of a tensor whose rows `held[n]` are in file n."""
-    parts = []
-    for file, (low, high) in zip(files, held, strict=True):
-        first, end = max(low, wanted[0]), min(high, wanted[1])
-        if first < end:
-            parts.append(file.get_slice(key)[first - low : end - low])
-    return torch.cat(parts) if parts else files[0].get_slice(key)[:0]
+def _open(path: Path) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(path, "pt")
+    except SafetensorError as error:
+        raise StageError(
+            f"a checkpoint of this run is damaged ({error})",
+            where=str(path),
+            how="Delete its folder and run again: training begins anew. A kill does not do this; look at the disk.",
+        ) from error
+
+
+def _read_part(files: list[Any], key: str, held: list[list[int]], wanted: list[int]) -> torch.Tensor:
+    """The place `wanted` (see distributed.place) of a tensor of which file n has the place `held[n]`."""
+    first, end, *sides = wanted
+    shape = files[0].get_slice(key).get_shape()
+    columns = max(place[3] for place in held) if len(held[0]) > 2 else (shape[1] if len(shape) > 1 else 0)
+    left, right = sides or (0, columns)
+    rest = [right - left, *shape[2:]] if len(shape) > 1 else []
+    out = torch.empty([end - first, *rest], dtype=files[0].get_slice(key)[:0].dtype)
+    for file, (low, high, *across) in zip(files, held, strict=True):
+        top, bottom = max(low, first), min(high, end)
+        near, far = across or (0, columns)
+        one, other = max(near, left), min(far, right)
+        if top >= bottom or (rest and one >= other):
+            continue
+        found = file.get_slice(key)[top - low : bottom - low]
+        if rest:
+            out[top - first : bottom - first, one - left : other - left] = found[:, one - near : other - near]
+        else:
+            out[top - first : bottom - first] = found
+    return out
 
 
 def like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
-from .forecast import Facts, forecast, model_size, token_count
+from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
 from .settings import HELD_OUT, NEURONS, Optimisation
 
@@ -75,9 +75,8 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.epochs * token_count(facts, "conversations", per_document=300)
     return forecast(
         tokens,
-        model_size(facts),
-        context_len=params.context_len,
-        micro_batch_tokens=params.micro_batch_tokens,
+        model_shape(facts),
+        params,
         step_tokens=params.global_batch_tokens,
     )
 

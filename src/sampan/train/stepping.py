@@ -14,11 +14,12 @@ from .batches import count_units
 from .distributed import Scorer, attention_free_cost, join, local, rows, turns
 from .guard import Guard
 from .optimiser import clip, embeddings, set_rate
-from .packing import MicroBatch, Piece, pack
+from .packing import Piece, pack
 from .resume import Keeper, Progress
 from .selection import Selection
 from .settings import Optimisation
 from .task import Task
+from .tensor_parallel import add_partial
 
 
 class Stepper:
@@ -61,7 +62,7 @@ class Stepper:
         if units:
             sums, streams = self._gradients(pieces, units)
             self._mask_gradients(progress.step)
-            norm = clip(self._trainable, self._params.max_grad_norm)
+            norm = clip(self._trainable, self._params.max_grad_norm, self._world.tensor)
             if fault := self.guard.fault(progress, sums["loss"] / units, norm):
                 self._leave_out(progress, fault, sum(len(piece.ids) for piece in pieces))
                 return
@@ -78,15 +79,15 @@ class Stepper:
 
     def _gradients(self, pieces: list[Piece], units: int) -> tuple[dict[str, float], dict[str, list[float]]]:
         """Add up gradients of the step's mean loss; returns loss and metrics summed over all pieces, and by stream the
-        negative log-likelihood and count of its trained tokens."""
+        loss and count of its units."""
         sums: dict[str, Any] = {"loss": 0.0}
-        names = self._task.batches.names if self._task.nll else ()
-        nll_S, count_S = (torch.zeros(len(names), dtype=torch.float64, device=self._world.device) for _ in range(2))
+        names = self._task.batches.names if self._task.losses else ()
+        loss_S, count_S = (torch.zeros(len(names), dtype=torch.float64, device=self._world.device) for _ in range(2))
         if self._task.prepare:
             self._task.prepare(pieces, self.scorer)
         size = self._params.micro_batch_tokens
         for turn in turns(pieces, self._world, micro_batch_tokens=size, linear=self._linear):
-            if self._world.size > 1:
+            if self._world.data.size > 1:
                 self.scorer.set_requires_gradient_sync(turn.last or self._runtime.spread.sync == "each")
                 self.scorer.set_is_last_backward(turn.last)
             batch = pack(turn.pieces, self._world.device)
@@ -96,11 +97,13 @@ class Stepper:
             for name, value in {"loss": loss.detach(), **metrics}.items():
                 sums[name] = sums.get(name, 0.0) + value.double() * turn.counts
             if names and turn.counts:
-                source_N = _sources(batch)
-                nll_S.index_add_(0, source_N, self._task.nll(scores.detach()).double())
-                count_S.index_add_(0, source_N, torch.ones_like(source_N, dtype=torch.float64))
-        totals = self._world.sum({name: float(value) for name, value in sums.items()})
-        pairs = self._world.sum_tensor(torch.stack([nll_S, count_S]).cpu()).T.tolist() if names else []
+                losses_U, piece_U = self._task.losses(scores.detach(), batch)
+                source_U = batch.sources[piece_U]
+                loss_S.index_add_(0, source_U, losses_U.double())
+                count_S.index_add_(0, source_U, torch.ones_like(losses_U, dtype=torch.float64))
+        add_partial(self._trainable, self._world.tensor)
+        totals = self._world.data.sum({name: float(value) for name, value in sums.items()})
+        pairs = self._world.data.sum_tensor(torch.stack([loss_S, count_S]).cpu()).T.tolist() if names else []
         return totals, {name: pair for name, pair in zip(names, pairs, strict=True) if pair[1]}
 
     def _mask_gradients(self, step: int) -> None:
@@ -144,25 +147,19 @@ class Stepper:
         progress.trained_tokens += sum(piece.trained for piece in pieces)
         for name, value in {"units": units, **sums}.items():
             progress.window[name] = progress.window.get(name, 0.0) + value
-        for name, (nll, count) in streams.items():
+        for name, (loss, count) in streams.items():
             before = progress.stream_window.get(name, [0.0, 0.0])
-            progress.stream_window[name] = [before[0] + nll, before[1] + count]
+            progress.stream_window[name] = [before[0] + loss, before[1] + count]
         if progress.step % self._params.log_every and progress.step < self._task.batches.steps:
             return
         window, progress.window = progress.window, {}
         by_stream, progress.stream_window = progress.stream_window, {}
-        losses = {name: _short(nll / count) for name, (nll, count) in sorted(by_stream.items())}
+        losses = {name: _short(loss / count) for name, (loss, count) in sorted(by_stream.items())}
         progress.stream_loss |= losses
         if total := window.pop("units"):
             means = {name: _short(value / total) for name, value in window.items()}
             row = {"step": progress.step, "tokens": progress.tokens, "lr": lr, **means}
             progress.rows.append({**row, "stream_loss": losses} if self._params.log_streams and losses else row)
-
-
-def _sources(batch: MicroBatch) -> torch.Tensor:
-    """The stream [N] of each scored token."""
-    source_S = torch.tensor([piece.source for piece in batch.pieces], device=batch.piece_N.device)
-    return source_S[batch.piece_N]
 
 
 def _short(value: float) -> float:

@@ -37,8 +37,9 @@ class Distillation:
         return loss, {"divergence": apart.detach(), "nll": nll.detach()}
 
     @staticmethod
-    def nll(scores_3N: torch.Tensor) -> torch.Tensor:
-        return scores_3N[2]
+    def losses(scores_3N: torch.Tensor, batch: MicroBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each trained token's negative log-likelihood, and its piece."""
+        return scores_3N[2], batch.piece_N
 
 
 class TopStore:

@@ -66,14 +66,14 @@ class Watch:
         held = self._held_out
         nats_L = torch.zeros(len(held.languages), dtype=torch.float64)
         parts = split(held.pieces, self._params.micro_batch_tokens)
-        for first in range(0, len(parts), world.size):
-            own = first + world.rank < len(parts)  # the others keep in step, since a forward pass is a meeting
-            batch = pack(parts[first + world.rank if own else first], world.device)
+        for first in range(0, len(parts), world.data.size):
+            own = first + world.data.rank < len(parts)  # the others keep in step, since a forward pass is a meeting
+            batch = pack(parts[first + world.data.rank if own else first], world.device)
             found_N = -scorer(batch, _logprobs).double().cpu()
             if own:
                 source_S = torch.tensor([piece.source for piece in batch.pieces])
                 nats_L.index_add_(0, source_S[batch.piece_N.cpu()], found_N)
-        bits_L = (world.sum_tensor(nats_L) / math.log(2)).tolist()
+        bits_L = (world.data.sum_tensor(nats_L) / math.log(2)).tolist()
         shares = zip(held.languages, bits_L, held.bytes, strict=True)
         return {language: float(f"{bits / size:.6g}") for language, bits, size in shares}
 

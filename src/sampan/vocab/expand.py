@@ -73,6 +73,9 @@ class Params:
     """Seed of random rows and noise."""
     max_documents: int = 20_000
     """Documents read at most per language, in order. Ours, not the paper's."""
+    hold_out: int = 20
+    """One document in this many is not learned from but measured on, where a language has so many; 0 learns from all
+    and measures on the same, for languages of which there is little. Ours, not the paper's."""
     chat_template: str = "keep"
     """Name of a chat template to write beside the tokenizer; `keep` leaves what the base has."""
 
@@ -81,6 +84,8 @@ class Params:
             raise ValueError("replace must not be below 0")
         if self.num_new_tokens < 1 or self.min_frequency < 1 or self.max_piece_chars < 1 or self.pad_to_multiple < 1:
             raise ValueError("num_new_tokens, min_frequency, max_piece_chars and pad_to_multiple must be at least 1")
+        if self.hold_out < 0 or self.hold_out == 1:
+            raise ValueError("hold_out must be 0 or at least 2")
         if self.rounds < 1 or not 0 <= self.source_balance <= 1 or not 0 <= self.max_kept_change < 1:
             raise ValueError("rounds must be at least 1, source_balance from 0 to 1, max_kept_change from 0 to below 1")
         if any(weight <= 0 for weight in self.weights.values()) or any(size < 0 for size in self.budgets.values()):
@@ -106,6 +111,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         runtime,
         keep_languages=params.keep_languages,
         max_documents=params.max_documents,
+        hold_out=params.hold_out,
     )
     plans = plan_languages(params, found)
     given = list(read_proposals(inputs.many("pieces")))
@@ -292,8 +298,10 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     base = (facts.get("base") or [{}])[0]
     size = sum(fact.get("text_bytes", 0.0) for fact in facts.get("documents", ()))
     old = base.get("vocab_size", 32_000)
-    out = {"vocab_size": old + params.num_new_tokens, "seconds": 20 + size / 1e6, "memory_bytes": 1e9 + 8 * size}
+    vocab_size = -(-(old + params.num_new_tokens) // params.pad_to_multiple) * params.pad_to_multiple
+    out = {"vocab_size": vocab_size, "seconds": 20 + size / 1e6, "memory_bytes": 1e9 + 8 * size}
     if parameters := base.get("parameters", 0.0):
+        parameters += (vocab_size - old) * base.get("hidden_size", 0.0) * (1 if base.get("tied") else 2)
         out |= {"parameters": parameters, "disk_bytes": 4 * parameters, "memory_bytes": 1e9 + 8 * size + 8 * parameters}
     return out
 

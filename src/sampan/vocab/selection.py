@@ -14,9 +14,6 @@ from ..core.stage import Artifact, Runtime
 if TYPE_CHECKING:
     from ..artifacts.documents import Document
 
-HOLD_OUT = 20
-"""One document in this many is held out to measure fertility, where a language has at least that many."""
-
 _CONVERSATIONS = "conversations"
 
 
@@ -105,8 +102,10 @@ def samples(
     *,
     keep_languages: Sequence[str],
     max_documents: int,
+    hold_out: int,
 ) -> dict[str, Sample]:
-    """Texts by language, languages in order of code; at most `max_documents` of each. StageError if none has one."""
+    """Texts by language, languages in order of code; at most `max_documents` of each, of which one in `hold_out` (0:
+    none) is held out. StageError if none has a language."""
     found: dict[str, Sample] = {}
     counts: dict[str, int] = {}
     texts = ((language, d.text, d.license, d.source) for language, d in documents_in(documents, runtime))
@@ -116,7 +115,7 @@ def samples(
         counts[language] = counts.get(language, 0) + 1
         sample = found.setdefault(language, Sample())
         sample.licenses |= {license_} - {""}
-        if counts[language] % HOLD_OUT == 0:
+        if hold_out and counts[language] % hold_out == 0:
             sample.held_out.append(text)
         else:
             sample.learn.append(text)

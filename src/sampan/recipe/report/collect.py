@@ -6,22 +6,28 @@ inputs and scored models are matched by digest first and by name second.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...artifacts.findings import Findings, read_findings
 from ...artifacts.item_values import Asked, ItemValues, read_item_values
-from ...artifacts.scores import Score, read_samples, read_scores
+from ...artifacts.profile_table import ProfileTable, read_profile_table
+from ...artifacts.scores import Score, read_records, read_samples, read_scores
 from ...core.errors import InputError
-from .data import INPUT, ReportData, Sample, StageView
+from .data import INPUT, Record, ReportData, Sample, StageView
 
 MAX_PICTURE_BYTES = 500_000
 """A larger picture is left in its artifact."""
+JUDGED = "judged.json"
 MAX_LOG_ROWS = 400
 MAX_PROMPTS_PER_LANGUAGE = 4
 MAX_TEXT = 1200
+MAX_RECORDS = 1500
+"""Answers to single items on the page; the artifacts keep the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +58,22 @@ def collect(*, recipe: str, stages: Sequence[StageSource], **facts: Any) -> Repo
     A file that an artifact does not have is an empty field; a damaged one is an InputError that names it.
     """
     views = tuple(_view(source, stages) for source in stages)
-    scores, samples, asked, values = [], [], [], []
+    scores, samples, asked, values, records, findings, profiles = [], [], [], [], [], [], []
     for source in stages:
+        if source.path is not None and _kind(source) == "findings":
+            findings.append(_findings(source.path))
         if source.path is not None and _kind(source) == "scores":
             scores += _scores(source.path, stages)
             samples += _samples(source.path, stages)
+            records += _records(source.path, stages)
             told = _item_values(source.path, stages)
             asked += told[0]
             values += told[1]
+            profiles += _profiles(source.path, stages)
     facts.setdefault("versions", _versions(stages))
-    facts |= {"asked": tuple(asked), "item_values": tuple(values)}
+    shown = chosen_records(records)
+    facts |= {"asked": tuple(asked), "item_values": tuple(values), "profiles": tuple(profiles)}
+    facts |= {"findings": tuple(findings), "records": tuple(shown), "records_left": len(records) - len(shown)}
     return ReportData(recipe=recipe, stages=views, scores=tuple(scores), samples=tuple(_chosen(samples)), **facts)
 
 
@@ -102,6 +114,7 @@ def _view(source: StageSource, stages: Sequence[StageSource]) -> StageView:
         train_log=_thinned(_jsonl(path / "train_log.jsonl")) if models else (),
         fertility=_json(path / "fertility.json") if models else {},
         tokens=_json(path / "index.json") if reads and kind == "tokens" else {},
+        judged=_json(path / JUDGED) if reads and kind == "scores" else {},
         pictures=_pictures(path) if reads else {},
     )
 
@@ -122,6 +135,8 @@ def _scores(path: Path, stages: Sequence[StageSource]) -> list[Score]:
         rows = read_scores(path)
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"scores cannot be read ({error})", where=str(path), how="Evaluate again.") from None
+    if told := _json(path / JUDGED):  # categories and turns have a section of their own
+        rows = [row for row in rows if row.task == told["benchmark"] and "_turn_" not in row.metric]
     for row in rows:
         row.model = _named(row.model, row.model_digest, stages)
     return rows
@@ -133,6 +148,19 @@ def _item_values(path: Path, stages: Sequence[StageSource]) -> tuple[list[Asked]
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"values of items cannot be read ({error})", where=str(path), how="Evaluate again.") from None
     return asked, [replace(row, model=_named(row.model, row.model_digest, stages)) for row in values]
+
+
+def _profiles(path: Path, stages: Sequence[StageSource]) -> list[ProfileTable]:
+    try:
+        table = read_profile_table(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"a profile's table cannot be read ({error})", where=str(path), how="Evaluate again."
+        ) from None
+    if table is None:
+        return []
+    cells = {_named(model, table.digests.get(model, ""), stages): rows for model, rows in table.cells.items()}
+    return [replace(table, cells=cells)]
 
 
 def _samples(path: Path, stages: Sequence[StageSource]) -> list[Sample]:
@@ -149,19 +177,67 @@ def _samples(path: Path, stages: Sequence[StageSource]) -> list[Sample]:
             prompt=_text(row.get("prompt")),
             output=_text(row.get("output")),
             expected=_text(row.get("expected")),
+            judged=_text(row.get("judged")),
         )
         for row in rows
     ]
 
 
-def _text(value: Any) -> str:
-    """A prompt or answer as text, cut to MAX_TEXT characters; messages become one paragraph each."""
+def _records(path: Path, stages: Sequence[StageSource]) -> list[Record]:
+    try:
+        rows = read_records(path)
+        digests = {row.model: row.model_digest for row in read_scores(path)}
+        return [
+            Record(
+                model=_named(row["model"], digests.get(row["model"], ""), stages),
+                language=row["language"],
+                task=row["task"],
+                id=str(row.get("id", "")),
+                prompt=_text(row["prompt"], end=True),
+                output=_text(row["output"]),
+                extracted=_text(row["extracted"]),
+                expected=_text(row["expected"]),
+                verdict=row["verdict"],
+            )
+            for row in rows
+        ]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"items cannot be read ({error})", where=str(path), how="Evaluate again.") from None
+
+
+def _findings(path: Path) -> Findings:
+    try:
+        return read_findings(path)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"findings cannot be read ({error})", where=str(path), how="Search again.") from None
+
+
+def chosen_records(records: Sequence[Record], limit: int = MAX_RECORDS) -> list[Record]:
+    """At most about `limit` records: whole prompts, with all models' answers, in turn from each task and language."""
+    groups: dict[tuple[str, str], dict[tuple[str, str], list[Record]]] = {}
+    for record in records:
+        prompts = groups.setdefault((record.task, record.language), {})
+        prompts.setdefault((record.id, record.prompt), []).append(record)
+    turns = itertools.zip_longest(*(prompts.values() for prompts in groups.values()))
+    chosen: set[int] = set()
+    for group in (group for turn in turns for group in turn if group):
+        if len(chosen) + len(group) > limit:
+            break
+        chosen |= {id(record) for record in group}
+    return [record for record in records if id(record) in chosen]
+
+
+def _text(value: Any, *, end: bool = False) -> str:
+    """A prompt or answer as text, its first MAX_TEXT characters or with `end` its last; messages become one paragraph
+    each."""
     if value is None:
         return ""
     if isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
         value = "\n".join(str(item.get("content", "")) for item in value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " …"
+    if len(text) <= MAX_TEXT:
+        return text
+    return "… " + text[-MAX_TEXT:] if end else text[:MAX_TEXT] + " …"
 
 
 def _chosen(samples: Sequence[Sample]) -> list[Sample]:

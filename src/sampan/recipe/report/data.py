@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...artifacts.findings import Findings
 from ...artifacts.item_values import Asked, ItemValues
+from ...artifacts.profile_table import ProfileTable
 from ...artifacts.scores import Score
 
 STATUSES = ("hit", "run", "failed", "pending", "given")
@@ -53,6 +55,8 @@ class StageView:
     "bytes_per_token_before", "bytes_per_token_after"}], "vocab_size_before", "vocab_size_after"}."""
     tokens: Mapping[str, Any] = field(default_factory=dict)
     """Token shards: their `index.json`."""
+    judged: Mapping[str, Any] = field(default_factory=dict)
+    """Scores of chat benchmarks: the `judged.json` beside them."""
     pictures: Mapping[str, str] = field(default_factory=dict)
     """What the stage drew of its measurement: {file name: SVG}."""
 
@@ -71,6 +75,31 @@ class Sample:
     output: str
     task: str = ""
     expected: str = ""
+    judged: str = ""
+    """What a judge said of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One item and one model's answer to it, with what was read out of it and what each metric said."""
+
+    model: str
+    language: str
+    task: str
+    id: str
+    prompt: str
+    output: str
+    extracted: str = ""
+    expected: str = ""
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> str:
+        """empty, right, wrong or partly by the first metric that gave a number; unmarked without one."""
+        if not self.output.strip():
+            return "empty"
+        value = next((v for v in self.verdict.values() if isinstance(v, int | float)), None)
+        return "unmarked" if value is None else "right" if value >= 1 else "partly" if value > 0 else "wrong"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +121,15 @@ class ReportData:
     """The items behind the scores, where they are kept."""
     item_values: Sequence[ItemValues] = ()
     """What each item gave each model."""
+    profiles: Sequence[ProfileTable] = ()
+    """Totals of published suites; their rows are among the scores too."""
     samples: Sequence[Sample] = ()
+    records: Sequence[Record] = ()
+    """Single items for reading."""
+    records_left: int = 0
+    """Kept items that are not on the page."""
+    findings: Sequence[Findings] = ()
+    """What `corpus.find_items` found."""
     first_model: str = ""
     """The model to measure from; '' for the first scored one in lineage order."""
     last_model: str = ""

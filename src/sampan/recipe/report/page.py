@@ -10,7 +10,20 @@ import hashlib
 from importlib.resources import files
 
 from ...artifacts.licenses import license_class
-from . import charts, funnel, graph, headline, ledger, reference, samples, scoreboard
+from . import (
+    charts,
+    contamination,
+    funnel,
+    graph,
+    headline,
+    judged,
+    ledger,
+    profiles,
+    records,
+    reference,
+    samples,
+    scoreboard,
+)
 from .data import INPUT, ReportData, completed
 from .graph import STATUS_MARKS
 from .markup import Raw, breakable, duration, join, pairs, scroll_table, short, tag
@@ -74,13 +87,17 @@ def _sections(data: ReportData, made: list[scoreboard.Board]) -> list[tuple[str,
     return [
         ("lineage", "Lineage", graph.lineage(data) if data.stages else tag("p", "No stages.", class_="empty")),
         ("scores", "Scoreboard", board),
+        ("suites", "Published suites", profiles.section(data)),
+        ("judged", "Judged answers", join(judged.section(data), charts.pictures(data, "evals")) or None),
         ("ledger", "Taught and forgotten", ledger.section(data)),
+        ("contamination", "Contamination", contamination.section(data)),
         ("published", "Published figures", reference.section(data)),
         ("fertility", "Fertility", join(charts.fertility(data), charts.pictures(data, "vocab")) or None),
         ("corpus", "Corpus", join(*corpus) or None),
         ("training", "Training", join(tag("div", curves, class_="cards") if curves else None, drawn) or None),
         ("merges", "Merges", join(_merges(data), charts.pictures(data, "merge")) or None),
         ("answers", "Answers", join(shown, answers) if answers else None),
+        ("items", "Items", records.section(data)),
         ("stages", "Stages", _stages(data)),
         ("reproduce", "Reproduce", _reproduce(data)),
     ]

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ...artifacts.scores import Score
 from .data import ReportData, StageView
 from .markup import Raw, breakable, join, number, scroll_table, tag, words
+
+if TYPE_CHECKING:
+    from ...evals.published import Published
 
 
 def section(data: ReportData) -> Raw | None:
@@ -23,8 +30,7 @@ def section(data: ReportData) -> Raw | None:
         model = names.get(plain_name(figure.model))
         if model is None:
             continue
-        task, _, metric = figure.ours.partition("/")
-        own = ours.get((model, task, figure.language, metric))
+        own, scale = _own(ours, model, figure)
         told = [f"{figure.shots} shots" if figure.shots is not None else "shots not said", figure.version]
         told += [f"n = {figure.n}"] if figure.n else []
         rows.append(
@@ -33,7 +39,7 @@ def section(data: ReportData) -> Raw | None:
                 tag("td", words(f"{figure.task}: {figure.metric}"), tag("small", figure.note) if figure.note else None),
                 data.name_of(figure.language) if figure.language else "all",
                 tag("td", number(figure.value), tag("small", figure.unit), class_="num"),
-                "–" if own is None else f"{number(own.value * figure.scale)} (n = {own.n})",
+                "–" if own is None else f"{number(own.value * scale)} (n = {own.n})",
                 tag("td", figure.source, tag("small", ", ".join(told))),
             ]
         )
@@ -45,6 +51,14 @@ def section(data: ReportData) -> Raw | None:
     )
     head = ["Model", "Test", "Language", "Published", "Ours", "From"]
     return join(tag("p", note, class_="note"), scroll_table(head, rows, label="Published figures"))
+
+
+def _own(ours: Mapping[tuple[str, str, str, str], Score], model: str, figure: Published) -> tuple[Score | None, float]:
+    """The first of our scores that stands for a published figure, and what it is multiplied by to be in its unit."""
+    for task, metric, scale in figure.places:
+        if own := ours.get((model, task, figure.language, metric)):
+            return own, scale
+    return None, 1.0
 
 
 def _called(model: str, stage: StageView | None) -> list[str]:

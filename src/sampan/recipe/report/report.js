@@ -1,4 +1,4 @@
-// The page reads well without this: it only chooses a step in the graph, marks the section in view, and opens folds to print.
+// The page reads well without this: it only chooses a step in the graph, marks the section in view, filters items, and opens folds to print.
 (() => {
   "use strict";
   const graph = document.getElementById("graph");
@@ -71,7 +71,46 @@
   }, { rootMargin: "-15% 0px -75% 0px" });
   for (const id of links.keys()) watch.observe(document.getElementById(id));
 
+  const filters = document.getElementById("item-filters");
+  if (filters) {
+    const fields = [...filters.querySelectorAll("[data-filter]")];
+    const folds = [...document.querySelectorAll("details.items")];
+    const cards = folds.flatMap((fold) => [...fold.querySelectorAll(".item")].map((card) => ({
+      fold, card, text: card.textContent.toLowerCase(), answers: [...card.querySelectorAll(".answers > div")],
+    })));
+    const apply = () => {
+      const wanted = Object.fromEntries(fields.map((field) => [field.dataset.filter, field.value]));
+      const words = wanted.text.trim().toLowerCase();
+      const any = Object.values(wanted).some((value) => value.trim() !== "");
+      const left = new Map(folds.map((fold) => [fold, 0]));
+      for (const { fold, card, text, answers } of cards) {
+        const here = (!wanted.task || fold.dataset.task === wanted.task)
+          && (!wanted.language || fold.dataset.language === wanted.language) && text.includes(words);
+        let shown = 0;
+        for (const answer of answers) {
+          const fits = here && (!wanted.model || answer.dataset.model === wanted.model)
+            && (!wanted.mark || answer.dataset.mark === wanted.mark);
+          answer.hidden = !fits;
+          shown += fits;
+        }
+        card.hidden = shown === 0;
+        left.set(fold, left.get(fold) + (shown > 0));
+      }
+      let first = any;
+      for (const [fold, count] of left) {
+        fold.hidden = count === 0;
+        if (count > 0 && first) { fold.open = true; first = false; }
+      }
+      const total = [...left.values()].reduce((sum, count) => sum + count, 0);
+      filters.querySelector("output").textContent = `${total} of ${cards.length} items`;
+    };
+    filters.hidden = false;
+    filters.addEventListener("input", apply);
+    filters.addEventListener("submit", (event) => event.preventDefault());
+    apply();
+  }
+
   addEventListener("beforeprint", () => {
-    for (const fold of document.querySelectorAll("details.language")) fold.open = true;
+    for (const fold of document.querySelectorAll("details.language:not(.items)")) fold.open = true;
   });
 })();

@@ -43,23 +43,31 @@ def _card(data: ReportData, code: str, task: str, group: Sequence[Sample]) -> Ra
     place = {stage.name: index for index, stage in enumerate(data.stages)}
     group = sorted(group, key=lambda sample: (place.get(sample.model, len(place)), sample.model))
     lang = language_tag(code)
-    head = [tag("p", words(task), class_="note") if task else None, _text("blockquote", group[0].prompt, lang)]
+    head = [tag("p", words(task), class_="note") if task else None, text("blockquote", group[0].prompt, lang)]
     if group[0].expected:
-        head.append(tag("p", tag("span", "Expected", class_="label"), _text("span", group[0].expected, lang)))
+        head.append(tag("p", tag("span", "Expected", class_="label"), text("span", group[0].expected, lang)))
     answers = []
     before = None
     for sample in group:
         same = sample.output == before
         before = sample.output
-        answer = _text("dd", sample.output, lang) if sample.output.strip() else tag("dd", "(empty)", class_="note")
+        answer = text("dd", sample.output, lang) if sample.output.strip() else tag("dd", "(empty)", class_="note")
         if same:
             answer = tag("dd", "as above", class_="note")
         right = bool(sample.expected) and sample.output.strip() == sample.expected.strip()
         mark = tag("span", " ✓", aria_label="as expected", class_="right") if right else None
-        answers.append(tag("div", tag("dt", breakable(sample.model), mark), answer))
+        answers.append(tag("div", tag("dt", breakable(sample.model), mark), answer, _judged(sample)))
     return tag("article", tag("div", head, class_="prompt"), tag("dl", answers, class_="answers"))
 
 
-def _text(name: str, text: str, lang: str | None) -> Raw:
+def _judged(sample: Sample) -> Raw | None:
+    """What a judge said, behind a fold."""
+    if not sample.judged:
+        return None
+    words = tag("p", sample.judged, dir="auto", class_="text note")
+    return tag("dd", tag("details", tag("summary", "What the judge said"), words))
+
+
+def text(name: str, words_: str, lang: str | None) -> Raw:
     """Text in its own language and direction."""
-    return tag(name, text, lang=lang, dir="auto", class_="text")
+    return tag(name, words_, lang=lang, dir="auto", class_="text")

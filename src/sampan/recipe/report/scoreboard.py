@@ -7,11 +7,16 @@ as if the two models had been measured independently (which overstates the error
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...artifacts.profile_table import LANGUAGE, OVERALL
+from ...artifacts.scores import Score
+from ...evals.contamination import Contamination
+from . import contamination
 from .data import INPUT, ReportData, StageView
 from .markup import Raw, breakable, join, scroll_table, tag, words
+from .profiles import totals_only
 
 REGION = "region"
 """The column of the mean over the region's languages."""
@@ -33,6 +38,10 @@ class Cell:
     """Digest of the questions."""
     languages: tuple[str, ...] = ()
     """For the region's mean: the languages in it."""
+    notes: tuple[str, ...] = ()
+    """What else is to be known: answers that are no text, rows that were left out."""
+    check: Contamination | None = None
+    """What of its items stands in the training text; None if they were not looked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +72,23 @@ class Board:
 def boards(data: ReportData) -> list[Board]:
     """One board for each task and metric, in the order in which the scores first name them."""
     groups: dict[tuple[str, str], list] = {}
+    suites = totals_only(data)
     for score in data.scores:
+        if score.task in suites and score.metric not in (LANGUAGE, OVERALL):
+            continue  # its competencies stand in the suite's own table
         if math.isfinite(score.value):
             groups.setdefault((score.task, score.metric), []).append(score)
-    return [_board(data, task, metric, rows) for (task, metric), rows in groups.items()]
+    found = contamination.checks(data)
+    return [_board(data, task, metric, rows, found) for (task, metric), rows in groups.items()]
 
 
-def _board(data: ReportData, task: str, metric: str, rows: Sequence) -> Board:
+def _notes(score: Score) -> tuple[str, ...]:
+    """What a value must not be read without."""
+    counts = ((score.empty, "empty"), (score.looping, "looping"), (score.left_out, "rows left out"))
+    return tuple(f"{number} {what}" for number, what in counts if number)
+
+
+def _board(data: ReportData, task: str, metric: str, rows: Sequence, found: Mapping) -> Board:
     higher = rows[-1].higher_is_better
     raw = {(row.model, row.language): row for row in rows}
     scored = {row.model for row in rows}
@@ -86,7 +105,14 @@ def _board(data: ReportData, task: str, metric: str, rows: Sequence) -> Board:
             before = None
         change = _change(row.value, row.stderr, before and before.value, before and before.stderr, higher)
         cells[model, language] = Cell(
-            value=row.value, stderr=row.stderr, n=row.n, asked=row.prompt_digest, languages=(language,), **change
+            value=row.value,
+            stderr=row.stderr,
+            n=row.n,
+            asked=row.prompt_digest,
+            languages=(language,),
+            notes=_notes(row),
+            check=found.get((model, task, language, metric)),
+            **change,
         )
     for model in models:
         mean = _mean(cells, model, parents.get(model, ""), region, higher)
@@ -227,7 +253,16 @@ def _cell(board: Board, model: str, column: str, largest: float, side: str = "")
         )
     note = tag("span", f"{len(cell.languages)} languages", class_="error") if partial else None
     value = tag("span", tag("b", formatted(board, cell.value)), error, class_="value")
-    return tag("td", value, change, note, class_=f"score{tint}{side}", title=f"n = {cell.n}" if cell.n else None)
+    notes = [tag("small", said) for said in (*_seen(board, cell.check), *cell.notes)]
+    return tag("td", value, change, note, notes, class_=f"score{tint}{side}", title=f"n = {cell.n}" if cell.n else None)
+
+
+def _seen(board: Board, check: Contamination | None) -> list[str]:
+    """That some of a score's items were seen in training, and the score without them."""
+    if check is None or not check.seen:
+        return []
+    without = "" if check.value_without is None else f", {formatted(board, check.value_without)} without"
+    return [f"{check.seen} of {check.n} seen in training{without}"]
 
 
 def overview(data: ReportData, made: Sequence[Board]) -> Raw | None:
@@ -272,10 +307,18 @@ def section(data: ReportData, made: Sequence[Board]) -> Raw:
     parts = [key]
     if short_view:
         parts += [tag("h3", "Overview"), short_view]
+    gaps = {model: contamination.lineage(data, model).gaps for model in {m for board in made for m in board.models}}
+    asked = {score.task for score in contamination.questioned(data)}
     for board in made:
         better = "higher is better" if board.higher_is_better else "lower is better"
         unit = ", %" if board.percent else ""
         again = f" {board.repeated} repeated measurements; the last one is shown." if board.repeated else ""
-        note = f"Value ± standard error{unit}; {better}.{again}"
+        own = [cell for (_, column), cell in board.cells.items() if column != REGION]
+        checked = sum(cell.check is not None for cell in own)
+        told = f"{checked} of {len(own)} values checked" if checked else "not checked"
+        if any(gaps[model] for (model, _), cell in board.cells.items() if cell.check):
+            told += ", some with gaps that are listed below"
+        told = f" Contamination: {told}." if board.task in asked else ""
+        note = f"Value ± standard error{unit}; {better}.{told}{again}"
         parts += [tag("div", tag("h3", board.title), tag("p", note, class_="note"), board_table(data, board))]
     return join(*parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -15,6 +15,10 @@ class Pairs:
     rejected_B: torch.Tensor
     chosen_tokens_B: torch.Tensor
     rejected_tokens_B: torch.Tensor
+
+    def at(self, places: list[int]) -> Pairs:
+        """These pairs alone."""
+        return Pairs(*(getattr(self, each.name)[places] for each in fields(self)))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,85 @@
+"""Findings: which evaluation items stand in which training texts.
+
+`searched.jsonl` names what was looked for, one row for each task and language; `found.jsonl` holds one row for each
+item and corpus that it was found in; `summary.json` the digests of the corpora that were searched, in order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.stage import Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The items of one task and language that were looked for, by `Item.key`."""
+
+    task: str
+    language: str
+    ids: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One item in one corpus."""
+
+    corpus: str
+    """Digest of the corpus."""
+    task: str
+    language: str
+    item: str
+    exact: bool
+    """Whether one document holds every text of the item, the same but for letter case and blanks."""
+    documents: int
+    document: str
+    """The first document's id."""
+    text: str
+    """What of the item stands there, shortened."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """One artifact, read."""
+
+    corpora: Sequence[str]
+    searched: Sequence[Searched]
+    found: Sequence[Finding]
+
+
+def write_findings(folder: Path, findings: Findings) -> dict[str, Any]:
+    """Write the three files; returns the summary."""
+    _jsonl(folder / "searched.jsonl", findings.searched)
+    _jsonl(folder / "found.jsonl", findings.found)
+    items = {(row.task, row.language, row.item) for row in findings.found}
+    exact = {(row.task, row.language, row.item) for row in findings.found if row.exact}
+    summary = {
+        "corpora": list(findings.corpora),
+        "items": sum(len(row.ids) for row in findings.searched),
+        "items_exact": len(exact),
+        "items_overlapping": len(items - exact),
+    }
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1, sort_keys=True), encoding="utf-8")
+    return summary
+
+
+def read_findings(source: Artifact | Path) -> Findings:
+    """The findings of an artifact."""
+    path = source.path if isinstance(source, Artifact) else source
+    summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+    searched = [Searched(**row) for row in _rows(path / "searched.jsonl")]
+    return Findings(summary["corpora"], searched, [Finding(**row) for row in _rows(path / "found.jsonl")])
+
+
+def _jsonl(path: Path, rows: Iterable[Any]) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(asdict(row), ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
