@@ -1,6 +1,6 @@
 """The stage train.causal_lm on the data of train_vs_peers.py, timed as the peers are.
 
-PYTHON benchmarks/peers/train_ours.py {rows,documents} FOLDER RESULT
+PYTHON benchmarks/peers/train_ours.py {rows,documents,answers} FOLDER RESULT
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A peer's own trainer on prepared rows or documents; run by train_vs_peers.py in the peer's environment.
 
-    PYTHON benchmarks/peers/train_peer.py {hf,litgpt,trl-packed,trl-unpacked,llamafactory} FOLDER RESULT
+    PYTHON benchmarks/peers/train_peer.py {hf,litgpt,trl-packed,trl-unpacked,trl-assistant,llamafactory} FOLDER RESULT
 
 FOLDER holds `model` (a Hugging Face folder), `rows.npy` [rows, length], `documents.json` and `settings.json`. RESULT
 gets CPU seconds at the end of every step, the real tokens and the loss of each, and the peak memory.
@@ -103,13 +103,17 @@ def hf(folder: Path) -> None:
     trainer.train()
 
 
-def trl(folder: Path, *, packed: bool) -> None:
+def trl(folder: Path, *, packed: bool, answers: bool = False) -> None:
+    """`answers`: the second half of every document alone is trained, by the mask that TRL makes of a chat's turns."""
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
     given = settings(folder)
     documents = json.loads((folder / "documents.json").read_text())
+    columns = {"input_ids": documents}
+    if answers:
+        columns["assistant_masks"] = [[int(n >= len(ids) // 2) for n in range(len(ids))] for ids in documents]
     model = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
     size = given["rows_per_step"] if packed else given["documents_per_step"]
     config = SFTConfig(
@@ -122,7 +126,7 @@ def trl(folder: Path, *, packed: bool) -> None:
     trainer = SFTTrainer(
         model=model,
         args=config,
-        train_dataset=Dataset.from_dict({"input_ids": documents}),
+        train_dataset=Dataset.from_dict(columns),
         processing_class=AutoTokenizer.from_pretrained(folder / "model"),
         callbacks=callbacks(),
     )
@@ -270,6 +274,7 @@ def main(mode: str, folder: Path, result: Path) -> None:
         "llamafactory": llamafactory,
         "trl-packed": lambda folder: trl(folder, packed=True),
         "trl-unpacked": lambda folder: trl(folder, packed=False),
+        "trl-assistant": lambda folder: trl(folder, packed=True, answers=True),
     }
     runs[mode](folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

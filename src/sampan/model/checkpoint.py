@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,18 +42,31 @@ def read_config(folder: Path) -> dict[str, Any]:
 def load_model(folder: Path, *, dtype: str = "float32", device: str = "cpu") -> PreTrainedModel:
     """The model in eval mode, weights in `dtype` (float32, bfloat16); offline, no remote code, safetensors only."""
     check_folder(folder)
-    import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
+    with _uncollected():
+        import torch
+        from transformers import AutoModelForCausalLM
+        from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), local_files_only=True, trust_remote_code=False, use_safetensors=True
-        )
-    except (ValueError, OSError, RuntimeError) as error:
-        raise InputError(f"the model does not load ({str(error)[:300]})", where=str(folder)) from error
+        logging.disable_progress_bar()
+        given = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
+        try:
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), **given)
+        except (ValueError, OSError, RuntimeError) as error:
+            raise InputError(f"the model does not load ({str(error)[:300]})", where=str(folder)) from error
     return model.to(device).eval()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage: importing a model's code makes half a million objects that all stay, and looking through
+    them again and again takes half a second."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def save_model(model: PreTrainedModel, folder: Path, *, tokenizer_from: Path | None = None) -> dict[str, int]:

@@ -1,9 +1,9 @@
 """Attention inside documents of a packed micro-batch, for any Hugging Face model that takes attention functions.
 
-On a CPU, pieces are gathered into few buckets of similar length and each bucket is one causal attention call: no mask
-as wide as the pack, no time spent between documents. On CUDA in half precision torch's variable-length kernel is used
-where it exists. Gemma-2's soft-capped and windowed scores are computed explicitly, bucket by bucket. Pieces that go on
-from another's prompt attend to that prompt and to themselves, under a mask of their own.
+On a CPU, each piece is one causal attention call, and short pieces are gathered into few buckets of similar length: no
+mask as wide as the pack, no time spent between documents. On CUDA in half precision torch's variable-length kernel is
+used where it exists. Gemma-2's soft-capped and windowed scores are computed explicitly, bucket by bucket. Pieces that
+go on from another's prompt attend to that prompt and to themselves, under a mask of their own.
 
 Shapes: T tokens, P padded slots, S pieces, L width of a bucket, H heads, K key-value heads, D head width.
 """
@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from .packing import Bucket, Layout
+from .piece_attention import attend_pieces, suits
 from .rows import pick_rows, reuse_rows, spread_rows
 from .shared_prompt import Tails
 
@@ -69,6 +70,8 @@ def _heads(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, win
     """Attention of the pieces that stand alone."""
     if packing.uniform is not None:
         return _attend(query_THD, key_TKD, value_TKD, packing.uniform, scaling, softcap, window)
+    if softcap is None and window is None and suits(query_THD, value_TKD, packing.lengths):
+        return attend_pieces(query_THD, key_TKD, value_TKD, packing.lengths, scaling)
     gather, scatter = packing.gather_P, packing.scatter_T
     parts = [spread_rows(x, gather, scatter) for x in (query_THD, key_TKD, value_TKD)]
     sizes = [bucket.pieces * bucket.width for bucket in packing.buckets]

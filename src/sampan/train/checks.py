@@ -13,6 +13,7 @@ from ..core.stage import Artifact
 from ..model.tokenizer import tokenizer_digest
 from .attention import use_packed_attention
 from .distributed import World
+from .lean import use_lean_parts
 from .logprobs import token_logprobs
 from .packing import IGNORE, Piece, pack, share_prompt
 from .settings import Optimisation
@@ -106,6 +107,7 @@ def pack_and_check(model: Any) -> None:
                 how="Look for NaN or infinity in the checkpoint; the stage that wrote it, or the download, went wrong.",
             )
         use_packed_attention(model)
+        use_lean_parts(model)
         short, first, second = (_piece(ids, start) for ids, start in zip(documents, known, strict=True))
         batch = pack([short, first, share_prompt(first, second)], model.device)
         try:

@@ -23,6 +23,7 @@ from ..core.errors import StageError
 from ..core.spread import Spread
 from ..core.stage import Runtime
 from ..model.checkpoint import load_model
+from .lean import use_plain_parts
 from .logprobs import token_logprobs
 from .packing import MicroBatch, Piece, by_group, split
 from .tensor_parallel import gather_tokens, part, put_together, share_tokens, whole_size
@@ -172,7 +173,9 @@ def shard(scorer: Scorer, world: World, dtype: torch.dtype) -> None:
 
 def prepare_blocks(model: Any, spread: Spread) -> None:
     """Let every k-th block forget what it computed and compute it again in the backward pass, and compile the blocks,
-    as `spread` asks. Neither changes what is learnt."""
+    as `spread` asks. Neither changes what is learnt. What is compiled is the model's own code."""
+    if spread.compile:
+        use_plain_parts(model)
     for number, block in enumerate(blocks(model)):
         if spread.recompute and number % spread.recompute == 0:
             block.forward = functools.partial(checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False)

@@ -94,6 +94,7 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 def clip(parameters: Sequence[torch.nn.Parameter], max_norm: float, tensor: World) -> float:
     """Scale gradients down to `max_norm` (0 = never) and return their norm before that."""
     norm = gradient_norm(parameters, tensor)
-    if max_norm > 0:
+    known = float(norm)
+    if max_norm > 0 and not known < 0.999 * max_norm:  # below it, every gradient would be multiplied by 1
         torch.nn.utils.clip_grads_with_norm_(parameters, max_norm, norm)
-    return float(norm)
+    return known
