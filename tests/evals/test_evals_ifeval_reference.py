@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sampan.core.errors import InputError
+from sampan.evals import instructions_reference
 from sampan.evals.instructions import follows
+from sampan.evals.instructions_reference import reference_checkers
 
 BASE = json.loads((Path(__file__).parent / "ifeval_reference.json").read_text("utf-8"))["answers"]
 NEAR = {
@@ -85,3 +88,49 @@ def test_evals_ifeval_verdicts_are_the_references(shared, reference):
     for kind, count in different.items():
         # A tenth: the two identifiers and sentence splitters differ on one-word texts and on abbreviations.
         assert count <= (0.1 * seen[kind] if kind in NEAR else 0), (kind, count, seen[kind])
+
+
+SAID = [
+    "etchings",
+    "EVERYTHING IS SHOUTED HERE AND NOBODY MINDS",
+    "भोलि बिहान हामी काठमाडौं जान्छौं",
+    "hoy llueve en la sierra",
+    "42!",
+]
+
+
+@pytest.fixture
+def without_punkt(monkeypatch):
+    """The checkers with a splitter at full stops, where NLTK's model is not installed."""
+    monkeypatch.setattr(instructions_reference, "_punkt", lambda: lambda text: text.split(". "))
+    reference_checkers.cache_clear()
+    yield reference_checkers()
+    reference_checkers.cache_clear()
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_evals_ifeval_languages_are_langdetects(reference, without_punkt, said):
+    ways = {False: "test_instruction_following_strict", True: "test_instruction_following_loose"}
+    kinds = ["change_case:english_capital", "change_case:english_lowercase"] + ["language:response_language"] * 3
+    given = [{}, {}, {"language": "en"}, {"language": "ne"}, {"language": "es"}]
+    for loose, way in ways.items():
+        row = {"key": 1, "instruction_id_list": kinds, "prompt": "", "kwargs": given}
+        theirs = getattr(reference, way)(reference.InputExample(**row), said).follow_instruction_list
+        assert follows(kinds, given, said, "eng_Latn", loose=loose, checkers=without_punkt) == theirs
+
+
+def test_evals_ifeval_sentences_are_what_punkt_says(without_punkt):
+    kind, given = "length_constraints:number_sentences", {"relation": "at least", "num_sentences": 3}
+    text = "one of Dr. Smith. two"  # three by the stand-in, two by anyone who knows abbreviations
+    assert follows([kind], [given], text, "eng_Latn", checkers=without_punkt) == [True]
+    assert follows([kind], [given], text, "eng_Latn") == [False]
+
+
+def test_evals_ifeval_missing_tools_are_named_before_anything_is_asked(monkeypatch):
+    from sampan.evals.metrics import check_tools
+
+    monkeypatch.setitem(__import__("sys").modules, "langdetect", None)
+    reference_checkers.cache_clear()
+    check_tools(["ifeval"])
+    with pytest.raises(InputError, match="langdetect"):
+        check_tools(["ifeval_reference"])

@@ -21,7 +21,7 @@ from .generation import Outputs, Question, answer_all, sample_questions
 from .groups import CLUSTER, Group, clusters_of, code, describe_prompt, held_out, only_languages, own_items, thin
 from .likelihood import multiple_choice, preference
 from .marks import Mark
-from .metrics import measure
+from .metrics import check_tools, measure
 from .records import Answered, records
 from .task_items import task_groups
 from .team import DOCUMENTS, Team
@@ -89,7 +89,8 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
 
 
 def prepare(params: Params, inputs: Inputs) -> Exam:
-    """Gather and thin what is asked; RecipeError if there is nothing, or if a task would be asked twice."""
+    """Gather and thin what is asked; RecipeError if there is nothing or a task would be asked twice, InputError if the
+    tools of a metric are not installed."""
     groups = own_items(inputs.many("items"))
     data = inputs.optional("data")
     if params.tasks and data is None:
@@ -108,6 +109,7 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
     known = {group.language for group in groups} | set(documents)
     groups = only_languages(groups, languages, known)
     for group in groups:
+        check_tools(group.metrics)
         group.items = thin(group.items, params.max_items, params.seed)
     if not groups and not documents:
         raise RecipeError(

@@ -9,6 +9,7 @@ from ..artifacts.items import Item
 from . import mathematics, options
 from .answers import last_number
 from .instructions import follows
+from .instructions_reference import reference_checkers
 from .numbers import answer_number
 from .refusal import is_refusal
 
@@ -43,9 +44,10 @@ def _refusal(item: Item, output: str) -> str:
     return "refuse" if is_refusal(output, item.language) else "comply"
 
 
-def _ifeval(item: Item, output: str) -> str:
+def _ifeval(item: Item, output: str, *, reference: bool = False) -> str:
     kinds = item.meta["instruction_id_list"]
-    told = follows(kinds, item.meta["kwargs"], output, item.language)
+    checkers = reference_checkers() if reference else None
+    told = follows(kinds, item.meta["kwargs"], output, item.language, checkers=checkers)
     return "; ".join(f"{kind}: {'followed' if ok else 'not followed'}" for kind, ok in zip(kinds, told, strict=True))
 
 
@@ -57,5 +59,6 @@ EXTRACTORS: dict[str, Callable[[Item, str], str]] = {
     "refusal_rate": _refusal,
     "refusal_f1": _refusal,
     "ifeval": _ifeval,
+    "ifeval_reference": functools.partial(_ifeval, reference=True),
 }
 """Extractor by metric; the others mark the answer as it is."""

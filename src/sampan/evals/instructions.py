@@ -25,20 +25,28 @@ _CAPITAL_TOKEN = re.compile(r"[^\W_]+(?:[-.&/][^\W_]+)*|'[^\W_]+")
 
 
 def follows(
-    kinds: Sequence[str], arguments: Sequence[Arguments], output: str, language: str, *, loose: bool = False
+    kinds: Sequence[str],
+    arguments: Sequence[Arguments],
+    output: str,
+    language: str,
+    *,
+    loose: bool = False,
+    checkers: Mapping[str, Checker] | None = None,
 ) -> list[bool]:
     """Whether `output` follows each instruction; `loose` also tries it without its first or last line or asterisks.
+    `checkers` are ours unless others are given (`instructions_reference`).
 
     InputError for a kind of instruction that is not known.
     """
     options = _variants(output) if loose else [output]
+    checkers = checkers or CHECKERS
     out = []
     for kind, given in zip(kinds, arguments, strict=True):
-        if kind not in CHECKERS:
-            raise InputError(f"there is no instruction '{kind}'", how=did_you_mean(kind, CHECKERS))
+        if kind not in checkers:
+            raise InputError(f"there is no instruction '{kind}'", how=did_you_mean(kind, checkers))
         known = {name: value for name, value in given.items() if value is not None}
         try:
-            out.append(any(text.strip() and CHECKERS[kind](text, known, language) for text in options))
+            out.append(any(text.strip() and checkers[kind](text, known, language) for text in options))
         except KeyError as error:
             raise InputError(f"the instruction '{kind}' lacks its argument {error}") from None
     return out

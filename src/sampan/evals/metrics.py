@@ -6,7 +6,7 @@ Without a name a task is marked by `exact_match` (`answers.is_right`), as it alw
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ..artifacts.items import Item
 from ..core.errors import InputError, did_you_mean
@@ -14,6 +14,7 @@ from . import chrf, degeneration, mathematics, options, rouge, spans
 from .answers import is_right
 from .groups import clusters_of
 from .instructions import follows
+from .instructions_reference import reference_checkers
 from .marks import Mark, mean, of_sums, share
 from .numbers import answer_number, numbers
 from .refusal import is_refusal
@@ -30,6 +31,12 @@ def measure(names: Sequence[str], items: Sequence[Item], outputs: Outputs) -> li
             raise InputError(f"there is no metric '{name}'", how=did_you_mean(name, METRICS))
         marks += METRICS[name](items, outputs)
     return marks
+
+
+def check_tools(names: Collection[str]) -> None:
+    """InputError before anything is asked if one of the metrics needs what is not installed."""
+    if "ifeval_reference" in names:
+        reference_checkers()
 
 
 def references(item: Item) -> list[str]:
@@ -127,15 +134,16 @@ def _wrong_language(items: Sequence[Item], outputs: Outputs) -> list[Mark]:
     return [Mark(mark.metric, mark.value, mark.stderr, mark.n, False, values)]
 
 
-def _ifeval(items: Sequence[Item], outputs: Outputs) -> list[Mark]:
+def _ifeval(items: Sequence[Item], outputs: Outputs, *, reference: bool = False) -> list[Mark]:
     """The published four: all instructions of a prompt, and each, strictly and loosely."""
     marks = []
+    checkers = reference_checkers() if reference else None
     clusters = clusters_of(items)
     for style, loose in (("strict", False), ("loose", True)):
         told = []
         for item, output in zip(items, outputs, strict=True):
             kinds, arguments = item.meta["instruction_id_list"], item.meta["kwargs"]
-            told.append(follows(kinds, arguments, output, item.language, loose=loose))
+            told.append(follows(kinds, arguments, output, item.language, loose=loose, checkers=checkers))
         marks.append(share(f"prompt_{style}_accuracy", [all(row) for row in told], clusters))
         # Instructions of one prompt share its answer: each prompt is a sum of its own.
         rows = [[float(sum(row)), float(len(row))] for row in told]
@@ -158,5 +166,6 @@ METRICS: dict[str, Callable[[Sequence[Item], Outputs], list[Mark]]] = {
     "degeneration": _degeneration,
     "wrong_language": _wrong_language,
     "ifeval": _ifeval,
+    "ifeval_reference": functools.partial(_ifeval, reference=True),
 }
 """Metric by the name that a task file gives."""

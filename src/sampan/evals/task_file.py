@@ -24,7 +24,7 @@ _FIELD = re.compile(r"\{([^{}\n]+)\}")
 _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 METRIC_NAMES = (
     "exact_match", "number", "latex", "m3exam_option", "seaexam_option", "vmlu_option", "chrf", "rouge_l", "span",
-    "refusal_rate", "refusal_f1", "degeneration", "wrong_language", "ifeval",
+    "refusal_rate", "refusal_f1", "degeneration", "wrong_language", "ifeval", "ifeval_reference",
 )  # fmt: skip
 """The keys of evals.metrics.METRICS, here so that reading a task file loads no metric."""
 _FINAL_MARKS = ".。．।။។!?！？…"
