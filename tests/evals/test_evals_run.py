@@ -14,6 +14,8 @@ from sampan.artifacts.scores import read_records, read_samples, read_scores
 from sampan.core.errors import InputError, RecipeError
 from sampan.evals.groups import thin
 from sampan.evals.run import STAGE
+from sampan.evals.suites import SUITES
+from sampan.evals.task_file import load_task
 
 
 @pytest.fixture
@@ -206,6 +208,28 @@ def test_evals_bundled_task_from_a_folder(run_stage, artifact, tiny, tmp_path):
     write_items(own, [Item("1", "xcopa", "generate", "", "?", [], "x")])
     with pytest.raises(RecipeError, match="a bundled task and a task of the items"):
         run_stage(STAGE, {**given, "items": [artifact(own, "items")]}, tasks=["xcopa"])
+
+
+def test_evals_a_suite_asks_what_is_there_and_names_the_rest(run_stage, artifact, tiny, tmp_path):
+    data = tmp_path / "data" / "xcopa"
+    data.mkdir(parents=True)
+    row = {"premise": "Tiada.", "choice1": "A b", "choice2": "Bc", "question": "effect", "label": 1, "idx": 3}
+    (data / "id.test.jsonl").write_text(json.dumps(row), "utf-8")
+    given = {"models": [artifact(tiny, "checkpoint")], "data": [artifact(tmp_path / "data", "external")]}
+    out, metrics = run_stage(STAGE, given, suite="sea", tasks=["xcopa"])
+    assert {s.task for s in read_scores(out)} == {"xcopa"}
+    assert sorted(metrics["suite_without_files"]) == sorted(set(SUITES["sea"]) - {"xcopa"})
+    with pytest.raises(RecipeError, match="nothing to ask"):
+        run_stage(STAGE, given, suite="english")
+    with pytest.raises(RecipeError, match="`suite` needs the input `data`"):
+        run_stage(STAGE, {"models": given["models"]}, suite="sea")
+
+
+def test_evals_suites_are_of_bundled_tasks():
+    named = [name for suite in SUITES.values() for name in suite]
+    assert sorted(named) == sorted(set(named))
+    for name in named:
+        load_task(name)
 
 
 def test_evals_records_hold_prompt_answer_extraction_and_verdict(run_stage, artifact, tiny, other, items):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..artifacts.documents import Document
@@ -23,7 +23,8 @@ from .likelihood import multiple_choice, preference
 from .marks import Mark
 from .metrics import check_tools, measure
 from .records import Answered, records
-from .task_items import task_groups
+from .suites import SUITES
+from .task_items import task_groups, with_files
 from .team import DOCUMENTS, Team
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Exam:
     documents: dict[str, list[Document]]
     groups: list[Group]
     samples: list[Question]
+    absent: list[str] = field(default_factory=list)
+    """Tasks of the suite without a file."""
 
     @property
     def size(self) -> int:
@@ -82,6 +85,7 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
         "documents": sum(map(len, exam.documents.values())),
         "items": sum(len(group.items) for group in exam.groups),
         "coverage": coverage(exam.groups),
+        **({"suite_without_files": exam.absent} if params.suite else {}),
         "answers": _unreadable(scores),
         "without_chat_template": [m.name for m in models if not results[m.digest]["chat_template"]],
         "model_seconds": seconds,
@@ -93,16 +97,21 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
     tools of a metric are not installed."""
     groups = own_items(inputs.many("items"))
     data = inputs.optional("data")
-    if params.tasks and data is None:
+    if (params.tasks or params.suite) and data is None:
         raise RecipeError(
-            "`tasks` needs the input `data`, the folder with the tasks' files",
+            f"`{'tasks' if params.tasks else 'suite'}` needs the input `data`, the folder with the tasks' files",
             where="evals.run",
             how="Add it under `from:`, or give `items` of your own.",
         )
+    absent: list[str] = []
     if data is not None:
-        own = {group.task for group in groups}
-        groups += task_groups(params.tasks, data.path / params.data_folder, chat=params.prompt_style == "chat")
-        if twice := sorted(own & set(params.tasks)):
+        own, folder = {group.task for group in groups}, data.path / params.data_folder
+        suite = SUITES.get(params.suite, ())
+        here = with_files(suite, folder)
+        absent = [name for name in suite if name not in here]
+        tasks = list(dict.fromkeys([*params.tasks, *here]))
+        groups += task_groups(tasks, folder, chat=params.prompt_style == "chat")
+        if twice := sorted(own & set(tasks)):
             raise RecipeError(f"'{twice[0]}' is a bundled task and a task of the items", where="evals.run")
     languages = [code(language) for language in params.languages]
     documents = held_out(inputs.many("held_out"), languages, params.max_documents, params.seed)
@@ -117,7 +126,8 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
             where="evals.run",
             how="Give `held_out` documents, `items`, or `data` with the names of `tasks`.",
         )
-    return Exam(documents, groups, sample_questions(groups, documents, params.sample_prompts, params.seed))
+    samples = sample_questions(groups, documents, params.sample_prompts, params.seed)
+    return Exam(documents, groups, samples, absent)
 
 
 def _ask(params: Params, team: Team, artifact: Artifact, exam: Exam, report: Callable) -> dict[str, Any]:

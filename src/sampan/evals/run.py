@@ -19,6 +19,9 @@ class Params:
     global_mmlu_lite_cloze, gsm8k, iapp_wiki_qa, ifeval, indonli, indonli_expert, lindsea_syntax, m3exam, math, mgsm,
     multijail, nusax_sentiment, paraphrase, sea_safeguard_refusal, seaexam, seaexam_mmlu, vmlu, wisesight_sentiment,
     xcopa, xlsum, xquad. Each file in evals/tasks says where its data are from."""
+    suite: Literal["", "sea", "english", "chinese"] = ""
+    """Tasks under one name (evals/suites.py), beside `tasks`: those whose files are in `data`; the others are named in
+    the metrics."""
     data_folder: str = ""
     """Where the tasks' files are inside the `data` input, such as `eval`; '' = right there."""
     languages: list[str] = field(default_factory=list)
@@ -75,7 +78,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
     tokens = sum(fact.get("text_bytes", 0.0) for fact in facts.get("held_out", [])) / 3
     tokens += 200 * sum(fact.get("documents", 0.0) for fact in facts.get("items", []))
-    tokens += 200 * 5 * (params.max_items or 500) * len(params.tasks)
+    tokens += 200 * 5 * (params.max_items or 500) * (len(params.tasks) + 10 * bool(params.suite))
     width = 2 if params.dtype == "bfloat16" else 4
     return {
         "flops": 2 * tokens * sum(models),
@@ -87,7 +90,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 def reads(params: Params) -> dict[str, str]:
     """The bundled tasks that are asked."""
-    return {"task files": digest_resources("sampan.evals", "tasks")} if params.tasks else {}
+    return {"task files": digest_resources("sampan.evals", "tasks")} if params.tasks or params.suite else {}
 
 
 STAGE = Stage(

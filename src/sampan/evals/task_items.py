@@ -67,6 +67,12 @@ def task_groups(
     return groups
 
 
+def with_files(names: Sequence[str], data: Path, folder: Path = FOLDER) -> list[str]:
+    """Those of the tasks `names` of which at least one file is in the folder `data`."""
+    tasks = [load_task(name, folder) for name in names]
+    return [task.name for task in tasks if any(_files(data, task.language(code).file) for code in task.languages)]
+
+
 def _groups(asking: Asking, files: Sequence[Path], data: Path) -> list[Group]:
     """The groups of one language: one, or one for each part."""
     task, code, source = asking.task, asking.code, asking.source
