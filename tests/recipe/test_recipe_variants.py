@@ -61,6 +61,12 @@ def test_a_replaced_stage_is_passed_over(tmp_path):
     assert recipe.stages["scores.direct"].sources["models"] == ["longer.direct"], "start has its scores"
 
 
+def test_changed_questions_are_put_to_all_models(tmp_path):
+    recipe = load_recipe(write(tmp_path, "  more: {stages: {held_out: {with: {num_documents: 3}}}}\n"))
+    assert list(recipe.variants["more"].stages) == ["held_out", "scores", "scores_start"]
+    assert recipe.stages["scores.more"].sources == {"models": ["start", "cpt", "longer"], "held_out": ["held_out.more"]}
+
+
 def test_to_says_how_far_the_copies_reach(tmp_path):
     plain = PLAIN.replace("{about", "{to: ship, about")
     assert list(load_recipe(write(tmp_path, plain)).variants["plain"].stages) == ["cpt", "longer", "ship"]
@@ -91,6 +97,7 @@ WRONG = {
     "param": ("stages: {cpt: {with: {num_token: 1}}}", r"stage 'cpt' .*no parameter 'num_token'.*mean 'num_tokens'"),
     "null": ("stages: {cpt: {with: {rl: null}}}", r"no parameter 'rl'"),
     "nothing": ("about: nothing", r"the variant changes nothing"),
+    "nothing new": ("replace: {tokens: tokens}", r"the variant changes nothing"),
     "the same": ("stages: {cpt: {with: {num_tokens: 1e3}}}", r"changes nothing in stage 'cpt'"),
     "a default": ("stages: {start: {with: {seed: 0}}}", r"changes nothing in stage 'start'"),
     "removal": ("stages: {cpt: null}", r"'cpt' must be a mapping.*`replace:"),
@@ -145,12 +152,7 @@ def test_a_run_builds_variants_and_shares_the_rest(workshop):
     assert digests["left.half"] != digests["left"]
     assert set(workshop.statuses().values()) == {HIT}
     assert workshop.run().built == []
-
-
-def test_a_variant_is_what_the_recipe_with_its_change_would_be(workshop):
-    """The copy and the stage that is changed by hand have one key, so the second run finds it."""
-    workshop.path.write_text(workshop.path.read_text() + VARIANTS)
-    workshop.run()
+    # A copy and the stage that is changed by hand have one key, so a recipe with the change itself finds all.
     workshop.path.write_text(workshop.path.read_text().replace(VARIANTS, ""))
     assert set(workshop.statuses("left.held_out_share=0.5").values()) == {HIT}
 

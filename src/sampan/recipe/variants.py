@@ -27,7 +27,7 @@ NONE = "none"
 """On the command line: the recipe without its variants."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _EACH_MODEL_ALONE = ("evals.run", "evals.lm_eval")
-"""Stages that score each of their models by itself: a copy leaves out the models that are the recipe's own."""
+"""Stages that score each of their models by itself: a copy leaves out the recipe's own models, which have scores."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,13 @@ def _one(
                 where=where,
                 how="If a --set made them equal, choose other variants with --variant, or none.",
             )
-    if not changed:
-        raise RecipeError(
-            "the variant changes nothing", where=where, how="Override a stage under `stages:`, or use `replace:`."
-        )
     keep = _copied(own, changed, [*overrides], ends, where)
     idle = {stage for stage in keep - {*overrides, *ends} if _scores_no_copy(own[stage], keep)}
     names = {stage: f"{stage}.{name}" for stage in stages if stage in keep - idle}
+    if not names:
+        raise RecipeError(
+            "the variant changes nothing", where=where, how="Override a stage under `stages:`, or use `replace:`."
+        )
     clash = next((copy for copy in names.values() if copy in stages or copy in inputs), "")
     if clash:
         raise RecipeError(f"'{clash}' would be a stage of this variant and is there already", where=where)
@@ -167,6 +167,11 @@ def _takes_null(hints: Mapping[str, Any], param: str) -> bool:
     return hint is type(None) or (union and type(None) in typing.get_args(hint))
 
 
+def _reads(decl: StageDecl, *, but: str = "") -> set[str]:
+    """All that a stage reads, without what it reads as `but`."""
+    return {name for role, names in decl.sources.items() if role != but for name in names}
+
+
 def _swapped(decl: StageDecl, swaps: Mapping[str, str]) -> StageDecl:
     return replace(
         decl, sources={role: [swaps.get(name, name) for name in names] for role, names in decl.sources.items()}
@@ -206,8 +211,8 @@ def _copied(
 
 
 def _scores_no_copy(decl: StageDecl, copied: set[str]) -> bool:
-    """Whether a stage would only score models that are the recipe's own, as the one behind a replaced stage would."""
-    return decl.kind in _EACH_MODEL_ALONE and not copied & set(decl.sources.get("models", ()))
+    """Whether a stage would only score the recipe's own models, as the one behind a replaced stage would."""
+    return decl.kind in _EACH_MODEL_ALONE and not copied & _reads(decl)
 
 
 def _kind(decl: StageDecl) -> str:
@@ -223,7 +228,7 @@ def _above(stages: Mapping[str, StageDecl], names: Iterable[str]) -> set[str]:
         name = todo.pop()
         if name not in seen:
             seen.add(name)
-            todo += [source for sources in stages[name].sources.values() for source in sources if source in stages]
+            todo += [source for source in _reads(stages[name]) if source in stages]
     return seen
 
 
@@ -231,7 +236,7 @@ def _below(stages: Mapping[str, StageDecl], names: Iterable[str]) -> set[str]:
     """The stages `names` and all that is made from them."""
     readers: dict[str, list[str]] = {}
     for name, decl in stages.items():
-        for source in {source for sources in decl.sources.values() for source in sources}:
+        for source in _reads(decl):
             readers.setdefault(source, []).append(name)
     seen, todo = set(), list(names)
     while todo:
@@ -247,6 +252,6 @@ def _renamed(decl: StageDecl, copy: str, names: Mapping[str, str]) -> StageDecl:
     sources = {role: [names.get(name, name) for name in given] for role, given in decl.sources.items()}
     if decl.kind in _EACH_MODEL_ALONE:
         own = [name for name in decl.sources.get("models", ()) if name in names]
-        if own:
+        if own and not names.keys() & _reads(decl, but="models"):
             sources["models"] = [names[name] for name in own]
     return replace(decl, name=copy, sources=sources, where=f"{decl.where}, copied as '{copy}'")
