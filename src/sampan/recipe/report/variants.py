@@ -10,7 +10,7 @@ from .markup import Raw, breakable, join, number, scroll_table, tag, words
 
 NO_DIFFERENCE = "no difference that can be told"
 _REGION = "Region"
-_HEAD = ["Model", "Skill", "Languages", "Recipe", "Variant", "Difference", "95 % interval", "n", "Compared", ""]
+_HEAD = ["Model", "Skill", "Languages", "Recipe", "Variant", "Difference", "95 % interval", "n", "Compared", "Verdict"]
 
 
 def section(data: ReportData) -> Raw | None:
