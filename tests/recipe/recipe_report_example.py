@@ -8,7 +8,7 @@ from sampan.artifacts.findings import Finding, Findings, Searched
 from sampan.artifacts.item_values import Asked
 from sampan.artifacts.scores import Score
 from sampan.core.identity import digest_text
-from sampan.recipe.report import Record, ReportData, Sample, StageView
+from sampan.recipe.report import Record, ReportData, Sample, StageView, VariantView
 
 NAMES = {
     "tha_Thai": "Thai",
@@ -290,6 +290,7 @@ def example() -> ReportData:
         records_left=12_345,
         asked=tuple(_asked()),
         findings=(_findings(),),
+        variants=(VariantView(name="linear", about="A plain merge.", stages={"merged": "merged_linear"}),),
         versions={"sampan": ("0.1.0",), "torch": ("2.13.0",), "transformers": ("5.22.1", "5.23.0")},
         recipe_file="recipes/mekong-eleven.yaml",
         recipe_digest=digest_text("recipe"),

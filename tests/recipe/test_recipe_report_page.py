@@ -86,7 +86,7 @@ def test_report_graph_shows_every_stage_and_input_once(page):
 def test_report_has_every_section(page):
     ids = {a["id"] for name, a in Reader(page).elements if name == "section" and "id" in a}
     wanted = {"lineage", "scores", "ledger", "fertility", "corpus", "training", "merges", "answers", "stages"}
-    assert ids == wanted | {"contamination", "items", "reproduce"}
+    assert ids == wanted | {"contamination", "items", "reproduce", "variants"}
 
 
 def test_report_charts_have_titles_and_tables(page):

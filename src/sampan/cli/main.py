@@ -109,7 +109,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """The recipe and its --set and --to options."""
+    """The recipe and its --set, --to and --variant options."""
     parser.add_argument("recipe", type=Path, help="a recipe's YAML file, or the name of one that comes with Sampan")
     parser.add_argument(
         "--set",
@@ -125,7 +125,14 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="STAGE",
-        help="only this stage and what it needs (repeatable)",
+        help="only this stage and what it needs; STAGE.VARIANT for a variant's (repeatable)",
+    )
+    parser.add_argument(
+        "--variant",
+        dest="variants",
+        action="append",
+        metavar="NAME",
+        help="beside the recipe only this variant (repeatable), or `none`; default: all of its `variants:`",
     )
     add_store(parser)
 

@@ -12,7 +12,7 @@ from ..store.store import Store
 
 def open_plan(options: argparse.Namespace) -> tuple[Plan, Store]:
     """The plan of the recipe that the options name, in the store that they name."""
-    recipe = load_recipe(options.recipe, options.settings)
+    recipe = load_recipe(options.recipe, options.settings, options.variants)
     nodes = needed(resolve(recipe), options.targets)
     store = Store(options.store)
     return make_plan(recipe, nodes, store), store

@@ -1,6 +1,7 @@
 """Show for every stage whether it is there (hit), will be built (run) or waits for another (pending), why, and the
 forecast of its tokens, FLOPs, memory and disk; with --machine also what training takes there and which layout fits.
-Figures that the recipe says were published stand beside it. Reads digests only; builds and downloads nothing."""
+Figures that the recipe says were published stand beside it, and what each of its variants adds. Reads digests only;
+builds and downloads nothing."""
 
 from __future__ import annotations
 
@@ -16,12 +17,15 @@ from .main import add_recipe, at_least
 from .opening import open_plan
 from .text import duration, quantity, size, table
 
+COSTS = ("flops", "disk_bytes", "seconds")
+"""Forecasts that add up over stages."""
 EXAMPLES = """examples:
   sampan plan recipes/village.yaml
   sampan plan recipes/village.yaml --set cpt.lr=1e-3
   sampan plan recipes/village.yaml --machine h100x8 --price 2.5
   sampan plan sea-lion-v3-llama-8b --machine h200x64
-  sampan plan recipes/real-mini.yaml --set inputs.data=DIR --to cpt --json"""
+  sampan plan recipes/real-mini.yaml --set inputs.data=DIR --to cpt --json
+  sampan plan ablations.yaml --variant no_replay"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +77,7 @@ def render(plan: Plan) -> str:
     lines = [table(header, rows, right=(3, 4, 5, 6, 7)), ""]
     lines.append(f"{plan.count(HIT)} hit, {plan.count(RUN)} to run, {plan.count(PENDING)} pending")
     if todo:
-        total = {key: sum(s.estimate.get(key, 0) for s in todo) for key in ("flops", "disk_bytes", "seconds")}
+        total = _costs(todo)
         peak = max(s.estimate.get("memory_bytes", 0) for s in todo)
         lines[-1] += (
             f"; to do: about {quantity(total['flops'])} FLOPs, {size(peak)} memory at the peak of one stage,"
@@ -83,9 +87,30 @@ def render(plan: Plan) -> str:
     lines.append(licence_gate.summary_line(plan.recipe, plan.manifests))
     lines += [f"licence: {finding}" for finding in plan.licence_findings()]
     lines += [_source_line(name, step) for name, step in plan.steps.items() if step.estimate.get("tokens_by_source")]
+    if plan.recipe.variants:
+        lines += ["", render_variants(plan)]
     if plan.missing:
         lines.append(f"inputs to give before it can run: {', '.join(plan.missing)}")
     return "\n".join(lines)
+
+
+def render_variants(plan: Plan) -> str:
+    """What each variant adds to the plan: stages of its own and the forecast of those that are still to be done."""
+    rows = []
+    for name, variant in plan.recipe.variants.items():
+        own = [plan.steps[copy] for copy in variant.stages.values() if copy in plan.steps]
+        todo = [step for step in own if step.status != HIT]
+        cost = _costs(todo)
+        shown = [
+            form(cost[key]) if cost[key] else "" for key, form in zip(COSTS, (quantity, size, duration), strict=True)
+        ]
+        rows.append([name, str(len(own)), str(len(todo)), *shown, ", ".join(variant.changed), variant.about])
+    header = ["variant", "its own stages", "to do", "FLOPs", "disk", "CPU time", "changes", ""]
+    return table(header, rows, right=(1, 2, 3, 4, 5))
+
+
+def _costs(steps: list[Step]) -> dict[str, float]:
+    return {key: sum(step.estimate.get(key, 0) for step in steps) for key in COSTS}
 
 
 def _source_line(name: str, step: Step) -> str:
@@ -167,6 +192,11 @@ def _as_json(plan: Plan, machine: Machine | None = None) -> dict:
             for f in plan.licence_findings()
         ],
         "missing": plan.missing,
+        "variants": [
+            {**asdict(each), "to_do": _costs([s for n, s in plan.steps.items() if n in copies and s.status != HIT])}
+            for each in plan.recipe.variants.values()
+            for copies in [set(each.stages.values())]
+        ],
         "published": [{**asdict(each), "error": each.error} for each in compare(plan.recipe, plan.steps)],
         "stages": [
             {

@@ -1,5 +1,6 @@
 """Build every stage that is missing, independent ones side by side. What is published is never built again; after a
-failure, an interrupt or a kill, the same command goes on where it stopped."""
+failure, an interrupt or a kill, the same command goes on where it stopped. A recipe's variants are built with it, and
+what they share with it is built once; --variant chooses among them."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ EXAMPLES = """examples:
   sampan run recipes/village.yaml --to cpt --set cpt.lr=1e-3
   sampan run recipes/real-mini.yaml --set inputs.data=DIR --workers 1 --threads 2
   sampan run recipes/village.yaml --dry-run
+  sampan run ablations.yaml --variant no_replay
   sampan run recipes/village.yaml --processes 2 --recompute 1
   sampan run corpus.yaml --engine ray --engine-option address=auto --workers 64
   sampan run corpus.yaml --engine slurm --engine-option slurm_partition=cpu --engine-option timeout_min=240"""

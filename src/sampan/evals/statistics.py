@@ -74,21 +74,44 @@ def paired(
     level: float = 0.95,
 ) -> Difference | None:
     """The difference of two checkpoints on the items that both gave a value for; None with fewer than two clusters."""
-    if not len(parent) == len(child) == len(clusters):
-        raise ValueError("parent, child and clusters must name the same items")
-    both = [n for n in range(len(parent)) if parent[n] is not None and child[n] is not None]
-    if not both:
-        return None
-    used = [weights[n] for n in both] if weights else [1.0] * len(both)
-    gaps = [child[n] - parent[n] for n in both]
-    delta = math.fsum(w * g for w, g in zip(used, gaps, strict=True)) / math.fsum(used)
-    names = [clusters[n] for n in both]
-    error, count = clustered_error(gaps, names, used), len(set(names))
+    return paired_mean([(parent, child, clusters, weights)], level=level)
+
+
+Part = tuple[Sequence[float | None], Sequence[float | None], Sequence[str], Sequence[float]]
+"""One test's values of the parent and of the child, and its clusters and weights (empty: all alike)."""
+
+
+def paired_mean(parts: Sequence[Part], *, level: float = 0.95) -> Difference | None:
+    """The mean of the differences in several tests, such as one in several languages, each test counting alike.
+
+    None with fewer than two clusters. The tests are a fixed choice, so items are compared with their own test's mean.
+    Clusters of one name go together over all tests: translations of a question are as good as one draw of it, and
+    where equal names are chance the error is as right, with fewer clusters.
+    """
+    deltas: list[float] = []
+    rest: list[float] = []
+    shares: list[float] = []
+    names: list[str] = []
+    for parent, child, clusters, weights in parts:
+        if not len(parent) == len(child) == len(clusters):
+            raise ValueError("parent, child and clusters must name the same items")
+        both = [n for n in range(len(parent)) if parent[n] is not None and child[n] is not None]
+        if not both:
+            return None
+        used = [weights[n] for n in both] if weights else [1.0] * len(both)
+        gaps = [child[n] - parent[n] for n in both]
+        total = math.fsum(used)
+        deltas.append(math.fsum(w * g for w, g in zip(used, gaps, strict=True)) / total)
+        rest += [gap - deltas[-1] for gap in gaps]
+        shares += [w / total for w in used]
+        names += [clusters[n] for n in both]
+    delta, count = math.fsum(deltas) / len(deltas), len(set(names))
+    error = clustered_error(rest, names, shares)
     if error is None:
         return None
     low, high = interval(delta, error, count, level)
     p_value = 2 * t_tail(abs(delta) / error, count - 1) if error > 0 else float(delta == 0)
-    return Difference(delta, error, low, high, p_value, len(both), count)
+    return Difference(delta, error, low, high, p_value, len(names), count)
 
 
 def over_runs(values: Sequence[float]) -> tuple[float, float | None]:

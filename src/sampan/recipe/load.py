@@ -2,6 +2,7 @@
 
 A recipe that extends another may give a stage the name of an input: the stage stands in for the input, and whatever
 read the input reads what the stage makes. This is how a recipe for a cluster becomes a small one of the same graph.
+Ablations of the recipe stand under `variants:` (see `variants`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 from ..core.errors import RecipeError, did_you_mean
 from . import yaml
 from .given import Given, input_spec, read_input, set_input
+from .variants import Variant, expand
 
-TOP = ("recipe", "about", "extends", "languages", "use", "inputs", "stages", "targets", "published")
+TOP = ("recipe", "about", "extends", "languages", "use", "inputs", "stages", "targets", "published", "variants")
 PER_STAGE = ("stage", "from", "with", "about")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _RECIPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -54,17 +56,21 @@ class Recipe:
     published: Any = None
     """Figures that others published of these stages, as written (see `published.Figure`)."""
     published_where: str = ""
+    variants: dict[str, Variant] = field(default_factory=dict)
+    """Those whose stages are among `stages`."""
 
 
-def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: Path, settings: Sequence[str] = (), variants: Sequence[str] | None = None) -> Recipe:
     """Read a recipe with its parents and apply `--set` settings; RecipeError names file and line of what is wrong.
 
-    `path` may also be the name of a recipe that comes with Sampan, such as `village`.
+    `path` may also be the name of a recipe that comes with Sampan, such as `village`. `variants` names those whose
+    stages are wanted: None for all, `none` for none. Settings are of the recipe's own stages, and a variant that does
+    not override them has them too.
     """
     path = _find(path)
     data, places = _read(path, seen=())
     _apply(data, places, settings)
-    return _build(data, places, path)
+    return _build(data, places, path, variants)
 
 
 def check_name(name: Any, *, where: str) -> str:
@@ -195,7 +201,7 @@ def _input_spec(text: str) -> str:
     return f"{'dir' if path.is_dir() else 'file'}:{path}"
 
 
-def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
+def _build(data: Mapping[str, Any], places: Places, path: Path, variants: Sequence[str] | None) -> Recipe:
     name = check_name(data.get("recipe"), where=places.get(("recipe",), str(path)))
     stages = data.get("stages")
     if not isinstance(stages, dict) or not stages:
@@ -209,12 +215,21 @@ def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
     both = sorted(set(inputs) & set(stages))
     if both:
         raise RecipeError(f"'{both[0]}' is both an input and a stage", where=places[("stages", both[0])])
+    own = {key: _stage(key, value, places) for key, value in stages.items()}
+
+    def read(stage: str, over: Mapping[str, Any], where: str) -> StageDecl:
+        return _stage(stage, _merge(stages[stage], over), {("stages", stage): where})
+
+    def place(*names: str) -> str:
+        return places.get(("variants", *names), str(path))
+
+    every, found = expand(data.get("variants"), own, inputs, read, place, variants)
     return Recipe(
         name=name,
         about=str(data.get("about") or ""),
         languages=languages,
         inputs={key: value.at for key, value in given.items()},
-        stages={key: _stage(key, value, places) for key, value in stages.items()},
+        stages=every,
         path=path,
         input_where={key: places.get(("inputs", key), str(path)) for key in inputs},
         use=data.get("use"),
@@ -222,6 +237,7 @@ def _build(data: Mapping[str, Any], places: Places, path: Path) -> Recipe:
         given=given,
         published=data.get("published"),
         published_where=f"{places.get(('published',), path)}, `published`",
+        variants=found,
     )
 
 
@@ -240,6 +256,8 @@ def _stage(name: str, value: Any, places: Places) -> StageDecl:
         raise RecipeError("`from:` and `with:` are mappings", where=where)
     roles = {}
     for role, names in sources.items():
+        if names is None:  # removed by a recipe that extends this, or by a variant
+            continue
         names = names if isinstance(names, list) else [names]
         if not all(isinstance(item, str) for item in names):
             raise RecipeError(f"`from: {role}` takes names of stages or inputs", where=where)

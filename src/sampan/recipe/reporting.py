@@ -6,7 +6,7 @@ from ..core.identity import digest_file
 from ..lang.profile import load_profile
 from ..store.store import Store
 from .plan import HIT, Plan
-from .report import ReportData, StageSource, collect
+from .report import ReportData, StageSource, VariantView, collect
 from .resolve import identity_params
 
 
@@ -37,6 +37,10 @@ def report_data(plan: Plan, store: Store) -> ReportData:
     return collect(
         recipe=recipe.name,
         stages=sources,
+        variants=[
+            VariantView(name=each.name, about=each.about, stages=each.stages, changed=each.changed)
+            for each in recipe.variants.values()
+        ],
         languages=tuple(recipe.languages),
         language_names={code: load_profile(code).name for code in recipe.languages},
         recipe_file=recipe.path.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .collect import StageSource, collect
-from .data import Record, ReportData, Sample, StageView
+from .data import Record, ReportData, Sample, StageView, VariantView
 from .page import render
 
-__all__ = ["Record", "ReportData", "Sample", "StageSource", "StageView", "collect", "render"]
+__all__ = ["Record", "ReportData", "Sample", "StageSource", "StageView", "VariantView", "collect", "render"]

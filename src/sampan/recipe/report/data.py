@@ -103,6 +103,18 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VariantView:
+    """A variant of the recipe: stages that stand in the lineage once more, with a change."""
+
+    name: str
+    about: str = ""
+    stages: Mapping[str, str] = field(default_factory=dict)
+    """{the recipe's stage: its copy}."""
+    changed: Sequence[str] = ()
+    """The recipe's stages that the variant itself changes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything on the page."""
 
@@ -130,10 +142,11 @@ class ReportData:
     """Kept items that are not on the page."""
     findings: Sequence[Findings] = ()
     """What `corpus.find_items` found."""
+    variants: Sequence[VariantView] = ()
     first_model: str = ""
     """The model to measure from; '' for the first scored one in lineage order."""
     last_model: str = ""
-    """The model to measure to; '' for the last scored one in lineage order."""
+    """The model to measure to; '' for the last scored one in lineage order that is the recipe's own."""
     versions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """{package: versions that built the artifacts}; more than one if the lineage was built over time."""
     recipe_file: str = ""
@@ -142,6 +155,11 @@ class ReportData:
     """The resolved recipe (its lock), printed in the last section."""
     commands: Sequence[str] = ()
     """Commands that build it again; () for the usual three."""
+
+    @property
+    def copies(self) -> set[str]:
+        """Names of the stages that are variants' own."""
+        return {copy for variant in self.variants for copy in variant.stages.values()}
 
     def name_of(self, language: str) -> str:
         """The name to show for a language code."""

@@ -15,8 +15,9 @@ MAX_SCORE_TILES = 6
 
 def ends(data: ReportData, board: Board) -> tuple[str, str]:
     """The models to measure from and to on one board; the same one twice if it has only one."""
-    first = data.first_model if data.first_model in board.models else board.models[0]
-    last = data.last_model if data.last_model in board.models else board.models[-1]
+    own = [model for model in board.models if model not in data.copies] or board.models
+    first = data.first_model if data.first_model in board.models else own[0]
+    last = data.last_model if data.last_model in board.models else own[-1]
     return first, last
 
 

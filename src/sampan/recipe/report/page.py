@@ -23,6 +23,7 @@ from . import (
     reference,
     samples,
     scoreboard,
+    variants,
 )
 from .data import INPUT, ReportData, completed
 from .graph import STATUS_MARKS
@@ -87,6 +88,7 @@ def _sections(data: ReportData, made: list[scoreboard.Board]) -> list[tuple[str,
     return [
         ("lineage", "Lineage", graph.lineage(data) if data.stages else tag("p", "No stages.", class_="empty")),
         ("scores", "Scoreboard", board),
+        ("variants", "Variants", variants.section(data)),
         ("suites", "Published suites", profiles.section(data)),
         ("judged", "Judged answers", join(judged.section(data), charts.pictures(data, "evals")) or None),
         ("ledger", "Taught and forgotten", ledger.section(data)),
