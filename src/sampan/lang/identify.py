@@ -161,8 +161,15 @@ def _groups() -> dict[str, str]:
 
 @per_profiles
 def _group_of(code: str) -> str:
-    """The first of a profile and its sisters, which stands for all of them; '' for no profile."""
-    return min(code, *load_profile(code).sisters) if code and load_profile(code).sisters else code
+    """The first of a profile, its sisters and theirs, which stands for all of them; '' for no profile. A profile of
+    one's own names its sisters and need not be named by them."""
+    found, todo = set(), {code} & set(languages())
+    while todo:
+        found |= todo
+        named = {sister for each in todo for sister in load_profile(each).sisters}
+        naming = {each for each in languages() if todo & set(load_profile(each).sisters)}
+        todo = ((named | naming) & set(languages())) - found
+    return min(found, default="")
 
 
 def _by_model(text: str, identifier: Identifier) -> Guess:

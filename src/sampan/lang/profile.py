@@ -122,6 +122,12 @@ def profiles_digest() -> str:
     return digest_value([package, digest_tree(own)]) if own else package
 
 
+def reads_own_profiles(params: Any = None) -> dict[str, str]:
+    """`Stage.reads` of stages that name languages or cut words: the own profiles, nothing where there are none."""
+    own = own_profiles()
+    return {"own language profiles": digest_tree(own)} if own else {}
+
+
 @per_profiles
 def load_profile(code: str) -> Profile:
     """The profile of an exact code (see `codes.normalise_code` for other spellings); RecipeError if there is none."""

@@ -108,9 +108,7 @@ class Shared:
         seen, since = None, time.monotonic()
         while True:
             number, last = self._last_lease(key)
-            if (
-                found := self.lookup(key)
-            ) is not None:  # looked up last: a lease that is over may mean that it is there
+            if (found := self.lookup(key)) is not None:  # last: a lease that is over may mean this
                 yield found
                 return
             if last != seen:
