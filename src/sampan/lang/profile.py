@@ -75,11 +75,28 @@ class Profile:
 
 
 def use_profiles(folder: Path) -> None:
-    """Add the profiles of `folder` in this process and in those that it starts; RecipeError if it holds none."""
+    """Add the profiles of `folder` in this process and in those that it starts; RecipeError on the first mistake."""
     os.environ[VARIABLE] = str(folder.resolve())
+    forget_profiles()
+    for code in languages():
+        if _files()[code].parent != FOLDER:
+            load_profile(code)
+
+
+def forget_profiles() -> None:
+    """Read the profiles anew when they are next asked for."""
     for cached in _of_profiles:
         cached.cache_clear()
-    languages()
+
+
+def _check_names(profile: Profile, where: str) -> None:
+    """RecipeError if a profile names a sister or a segmenter that there is not."""
+    from .segmenters import SEGMENTERS
+
+    for field_name, known in (("sisters", languages()), ("segmenters", tuple(SEGMENTERS))):
+        for name in getattr(profile, field_name):
+            if name not in known:
+                raise RecipeError(f"`{field_name}` names '{name}'", where=where, how=did_you_mean(name, known))
 
 
 def own_profiles() -> Path | None:
@@ -133,7 +150,11 @@ def load_profile(code: str) -> Profile:
     """The profile of an exact code (see `codes.normalise_code` for other spellings); RecipeError if there is none."""
     if code not in languages():
         raise RecipeError(f"there is no language profile '{code}'", how=did_you_mean(code, languages()))
-    return read_profile(_files()[code])
+    path = _files()[code]
+    profile = read_profile(path)
+    if path.parent != FOLDER:
+        _check_names(profile, str(path))
+    return profile
 
 
 def read_profile(path: Path) -> Profile:
