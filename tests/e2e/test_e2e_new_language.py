@@ -16,7 +16,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "how-to" / "new-language.md"
 CODE = "jav_Latn"
-TEXT = {"jv": ["wikipedia_sentences", "nusax_train", "talpco"], "id": ["ntrex128", "nusax_train"], "en": ["ntrex128"]}
+TEXT = {
+    "jv": ["wikipedia_sentences", "nusax_train", "talpco"],
+    "id": ["ntrex128", "nusax_train", "talpco"],
+    "en": ["ntrex128"],
+}
 SMALL = {
     "known.epochs": 1,
     "known.max_characters_per_language": 200_000,
