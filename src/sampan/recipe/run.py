@@ -113,6 +113,7 @@ def _offer(plan: Plan, store: Store, engine: Engine) -> None:
     """Give other machines what this one has built and they have not seen: it was offline, or killed just then."""
     if engine.shared:
         shared = Shared(engine.shared)
+        shared.check()
         for step in plan.steps.values():
             if step.manifest:
                 shared.publish(step.manifest, store)

@@ -27,7 +27,7 @@ from typing import Any
 from ..core.errors import RecipeError, StoreError
 from ..core.identity import digest_tree, tree_files
 from .files import safe_name
-from .store import MANIFEST, Store
+from .store import FORMAT, MANIFEST, Store
 
 BEATS = 6
 """How often a holder rewrites its lease in the time after which others take it over."""
@@ -59,6 +59,19 @@ class Shared:
         with self._told():
             self._fs, root = fsspec.core.url_to_fs(at.url, use_listings_cache=False, skip_instance_cache=True)
         self._root = root.rstrip("/")
+
+    def check(self) -> None:
+        """StoreError unless the bucket can be written and refuses to create what there is."""
+        stamp = f"{self._root}/FORMAT.json"
+        value = {"format": FORMAT}
+        if self._create(stamp, value) and self._create(stamp, value):
+            raise StoreError(
+                "this bucket creates an object that is there already, so that two machines could build one stage",
+                where=self.at.url,
+                how="Use one that heeds If-None-Match.",
+            )
+        if (found := self._read(stamp)) != value:
+            raise StoreError(f"this shared store is {found}, this Sampan reads {value}", where=self.at.url)
 
     # -- results ----------------------------------------------------------------------------------------------------
 
