@@ -9,8 +9,22 @@ import pytest
 import yaml
 
 from sampan.core.errors import RecipeError
+from sampan.core.identity import digest_resources
+from sampan.lang.codes import normalise_code
+from sampan.lang.identify import _group_of
 from sampan.lang.normalise import changes, normalise
-from sampan.lang.profile import FOLDER, harmful_words, languages, load_profile, read_profile
+from sampan.lang.profile import (
+    FOLDER,
+    VARIABLE,
+    forget_profiles,
+    harmful_words,
+    languages,
+    load_profile,
+    profiles_digest,
+    read_profile,
+    reads_own_profiles,
+    use_profiles,
+)
 from sampan.lang.scripts import chinese_variant, own_script_share
 from sampan.lang.segment import sentences, words
 from sampan.lang.segmenters import word_segment
@@ -158,3 +172,85 @@ def test_stop_words_are_frequent_in_real_text(shared, code):
                 found[word] += word in inside
     assert sum(hit >= 2 for hit in hits) >= 0.99 * len(hits)
     assert sum(count > 0.04 * len(hits) for count in found.values()) >= 0.9 * len(found)
+
+
+OWN = """
+name: Balinese
+native_name: Basa Bali
+script: Latn
+alpha2: ""
+aliases: [bal]
+sisters: [ind_Latn]
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder of own profiles in use, and the package's alone again afterwards."""
+    monkeypatch.setenv(VARIABLE, "")
+    (tmp_path / "ban_Latn.yaml").write_text(OWN)
+    use_profiles(tmp_path)
+    yield tmp_path
+    monkeypatch.setenv(VARIABLE, "")
+    forget_profiles()
+
+
+def test_an_own_profile_is_a_language_like_others(own):
+    assert load_profile("ban_Latn").native_name == "Basa Bali"
+    assert {"ban_Latn", "tha_Thai"} <= set(languages())
+    assert normalise_code("ban") == normalise_code("bal") == "ban_Latn"
+    assert normalise_code("jv") == "jav_Latn"
+    with pytest.raises(RecipeError, match="no language ''"):
+        normalise_code("")
+
+
+def test_an_own_profile_replaces_one_of_the_package(own):
+    (own / "lao_Laoo.yaml").write_text(OWN.replace("script: Latn", "script: Laoo").replace("Balinese", "Our Lao"))
+    use_profiles(own)
+    assert load_profile("lao_Laoo").name == "Our Lao"
+
+
+def test_the_content_of_own_profiles_is_identity_and_nothing_is_without_them(own):
+    first, reads = profiles_digest(), reads_own_profiles()
+    (own / "ban_Latn.yaml").write_text(OWN + "stop_words: [ring]\n")
+    assert profiles_digest() != first
+    assert reads_own_profiles() != reads
+
+
+def test_without_own_profiles_nothing_is_added_to_keys(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "")
+    assert reads_own_profiles() == {}
+    assert profiles_digest() == digest_resources("sampan.lang", "profiles")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("ban_Latn.yaml", OWN + "stopwords: [ring]", "Did you mean 'stop_words'"),
+        ("ban_Latn.yaml", OWN.replace("script: Latn\n", ""), "lacks `script`"),
+        ("ban_Latn.yaml", OWN + "stop_words: [no]", "Quote it"),
+        ("ban_Latn.yaml", OWN.replace("[ind_Latn]", "[ind_Latin]"), "Did you mean 'ind_Latn'"),
+        ("ban_Latn.yaml", OWN + "segmenters: [icux]", "Did you mean 'icu'"),
+        ("ban_Latn.yaml", "- a list", "mapping"),
+        ("balinese.yaml", OWN, "is no name of a profile"),
+        ("ban_Latn.yml", OWN, "is no name of a profile"),
+    ],
+)
+def test_a_mistake_in_an_own_profile_is_told_before_anything_runs(own, name, text, told):
+    (own / "ban_Latn.yaml").unlink()
+    (own / name).write_text(text)
+    with pytest.raises(RecipeError, match=told) as error:
+        use_profiles(own)
+    assert str(own) in str(error.value)
+
+
+def test_a_folder_without_profiles_is_told(own):
+    with pytest.raises(RecipeError, match="no folder of language profiles"):
+        use_profiles(own / "missing")
+    (own / "ban_Latn.yaml").unlink()
+    with pytest.raises(RecipeError, match="no language profile in this folder"):
+        use_profiles(own)
+
+
+def test_sisters_need_not_name_an_own_profile_back(own):
+    assert _group_of("ban_Latn") == _group_of("ind_Latn") == _group_of("jav_Latn") != _group_of("tha_Thai")

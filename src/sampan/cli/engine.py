@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,24 @@ def engine_options(given: Sequence[str]) -> dict[str, Any]:
             raise RecipeError("a setting of the engine is NAME=VALUE", where=f"--engine-option {item}")
         found[name] = yaml.parse_value(value, where=f"--engine-option {item}")
     return found
+
+
+def add_shared(parser: argparse.ArgumentParser) -> None:
+    """--remote and --lease-seconds; see store.shared."""
+    parser.add_argument(
+        "--remote",
+        default=os.environ.get("SAMPAN_REMOTE", ""),
+        metavar="URL",
+        help="a bucket that other machines build into too, s3://BUCKET/FOLDER: each stage is built by one of them and "
+        "taken by the others (default: $SAMPAN_REMOTE)",
+    )
+    parser.add_argument(
+        "--lease-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="after so long without a sign of life, another machine takes over a stage (default 60)",
+    )
 
 
 def add_spread(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,8 @@ import sys
 
 from ..recipe.ranks import refuse_joined
 from ..recipe.run import Engine, Outcome, run_plan
-from .engine import add_engine, add_spread, engine_options, spread_of
+from ..store.shared import SharedAt
+from .engine import add_engine, add_shared, add_spread, engine_options, spread_of
 from .main import add_recipe, at_least
 from .opening import open_plan
 from .plan import render
@@ -24,6 +25,7 @@ EXAMPLES = """examples:
   sampan run ablations.yaml --variant no_replay
   sampan run recipes/village.yaml --processes 2 --recompute 1
   sampan run corpus.yaml --engine ray --engine-option address=auto --workers 64
+  sampan run corpus.yaml --remote s3://bucket/team
   sampan run corpus.yaml --engine slurm --engine-option slurm_partition=cpu --engine-option timeout_min=240"""
 
 
@@ -41,6 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     add_engine(parser)
     add_spread(parser)
+    add_shared(parser)
     parser.add_argument("--keep-going", action="store_true", help="after a failure, build what does not depend on it")
     parser.add_argument("--wait", action="store_true", help="wait for another run of this recipe instead of refusing")
     parser.add_argument(
@@ -67,6 +70,7 @@ def call(options: argparse.Namespace) -> int:
         spread=spread_of(options),
         keep_going=options.keep_going,
         wait=options.wait,
+        shared=SharedAt(options.remote, options.lease_seconds) if options.remote else None,
     )
     refuse_joined()
     engine.place(store).runner()  # an engine that cannot be had is said before anything runs

@@ -8,6 +8,7 @@ from typing import Literal
 from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..lang.profile import profiles_digest
 from ..lang.thresholds import check_limits
 from .filters import FILTERS, ORDER
 
@@ -57,8 +58,9 @@ def estimate(params: Params, inputs) -> dict:
 def reads(params: Params) -> dict:
     """The language profiles, whose thresholds and words decide what is kept, the identifier, and the filters used;
     `boilerplate` also knows the lines that `drop_lines` takes out."""
-    profiles = {f"language {name}": digest_resources("sampan.lang", name) for name in ("profiles", "models/latin")}
-    return profiles | {f"filter {name}": FILTERS.revision(name) for name in {*params.filters, "boilerplate"}}
+    models = {"language models/latin": digest_resources("sampan.lang", "models/latin")}
+    profiles = {"language profiles": profiles_digest()}
+    return profiles | models | {f"filter {name}": FILTERS.revision(name) for name in {*params.filters, "boilerplate"}}
 
 
 STAGE = Stage(

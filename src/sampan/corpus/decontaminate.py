@@ -6,6 +6,7 @@ from typing import Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 from .matching import Matching
 
 
@@ -40,6 +41,7 @@ STAGE = Stage(
     },
     output="documents",
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     paper="GPT-3 (arXiv:2005.14165) appendix C: 13-grams; edited items after PaLM (arXiv:2204.02311) §8.",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 from .matching import Matching
 
 
@@ -39,6 +40,7 @@ STAGE = Stage(
     },
     output="findings",
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     paper="GPT-3 (arXiv:2005.14165) appendix C: 13-grams, and scores with and without what was seen; edited items "
     "after PaLM (arXiv:2204.02311) §8.",

@@ -6,9 +6,9 @@ from dataclasses import field
 from fractions import Fraction
 from typing import Literal
 
-from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import profiles_digest
 
 
 @params
@@ -116,7 +116,7 @@ def by_source(params: Params) -> dict[str, float]:
 
 def reads(params: Params) -> dict:
     """The language profiles, which say what the codes of shares mean."""
-    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+    return {"language profiles": profiles_digest()}
 
 
 STAGE = Stage(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import field
 
-from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import profiles_digest
 
 
 @params
@@ -69,7 +69,7 @@ def estimate(params: Params, inputs) -> dict:
 
 def reads(params: Params) -> dict:
     """The language profiles, whose words are training text."""
-    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+    return {"language profiles": profiles_digest()}
 
 
 STAGE = Stage(

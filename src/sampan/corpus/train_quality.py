@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import profiles_digest
 
 
 @params
@@ -51,7 +51,7 @@ def estimate(params: Params, inputs) -> dict:
 
 def reads(params: Params) -> dict:
     """The language profiles, which say what codes mean and whether words are set apart."""
-    return {"language profiles": digest_resources("sampan.lang", "profiles")}
+    return {"language profiles": profiles_digest()}
 
 
 STAGE = Stage(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 _BYTES_PER_ROW = 600  # for forecasts
 
@@ -64,6 +65,7 @@ STAGE = Stage(
     inputs={"files": Role(kinds=("conversations", "preferences"), help="a table file, or a folder of them", many=True)},
     output=lambda params, given: params.part,
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     paper="The door for instruction and preference data; shapes as in LLaMA-Factory and TRL.",
 )

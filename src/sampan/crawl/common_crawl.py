@@ -6,6 +6,7 @@ from dataclasses import field
 
 from ..core.params import params
 from ..core.stage import Inputs, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 
 @params
@@ -55,6 +56,7 @@ STAGE = Stage(
     inputs={},
     output="pages",
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     paper="SEA-LION v3's SEA-PILE and SeaLLMs §2.1 take their web text from Common Crawl; CDX server API of pywb.",
 )

@@ -6,6 +6,7 @@ from dataclasses import field
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 _SUFFIXES = (".xml", ".xml.bz2", ".xml.gz", ".xml.zst")
 
@@ -54,6 +55,7 @@ STAGE = Stage(
     inputs={"files": Role(kinds=("pages",), help="an XML dump, or a folder of them", many=True)},
     output="documents",
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     paper="SeaLLMs §2.1 and SEA-LION v3 (Wikipedia as a source of high quality); wikitext by mwparserfromhell.",
 )

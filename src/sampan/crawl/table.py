@@ -6,6 +6,7 @@ from dataclasses import field
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 
 @params
@@ -48,6 +49,7 @@ STAGE = Stage(
     inputs={"files": Role(kinds=("documents",), help="a table file, or a folder of them", many=True)},
     output="documents",
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     paper="The door for text that others have collected; no method of its own.",
 )

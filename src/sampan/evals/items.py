@@ -9,6 +9,7 @@ from typing import Any
 from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 
 @params
@@ -39,7 +40,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def reads(params: Params) -> dict[str, str]:
-    return {"task files": digest_resources("sampan.evals", "tasks")}
+    return {"task files": digest_resources("sampan.evals", "tasks")} | reads_own_profiles()
 
 
 STAGE = Stage(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 
 @params
@@ -135,8 +136,8 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 
 def reads(params: Params) -> dict[str, str]:
-    """The benchmarks' rules and the judge's sentences."""
-    return {"benchmarks": digest_resources("sampan.evals.judging", "benchmarks")}
+    """The benchmarks' rules and the judge's sentences, and language profiles of one's own."""
+    return {"benchmarks": digest_resources("sampan.evals.judging", "benchmarks")} | reads_own_profiles()
 
 
 STAGE = Stage(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 
 @params
@@ -89,8 +90,10 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 
 def reads(params: Params) -> dict[str, str]:
-    """The bundled tasks that are asked."""
-    return {"task files": digest_resources("sampan.evals", "tasks")} if params.tasks or params.suite else {}
+    """The bundled tasks that are asked, and language profiles of one's own."""
+    asked = params.tasks or params.suite
+    tasks = {"task files": digest_resources("sampan.evals", "tasks")} if asked else {}
+    return tasks | reads_own_profiles()
 
 
 STAGE = Stage(

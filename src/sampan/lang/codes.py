@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-
 from ..core.errors import RecipeError, did_you_mean
-from .profile import languages, load_profile
+from .profile import languages, load_profile, per_profiles
 
 
-@functools.cache
+@per_profiles
 def _spellings() -> dict[str, str]:
     """Every accepted spelling, lower case with hyphens, to its code."""
     table = {}
     for code in languages():
         profile = load_profile(code)
         iso3, _, script = code.partition("_")
-        for base in (iso3, profile.alpha2, *profile.aliases):
+        for base in filter(None, (iso3, profile.alpha2, *profile.aliases)):
             table[base.lower()] = code
             table[f"{base}-{script}".lower()] = code
     return table
@@ -46,7 +44,7 @@ def normalise_code(code: str, *, where: str = "") -> str:
     )
 
 
-@functools.lru_cache(maxsize=4096)
+@per_profiles
 def known_language(code: str) -> str:
     """The profile code of any accepted spelling, '' for any other language and for ''."""
     try:

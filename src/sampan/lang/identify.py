@@ -7,7 +7,6 @@ takes Malay for Indonesian and Javanese and Sundanese for anything.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from ..core.errors import RecipeError
 from .codes import normalise_code
 from .identifier import Identifier, general_identifier, shipped_identifier
 from .neighbours import neighbour_of
-from .profile import languages, load_profile
+from .profile import languages, load_profile, per_profiles
 from .scripts import CHARACTER_WEIGHT, WRITTEN_IN, script_counts, simplified_share
 
 WINDOW = 400
@@ -99,7 +98,7 @@ def _deciding_script(shares: dict[str, float]) -> tuple[str, float]:
     return script, shares[script]
 
 
-@functools.cache
+@per_profiles
 def _by_script() -> dict[str, str]:
     """Scripts other than Latin that one profile alone uses, to its code."""
     uses = [(WRITTEN_IN.get(p.script, p.script), p.code) for p in map(load_profile, languages())]
@@ -150,7 +149,7 @@ def _with_second_opinion(sample: str, ours: dict[str, float], top: str) -> Guess
     return Guess(best, scores[best] / math.fsum(scores.values()), label)
 
 
-@functools.cache
+@per_profiles
 def _groups() -> dict[str, str]:
     """lid.176's labels to the group of profiles that they speak for."""
     table = {}
@@ -160,10 +159,17 @@ def _groups() -> dict[str, str]:
     return table
 
 
-@functools.cache
+@per_profiles
 def _group_of(code: str) -> str:
-    """The first of a profile and its sisters, which stands for all of them; '' for no profile."""
-    return min(code, *load_profile(code).sisters) if code and load_profile(code).sisters else code
+    """The first of a profile, its sisters and theirs, which stands for all of them; '' for no profile. A profile of
+    one's own names its sisters and need not be named by them."""
+    found, todo = set(), {code} & set(languages())
+    while todo:
+        found |= todo
+        named = {sister for each in todo for sister in load_profile(each).sisters}
+        naming = {each for each in languages() if todo & set(load_profile(each).sisters)}
+        todo = ((named | naming) & set(languages())) - found
+    return min(found, default="")
 
 
 def _by_model(text: str, identifier: Identifier) -> Guess:
@@ -181,7 +187,7 @@ def _by_model(text: str, identifier: Identifier) -> Guess:
     return Guess(best, min(1.0, scores[best]), label)
 
 
-@functools.lru_cache(maxsize=4096)
+@per_profiles
 def profile_code(label: str) -> str:
     """The profile that a model's label means, '' for none: `ms`, `zsm_Latn`, `fil`, `zho_Hans` and the like."""
     if label in CHINESE_LABELS:

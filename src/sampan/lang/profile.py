@@ -1,19 +1,38 @@
 """Language profiles: names, script, segmenters, sisters, stop words and thresholds, read from `profiles/<code>.yaml`.
 
+A folder of one's own, named by a recipe's `profiles:` or by SAMPAN_PROFILES, adds languages and replaces profiles of
+the same code. Processes that a run starts find it in their environment.
+
 A mistake in a profile is a RecipeError that names the file, the field and what would be right.
 """
 
 from __future__ import annotations
 
 import functools
+import os
+import re
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..core.errors import RecipeError, did_you_mean
+from ..core.identity import digest_resources, digest_tree, digest_value
 from .thresholds import Thresholds, check_limits
 
 FOLDER = Path(__file__).parent / "profiles"
+VARIABLE = "SAMPAN_PROFILES"
+"""The environment's name for a folder of own profiles."""
+_CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
+_of_profiles: list[Any] = []
+_Result = TypeVar("_Result")
+
+
+def per_profiles(function: Callable[..., _Result]) -> Callable[..., _Result]:
+    """Remember results that are computed from the profiles until `use_profiles` changes these."""
+    cached = functools.lru_cache(maxsize=4096)(function)
+    _of_profiles.append(cached)
+    return cached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +74,87 @@ class Profile:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
 
-@functools.cache
+def use_profiles(folder: Path) -> None:
+    """Add the profiles of `folder` in this process and in those that it starts; RecipeError on the first mistake."""
+    os.environ[VARIABLE] = str(folder.resolve())
+    forget_profiles()
+    for code in languages():
+        if _files()[code].parent != FOLDER:
+            load_profile(code)
+
+
+def forget_profiles() -> None:
+    """Read the profiles anew when they are next asked for."""
+    for cached in _of_profiles:
+        cached.cache_clear()
+
+
+def _check_names(profile: Profile, where: str) -> None:
+    """RecipeError if a profile names a sister or a segmenter that there is not."""
+    from .segmenters import SEGMENTERS
+
+    for field_name, known in (("sisters", languages()), ("segmenters", tuple(SEGMENTERS))):
+        for name in getattr(profile, field_name):
+            if name not in known:
+                raise RecipeError(f"`{field_name}` names '{name}'", where=where, how=did_you_mean(name, known))
+
+
+def own_profiles() -> Path | None:
+    """The folder of own profiles that is in use, or None."""
+    given = os.environ.get(VARIABLE, "")
+    return Path(given) if given else None
+
+
+@per_profiles
+def _files() -> dict[str, Path]:
+    """The file of each profile by code; own ones come before the package's."""
+    found = {path.stem: path for path in FOLDER.glob("*.yaml")}
+    if own := own_profiles():
+        mine = sorted(path for path in (own.iterdir() if own.is_dir() else ()) if path.suffix in (".yaml", ".yml"))
+        if not mine:
+            raise RecipeError(
+                "there is no folder of language profiles" if not own.is_dir() else "no language profile in this folder",
+                where=str(own),
+                how="`profiles:` in the recipe, or SAMPAN_PROFILES, names a folder of files such as ban_Latn.yaml.",
+            )
+        for path in mine:
+            if not _CODE.fullmatch(path.stem) or path.suffix != ".yaml":
+                raise RecipeError(
+                    f"'{path.name}' is no name of a profile",
+                    where=str(own),
+                    how="Name it after ISO 639-3 and ISO 15924: ban_Latn.yaml for Balinese in Latin letters.",
+                )
+        found |= {path.stem: path for path in mine}
+    return dict(sorted(found.items()))
+
+
 def languages() -> tuple[str, ...]:
     """Codes of all profiles, sorted."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+    return tuple(_files())
 
 
-@functools.cache
+def profiles_digest() -> str:
+    """The content of all profiles, for stages whose results depend on them: the package's, and with them own ones."""
+    package, own = digest_resources("sampan.lang", "profiles"), own_profiles()
+    return digest_value([package, digest_tree(own)]) if own else package
+
+
+def reads_own_profiles(params: Any = None) -> dict[str, str]:
+    """`Stage.reads` of stages that name languages or cut words: the own profiles, nothing where there are none."""
+    own = own_profiles()
+    return {"own language profiles": digest_tree(own)} if own else {}
+
+
+@per_profiles
 def load_profile(code: str) -> Profile:
     """The profile of an exact code (see `codes.normalise_code` for other spellings); RecipeError if there is none."""
     if code not in languages():
         raise RecipeError(f"there is no language profile '{code}'", how=did_you_mean(code, languages()))
-    return read_profile(FOLDER / f"{code}.yaml")
+    path = _files()[code]
+    profile = read_profile(path)
+    if path.parent != FOLDER:
+        _check_names(profile, str(path))
+    return profile
 
 
 def read_profile(path: Path) -> Profile:
@@ -91,7 +179,7 @@ def harmful_words(profile: Profile, source: str = "") -> tuple[str, ...]:
 
     One word or phrase a line, blank lines and `#` comments left out, in the file's order.
     """
-    path = Path(source) if source else FOLDER / profile.harmful_words
+    path = Path(source) if source else _files()[profile.code].parent / profile.harmful_words
     if source and path.is_dir():
         path = path / f"{profile.code}.txt"
         if not path.exists():
@@ -106,6 +194,14 @@ def harmful_words(profile: Profile, source: str = "") -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if word))
 
 
+_MEANING = {
+    "name": "English name",
+    "native_name": "name in itself",
+    "script": "ISO 15924 code, as in the file's name",
+    "alpha2": 'two-letter code, or "" if it has none',
+}
+
+
 def _profile(code: str, row: dict[str, Any], where: str) -> Profile:
     limits = row.pop("thresholds", {})
     if not isinstance(limits, dict):
@@ -118,7 +214,7 @@ def _profile(code: str, row: dict[str, Any], where: str) -> Profile:
     missing = [f.name for f in fields(Profile) if f.default is MISSING and f.default_factory is MISSING]
     for name in missing:
         if name != "code" and name not in row:
-            raise RecipeError(f"the profile lacks `{name}`", where=where)
+            raise RecipeError(f"the profile lacks `{name}`", where=where, how=f"Say its {_MEANING[name]}.")
     values = {name: _value(name, value, where) for name, value in row.items()}
     if values["script"] != code.partition("_")[2]:
         raise RecipeError(f"script {values['script']} does not match the file name", where=where)

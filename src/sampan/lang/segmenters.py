@@ -10,7 +10,6 @@ laonlp and pythainlp (word lists, Apache-2.0), jieba (a word list, MIT), ICU (MI
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 import regex
 
 from ..core.errors import RecipeError, did_you_mean
-from .profile import load_profile
+from .profile import load_profile, per_profiles
 from .segment import clusters
 
 Segmenter = Callable[[str], list[str]]
@@ -76,7 +75,7 @@ def _cut(run: str) -> list[str]:
     return ["".join(parts[start : start + _MAX_RUN]) for start in range(0, len(parts), _MAX_RUN)]
 
 
-@functools.cache
+@per_profiles
 def _pattern(language: str) -> regex.Pattern:
     profile = load_profile(language)
     if profile.spaced:
@@ -86,7 +85,7 @@ def _pattern(language: str) -> regex.Pattern:
     return regex.compile(rf"(?P<own>[{own}]+)|{other}|\s+|.", regex.S | regex.V1)
 
 
-@functools.cache
+@per_profiles
 def _segmenter(language: str) -> tuple[SegmenterUse, Segmenter | None]:
     profile = load_profile(language)
     if profile.spaced:

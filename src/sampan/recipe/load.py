@@ -15,11 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import RecipeError, did_you_mean
+from ..lang.profile import use_profiles
 from . import yaml
 from .given import Given, input_spec, read_input, set_input
 from .variants import Variant, expand
 
-TOP = ("recipe", "about", "extends", "languages", "use", "inputs", "stages", "targets", "published", "variants")
+TOP = (
+    "recipe",
+    "about",
+    "extends",
+    "languages",
+    "profiles",
+    "use",
+    "inputs",
+    "stages",
+    "targets",
+    "published",
+    "variants",
+)
 PER_STAGE = ("stage", "from", "with", "about")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _RECIPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -70,6 +83,8 @@ def load_recipe(path: Path, settings: Sequence[str] = (), variants: Sequence[str
     path = _find(path)
     data, places = _read(path, seen=())
     _apply(data, places, settings)
+    if folder := data.get("profiles"):
+        use_profiles(Path(folder))
     return _build(data, places, path, variants)
 
 
@@ -116,6 +131,8 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Places]:
                 f"there is no section '{key}'", where=places[(str(key),)], how=did_you_mean(str(key), TOP)
             )
     _anchor(data.get("inputs"), path)
+    if "profiles" in data:
+        data["profiles"] = _folder(data["profiles"], path, where=places[("profiles",)])
     parents = data.pop("extends", None) or []
     parents = [parents] if isinstance(parents, str) else parents
     if not isinstance(parents, list) or not all(isinstance(parent, str) for parent in parents):
@@ -137,6 +154,13 @@ def _anchor(inputs: Any, path: Path) -> None:
         kind, colon, text = spec.partition(":") if isinstance(spec, str) else ("", "", "")
         if colon and kind in ("file", "dir"):
             inputs[name] = set_input(given, f"{kind}:{path.resolve().parent / Path(text).expanduser()}")
+
+
+def _folder(given: Any, path: Path, *, where: str) -> str | None:
+    """A recipe's folder of language profiles, made absolute as its inputs are; null takes it away again."""
+    if given is not None and not isinstance(given, str):
+        raise RecipeError("`profiles:` is a folder of language profiles", where=where, how="profiles: my-languages")
+    return given and str(path.resolve().parent / Path(given).expanduser())
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

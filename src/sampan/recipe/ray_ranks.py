@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ..lang.profile import VARIABLE, own_profiles
 from .ranks import LIFELINE, MARK, free_port
 
 _GRACE_SECONDS = 5.0
@@ -116,6 +117,8 @@ def _environment(number: int, places: list[tuple[str, int]], threads: str) -> di
         "OMP_NUM_THREADS": threads,
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if own := own_profiles():
+        found[VARIABLE] = str(own)
     return {**found, "GLOO_SOCKET_IFNAME": "lo"} if alone and sys.platform == "linux" else found
 
 

@@ -15,6 +15,7 @@ import yaml
 from ..core.errors import RecipeError, SampanError
 from ..core.spread import ALONE, Spread
 from ..store.files import disk_errors, write_atomic
+from ..store.shared import Shared, SharedAt
 from ..store.store import Store
 from . import licence_gate, worker
 from .engines import Place
@@ -43,6 +44,8 @@ class Engine:
     """After a failure, go on with what does not depend on it (otherwise only what has started is finished)."""
     wait: bool = False
     """Wait for another run of this recipe in this store instead of refusing."""
+    shared: SharedAt | None = None
+    """A bucket that other machines build into too."""
 
     @property
     def slots(self) -> int:
@@ -98,11 +101,22 @@ def run_plan(plan: Plan, store: Store, engine: Engine, on_event: Event = lambda 
                 store.set_ref(recipe.name, name, step.manifest or {})
                 outcome.hits.append(name)
                 on_event("hit", step, step.manifest)
+        _offer(plan, store, engine)
         licence_gate.check(plan.licence_findings())
         if len(outcome.hits) < len(plan.steps):
             _Scheduler(plan, store, engine, on_event, outcome).loop()
         outcome.seconds = time.monotonic() - clock
         return outcome
+
+
+def _offer(plan: Plan, store: Store, engine: Engine) -> None:
+    """Give other machines what this one has built and they have not seen: it was offline, or killed just then."""
+    if engine.shared:
+        shared = Shared(engine.shared)
+        shared.check()
+        for step in plan.steps.values():
+            if step.manifest:
+                shared.publish(step.manifest, store)
 
 
 def _write_lock(plan: Plan, store: Store) -> None:
@@ -199,21 +213,21 @@ class _Scheduler:
             except EOFError:
                 each.process.join()
                 what, detail = "failed", [died(each.process.exitcode)]
-            if what == "done":
-                self._finish(name, each, detail[0])
+            if what in ("done", "taken"):
+                self._finish(name, each, detail[0], built=what == "done")
             elif what == "failed":
                 self._fail(name, each, detail[0])
             else:
                 self.on_event(what, each.step, tuple(detail) if what == "progress" else detail[0])
 
-    def _finish(self, name: str, each: _Running, manifest: dict[str, Any]) -> None:
+    def _finish(self, name: str, each: _Running, manifest: dict[str, Any], *, built: bool) -> None:
         self._end(name, each)
         each.step.status, each.step.manifest = HIT, manifest
         if self._refused(name, each.step):
             return
         self.store.set_ref(self.plan.recipe.name, name, manifest)
-        self.outcome.built.append(name)
-        self.on_event("built", each.step, manifest)
+        (self.outcome.built if built else self.outcome.hits).append(name)
+        self.on_event("built" if built else "hit", each.step, manifest)
 
     def _refused(self, name: str, step: Step) -> bool:
         """Whether the licence gate refuses what a finished step brings in; then it counts as failed."""
@@ -253,6 +267,7 @@ def make_job(node: Node, key: str, inputs: dict[str, Any], store: Store, engine:
         checkpoint_seconds=engine.checkpoint_seconds,
         place=engine.place(store),
         spread=engine.spread,
+        shared=engine.shared,
     )
 
 

@@ -20,6 +20,7 @@ from ..core.spread import ALONE, Spread
 from ..core.stage import EXTERNAL, Artifact, Inputs, Runtime, Stage
 from ..store.files import disk_errors, read_json
 from ..store.outside import check_unchanged, fetch
+from ..store.shared import Shared, SharedAt
 from ..store.store import Store
 from .engines import Place
 from .processes import die_with, plain_error
@@ -46,6 +47,8 @@ class Job:
     checkpoint_seconds: float
     place: Place
     spread: Spread = ALONE
+    shared: SharedAt | None = None
+    """The bucket that other machines build into too."""
 
 
 def preload() -> None:
@@ -58,19 +61,29 @@ def preload() -> None:
 
 
 def main(job: Job, pipe: Connection, lifeline: Connection) -> None:
-    """The body of a stage process: sends progress and log, and last ("done", manifest) or ("failed", error)."""
+    """The body of a stage process: sends progress and log, and last ("done", manifest), ("taken", manifest) of what
+    another machine has built, or ("failed", error)."""
     die_with(lifeline)
     os.environ["OMP_NUM_THREADS"] = str(job.threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     if "torch" in sys.modules:  # already imported by the server that this process was forked from
         sys.modules["torch"].set_num_threads(job.threads)
     try:
-        pipe.send(("done", build(job, pipe)))
+        pipe.send(_share(job, pipe) if job.shared else ("done", build(job, pipe)))
     except SampanError as error:
         pipe.send(("failed", error))
     except BaseException as error:
         folder = Path(job.store) / "scratch" / job.manifest["key"]
         pipe.send(("failed", plain_error(error, where=job.kind, folder=folder)))
+
+
+def _share(job: Job, pipe: Connection) -> tuple[str, dict[str, Any]]:
+    """Build under the bucket's lease and publish there too, or take what another machine has published."""
+    shared, store = Shared(job.shared), Store(Path(job.store))
+    with shared.lease(job.manifest["key"]) as found:
+        if found is not None:
+            return "taken", shared.take(found, store)
+        return "done", shared.publish(build(job, pipe), store)
 
 
 def build(job: Job, pipe: Connection | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 CRITERIA = (
     "The better answer does what was asked, is correct, is written in the language of the question, reads naturally to "
@@ -141,6 +142,7 @@ STAGE = Stage(
     },
     output="preferences",
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     heavy=True,
     paper="SeaLLMs (arXiv:2312.00738), section 3.3; in the spirit of self-rewarding models (arXiv:2401.10020).",

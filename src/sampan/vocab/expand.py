@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ..core.errors import InputError, StageError
 from ..core.params import params
 from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 
 @params
@@ -307,10 +308,10 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 
 def reads(params: Params) -> Mapping[str, str]:
-    """The initialisation's revision."""
+    """The initialisation's revision, and profiles of one's own."""
     from .init import INITS
 
-    return {"initialisation": INITS.revision(params.init)}
+    return {"initialisation": INITS.revision(params.init)} | reads_own_profiles()
 
 
 STAGE = Stage(

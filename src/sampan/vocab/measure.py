@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 
 @params
@@ -115,6 +116,7 @@ STAGE = Stage(
     },
     output="scores",
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     heavy=True,
     paper="Tokens relative to English as in SeaLLMs (arXiv:2312.00738, Table 1); parity as in Petrov et al. 2023 "

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 
 @params
@@ -77,6 +78,7 @@ STAGE = Stage(
     },
     output="pieces",
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     paper="SeaLLMs (arXiv:2312.00738), Algorithm 1 of appendix A, with its counting corrected.",
 )

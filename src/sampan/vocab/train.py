@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ..core.errors import StageError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.profile import reads_own_profiles
 
 
 @params
@@ -98,6 +99,7 @@ STAGE = Stage(
     inputs={"documents": Role(kinds=("documents",), help="text to learn from", many=True)},
     output="tokenizer",
     run=run,
+    reads=reads_own_profiles,
     estimate=estimate,
     heavy=True,
     paper="BPE (Sennrich et al. 2016, arXiv:1508.07909); SentencePiece (Kudo and Richardson 2018, arXiv:1808.06226).",

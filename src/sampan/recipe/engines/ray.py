@@ -12,6 +12,7 @@ from typing import Any
 
 from ...core.errors import RecipeError
 from ...core.shards import Job, ShardEngine
+from ...lang.profile import VARIABLE, own_profiles
 from ..processes import attempt, plain_error
 
 
@@ -25,6 +26,8 @@ def ray_cluster(place: Any) -> ShardEngine:
         ) from None
     options = dict(place.options)
     address = options.pop("address", None) or os.environ.get("RAY_ADDRESS")
+    if own := own_profiles():
+        options.setdefault("runtime_env", {"env_vars": {VARIABLE: str(own)}})
     try:
         task = ray.remote(num_cpus=place.threads, max_retries=2, **options)(attempt)
     except (TypeError, ValueError) as error:
