@@ -51,6 +51,7 @@ STAGES = Registry(
         "evals.run": "sampan.evals.run:STAGE",
         "evals.judge": "sampan.evals.judge:STAGE",
         "evals.lm_eval": "sampan.evals.lm_eval:STAGE",
+        "evals.mean_of_runs": "sampan.evals.mean_of_runs:STAGE",
         "evals.sea_helm": "sampan.evals.sea_helm:STAGE",
         "export.hf": "sampan.export.hf:STAGE",
         "export.gguf": "sampan.export.gguf:STAGE",
