@@ -101,13 +101,14 @@ def test_the_scoreboard_is_complete_with_errors_and_a_ledger(built, tmp_path):
     sampan("report", RECIPE, "--store", built, "--out", page)
     text = page.read_text(encoding="utf-8")
     one = r'<h3>([^<]+)</h3><p class="note">Value ± standard error.*?<table class="board">(.*?)</table>'
-    boards = [(title, table) for title, table in re.findall(one, text, re.DOTALL) if "Tokenizer" not in title]
+    boards = re.findall(one, text, re.DOTALL)
+    # A tokenizer has no error, and what a judge saw is test_e2e_judge_page's.
+    boards = [(title, table) for title, table in boards if not title.startswith(("Tokenizer", "Mt bench"))]
     assert len(boards) >= 10
     for title, table in boards:
         languages = table.count('scope="col"') - 1
         rows = re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', table, re.DOTALL)
-        models = ["sft", "final"] if title.startswith("Mt bench") else ["base", "cpt", "final"]
-        assert [re.match(r"\w+", name)[0] for name, _ in rows] == models, title
+        assert [re.match(r"\w+", name)[0] for name, _ in rows] == ["base", "cpt", "final"], title
         for _, cells in rows:
             assert cells.count("±") == languages >= 1, title
     ledger = re.search(r'id="ledger".*?</section>', text, re.DOTALL)[0]
