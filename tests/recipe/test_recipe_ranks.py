@@ -160,8 +160,7 @@ def test_a_ray_cluster_may_run_them_and_a_killed_one_is_started_again(inputs, tm
     killer.join()
     assert found == expected
     assert metrics["steps"] == 12
-    # On a busy machine the other rank, whose partner is gone, may be heard first.
-    assert any("starting again" in line for line in said), said
+    assert any("rank 1: its process ended" in line and "starting again" in line for line in said), said
     with pytest.raises(StageError, match="context_len 65 is longer"):
         run(inputs, tmp_path / "refused", context_len=65, spread={"launcher": "ray"})
     with pytest.raises(StageError, match=r"has 2 CPUs, and 3 processes want 3.*Lower --processes"):

@@ -91,6 +91,23 @@ def test_a_failed_holder_lets_go_at_once(bucket):
     assert (number, last["over"]) == (1, True)
 
 
+def test_a_folder_that_is_listed_as_itself_is_no_object(bucket, tmp_path, monkeypatch):
+    """As s3fs lists one in which another machine's first object appears between its two questions."""
+    store, shared = Store(tmp_path / "store"), Shared(bucket)
+    find = type(shared._fs).find
+
+    def late(fs, path, **asked):
+        return find(fs, path, **asked) | {path: {"name": path, "size": 0, "type": "directory"}}
+
+    monkeypatch.setattr(type(shared._fs), "find", late)
+    assert shared._last_lease(KEY) == (0, None)
+    manifest = shared.publish(published(store), store)
+    assert shared.take(manifest, Store(tmp_path / "other")) == manifest
+    with shared.lease("b" * 64) as found:
+        assert found is None
+        assert shared._last_lease("b" * 64)[0] == 1
+
+
 def test_a_bucket_that_overwrites_is_refused(bucket, monkeypatch):
     shared = Shared(bucket)
     shared.check()

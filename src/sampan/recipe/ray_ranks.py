@@ -20,8 +20,9 @@ from typing import Any
 from ..lang.profile import VARIABLE, own_profiles
 from .ranks import LIFELINE, MARK, free_port
 
-_GRACE_SECONDS = 5.0
-"""How long to wait for the one that died first to say so: the others see only that a connection broke."""
+_GRACE_SECONDS = 30.0
+"""How long to wait for the one that died first to be heard: the others see only that a connection broke, and what an
+actor yields can be seconds on its way through a busy cluster."""
 
 
 class Member:

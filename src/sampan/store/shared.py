@@ -84,7 +84,7 @@ class Shared:
         out, _ = store.scratch(manifest["key"])
         away = self._object_path(manifest)
         with self._told():
-            for name in sorted(self._fs.find(away)):
+            for name in sorted(self._sizes(away)):
                 here = out / name[len(away) + 1 :]
                 here.parent.mkdir(parents=True, exist_ok=True)
                 self._fs.get_file(name, str(here))
@@ -102,7 +102,7 @@ class Shared:
         folder: Path = store.object_path(manifest["kind"], manifest["digest"])
         there = self._object_path(manifest)
         with self._told():
-            whole = {name: fact["size"] for name, fact in self._fs.find(there, detail=True).items()}
+            whole = self._sizes(there)
             for name in tree_files(folder):
                 if name != MANIFEST and whole.get(f"{there}/{name}") != (folder / name).stat().st_size:
                     self._fs.put_file(str(folder / name), f"{there}/{name}")
@@ -140,7 +140,7 @@ class Shared:
 
     def _last_lease(self, key: str) -> tuple[int, dict[str, Any] | None]:
         with self._told():
-            names = self._fs.find(f"{self._root}/leases/{safe_name(key, what='key')}")
+            names = self._sizes(f"{self._root}/leases/{safe_name(key, what='key')}")
         if not names:
             return 0, None
         last = max(names)
@@ -175,6 +175,14 @@ class Shared:
     def _object_path(self, manifest: Mapping[str, Any]) -> str:
         kind, digest = safe_name(manifest["kind"], what="kind"), safe_name(manifest["digest"], what="digest")
         return f"{self._root}/objects/{kind}/{digest}"
+
+    def _sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every object below a folder, by name.
+
+        A folder into which another machine puts its first object meanwhile may be listed as an object itself.
+        """
+        found = self._fs.find(folder, detail=True)
+        return {name: fact["size"] for name, fact in found.items() if name.startswith(f"{folder}/")}
 
     def _read(self, path: str) -> dict[str, Any] | None:
         with self._told():
