@@ -22,6 +22,7 @@ from .groups import CLUSTER, Group, clusters_of, code, describe_prompt, held_out
 from .likelihood import multiple_choice, preference
 from .marks import Mark
 from .metrics import check_tools, measure
+from .progress import parts_of_bar
 from .records import Answered, records
 from .suites import SUITES
 from .task_items import task_groups, with_files
@@ -68,7 +69,7 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
         base, total = number * exam.size, exam.size * len(digests)
         runtime.progress(base, total, "questions")
         begun = time.monotonic()
-        rows = _ask(params, team, model, exam, _report(runtime, base, total))
+        rows = _ask(params, team, model, exam, parts_of_bar(runtime, base, total))
         seconds[model.name] = round(time.monotonic() - begun, 3)
         return rows
 
@@ -265,15 +266,3 @@ def _text_mark(
 
     bits = team.cut(texts, DOCUMENTS, work, progress)
     return bits_per_byte(bits, [len(text.encode()) for text in texts])
-
-
-def _report(runtime: Runtime, base: int, total: int) -> Callable[[int], Callable[[int, int], None]]:
-    """Each call takes the next `size` questions of the bar and returns a callback for work of any own unit."""
-    start = base
-
-    def part(size: int) -> Callable[[int, int], None]:
-        nonlocal start
-        here, start = start, start + size
-        return lambda done, of: runtime.progress(here + size * done // max(1, of), total, "questions")
-
-    return part

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..artifacts.profile_table import ProfileTable, write_profile_table
+from ..artifacts.profile_table import ProfileTable, cell_score, write_profile_table
 from ..artifacts.scores import Score, write_scores
 from ..core.errors import InputError, RecipeError, SampanError, StageError
 from ..core.identity import digest_value
@@ -101,18 +101,12 @@ def _profiled(params: Params, runtime: Runtime, models: list[Artifact], scores: 
     )
     asked = {(row.task, row.metric): row.prompt_digest for row in scores}
     return [
-        Score(
-            model=name,
-            model_digest=digests[name],
-            task=params.profile,
-            language=cell.language,
-            metric=cell.competency,
-            value=cell.value,
-            stderr=cell.stderr,
-            n=cell.n,
-            higher_is_better=True,
-            prompt_digest=digest_value([asked[key] for key in sorted(asked) if key[0] in cell.ran]),
-            revision=1,
+        cell_score(
+            params.profile,
+            name,
+            digests[name],
+            cell,
+            digest_value([asked[key] for key in sorted(asked) if key[0] in cell.ran]),
         )
         for name, cells in tables.items()
         for cell in cells

@@ -6,11 +6,11 @@ import functools
 import gc
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...artifacts.item_values import Asked, ItemValues, write_item_values
-from ...artifacts.profile_table import Cell, ProfileTable, write_profile_table
+from ...artifacts.profile_table import Cell, ProfileTable, cell_score, write_profile_table
 from ...artifacts.scores import Score, write_scores
 from ...core.errors import InputError, RecipeError, did_you_mean
 from ...core.identity import digest_value
@@ -18,6 +18,7 @@ from ...core.lines import lines_of
 from ...core.stage import Artifact, Inputs, Runtime
 from ..groups import code, describe_prompt
 from ..marks import Mark
+from ..progress import parts_of_bar
 from ..resume import kept
 from . import rows as stored
 from .answers import answer_task
@@ -74,7 +75,7 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     size = sum(len(sheet.questions) for sheet in sheets)
     found: dict[str, list[tuple[Sheet, Result, Marked | None, list[str]]]] = {}
     for number, model in enumerate(models):
-        progress = _progress(runtime, number * size, len(models) * size)
+        progress = parts_of_bar(runtime, number * size, len(models) * size)
         found[model.name] = [
             _examined(params, sheet, model, answers, outside)
             for sheet, answers in _answered(params, runtime, model, sheets, earlier, progress)
@@ -228,7 +229,10 @@ def _write(
             raise RecipeError("nothing of the suite can be asked", where="evals.sea_helm", how=_reasons(cells))
         coverage[model.name] = [len(cells[-1].ran), len(cells[-1].ran) + len(cells[-1].not_run)]
         asked = digest_value([sheet.digest for sheet in sheets])
-        scores += [_total_score(params, model, cell, asked) for cell in cells if cell.value is not None]
+        for cell in cells:
+            if cell.value is not None:  # the digest holds what of it was run: only equal parts are compared
+                part = digest_value([asked, sorted(cell.ran)])
+                scores.append(cell_score(params.profile, model.name, model.digest, cell, part))
         for sheet, result, marked, answers in found[model.name]:
             for mark in _told(result, marked):
                 row = _score(params, model, sheet, mark)
@@ -284,14 +288,6 @@ def _score(params: Params, model: Artifact, sheet: Sheet, mark: Mark) -> Score:
     )
 
 
-def _total_score(params: Params, model: Artifact, cell: Cell, asked: str) -> Score:
-    """A total; its digest also holds what of it was run, so that only equal parts are compared."""
-    plain = Mark(cell.competency, cell.value or 0.0, cell.stderr, cell.n)
-    task = SeaTask(name="", language=cell.language, code="", competency=cell.competency, metric="", kind="", needs="")
-    row = _score(params, model, Sheet(task), plain)
-    return replace(row, task=params.profile, prompt_digest=digest_value([asked, sorted(cell.ran)]))
-
-
 def _samples(params: Params, model: Artifact, sheet: Sheet, marked: Marked, answers: Sequence[str]) -> list[dict]:
     return [
         {
@@ -320,14 +316,3 @@ def _answers_row(model: Artifact, sheet: Sheet, marked: Marked, answers: Sequenc
             value if value is None or isinstance(value, bool | int | str) else str(value) for value in marked.read
         ],
     }
-
-
-def _progress(runtime: Runtime, base: int, total: int) -> Callable[[int], Callable[[int, int], None]]:
-    start = base
-
-    def part(size: int) -> Callable[[int, int], None]:
-        nonlocal start
-        here, start = start, start + size
-        return lambda done, of: runtime.progress(here + size * done // max(1, of), total, "questions")
-
-    return part

@@ -16,6 +16,7 @@ from ...artifacts.tables import read_rows
 from ...core.errors import InputError, StageError
 from ...core.stage import Artifact
 from ...model.endpoint import Reply
+from ...store.files import appended_lines
 from .judges import NOT_RECORDED, Judge, Request
 
 REPLIES = "replies.jsonl"
@@ -58,16 +59,7 @@ class Record:
                 self.known[key] = reply
 
     def _resumed(self) -> None:
-        if not self._path.is_file():
-            return
-        text = self._path.read_text(encoding="utf-8")
-        whole, _, cut = text.rpartition("\n")
-        if cut:  # the line that a kill left unfinished
-            aside = self._path.with_suffix(".tmp")
-            aside.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
-            aside.replace(self._path)
-        for line in whole.split("\n") if whole else ():  # not splitlines: texts may hold other line ends
-            row = json.loads(line)
+        for row in map(json.loads, appended_lines(self._path)):
             self.known[row["asked"], row["attempt"]] = Reply(**row["reply"])
 
     def keep(self, asked: str, attempt: int, reply: Reply) -> None:
