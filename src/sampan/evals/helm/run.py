@@ -14,7 +14,7 @@ from ...artifacts.profile_table import Cell, ProfileTable, cell_score, write_pro
 from ...artifacts.scores import Score, write_scores
 from ...core.errors import InputError, RecipeError, did_you_mean
 from ...core.identity import digest_value
-from ...core.lines import lines_of
+from ...core.lines import lines_of, write_jsonl
 from ...core.stage import Artifact, Inputs, Runtime
 from ..groups import code, describe_prompt
 from ..marks import Mark
@@ -249,8 +249,7 @@ def _write(
     digests = {model.name: model.digest for model in models}
     whole = ProfileTable(profile=params.profile, suite=params.suite, digests=digests, cells=table)
     write_profile_table(runtime.out, whole)
-    lines = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in written)
-    (runtime.out / ANSWERS).write_text(lines, encoding="utf-8")
+    write_jsonl(runtime.out / ANSWERS, written)
     return {"scores": len(scores), "models": len(models), "coverage": coverage}
 
 

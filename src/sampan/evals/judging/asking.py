@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ...artifacts.tables import read_rows
 from ...core.errors import InputError, StageError
@@ -80,6 +81,26 @@ class Record:
             self._file.close()
 
 
+def reply_rows(name: str, how: Mapping[str, Any], replies: Mapping[str, Sequence[Reply]]) -> Iterator[dict[str, Any]]:
+    """Rows of REPLIES for whoever is called `name`, in the order of their keys."""
+    for key, told in sorted(replies.items()):
+        for attempt, reply in enumerate(told, 1):
+            yield {"asked": key, "attempt": attempt, "judge": name, "how": how, "reply": asdict(reply)}
+
+
+def spent(replies: Iterable[Reply], prompt_price: float, completion_price: float) -> dict[str, Any]:
+    """Tokens of all replies, None where the server did not count them, and their `cost` where a price is given."""
+    told: dict[str, Any] = {}
+    answered = [reply for reply in replies if not reply.failure]
+    for name in ("prompt_tokens", "completion_tokens"):
+        counts = [getattr(reply, name) for reply in answered]
+        told[name] = sum(counts) if counts and None not in counts else None
+    if (prompt_price or completion_price) and None not in told.values():
+        cost = prompt_price * told["prompt_tokens"] + completion_price * told["completion_tokens"]
+        told["cost"] = round(cost / 1e6, 6)
+    return told
+
+
 class Outages:
     """Counts requests that nobody answered, and ends the work where they are too many to be a result."""
 
@@ -92,8 +113,8 @@ class Outages:
             raise StageError(
                 f"{self.count} of {self._total} requests were not answered, the last with: {reply.text}",
                 where=self._where,
-                how="Run again when the judge answers: the verdicts so far are kept. `max_outages` says how many may "
-                "be missing.",
+                how="Run again when the endpoint answers: what it has said so far is kept. In evals.judge "
+                "`max_outages` says how many may be missing.",
             )
 
 
