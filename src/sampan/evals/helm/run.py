@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from ...core.stage import Artifact, Inputs, Runtime
 from ..groups import code, describe_prompt
 from ..marks import Mark
 from ..progress import parts_of_bar
-from ..resume import kept
+from ..team import Team
 from . import rows as stored
 from .answers import answer_task
 from .marks import Marked, mark_task
@@ -72,14 +73,14 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     outside = Outside.read(inputs, params.judged_as)
     earlier = _earlier(inputs.many("answers"))
     models = list({model.digest: model for model in inputs.many("models")}.values())
-    size = sum(len(sheet.questions) for sheet in sheets)
-    found: dict[str, list[tuple[Sheet, Result, Marked | None, list[str]]]] = {}
-    for number, model in enumerate(models):
-        progress = parts_of_bar(runtime, number * size, len(models) * size)
-        found[model.name] = [
-            _examined(params, sheet, model, answers, outside)
-            for sheet, answers in _answered(params, runtime, model, sheets, earlier, progress)
+    answers = _answers(params, runtime, models, sheets, earlier)
+    found = {
+        model.name: [
+            _examined(params, sheet, model, answers[model.digest, sheet.digest] if sheet.questions else [], outside)
+            for sheet in sheets
         ]
+        for model in models
+    }
     return _write(params, runtime, models, found, sheets)
 
 
@@ -129,49 +130,44 @@ def _shots(params: Params, task: SeaTask) -> int:
     return BASE_SHOTS if params.base_model else 0
 
 
-def _answered(
+def _answers(
     params: Params,
     runtime: Runtime,
-    model: Artifact,
+    models: Sequence[Artifact],
     sheets: Sequence[Sheet],
     earlier: Mapping[tuple[str, str], list[str]],
-    progress: Callable[[int], Callable[[int, int], None]],
-) -> list[tuple[Sheet, list[str]]]:
-    """Every sheet with the model's answers, [] for sheets that are not asked. The model is loaded when needed."""
-    loaded: list[Any] = []
-    out = []
-    for sheet in sheets:
-        if not sheet.questions:
-            out.append((sheet, []))
-            continue
-        report = progress(len(sheet.questions))
-        known = earlier.get((model.digest, sheet.digest))
-        if known is None:
-            state = runtime.state / f"task-{digest_value([model.digest, sheet.digest])[:16]}.json"
+) -> dict[tuple[str, str], list[str]]:
+    """Every model's answers by its digest and the sheet's: those of an earlier run, and new ones, which the processes
+    of this run write together."""
+    todo = [(m, s) for m in models for s in sheets if s.questions and (m.digest, s.digest) not in earlier]
+    starts = [0, *itertools.accumulate(len(sheet.questions) for _, sheet in todo)]
+    team, loaded = Team(runtime), {}
 
-            def work(sheet: Sheet = sheet, report: Callable = report) -> dict[str, Any]:
-                if not loaded:
-                    loaded.extend(_load(params, runtime, model))
-                answers = answer_task(
-                    *loaded,
-                    sheet.task,
-                    params.profile,
-                    sheet.questions,
-                    base=params.base_model,
-                    batch_size=params.batch_size,
-                    seed=params.seed,
-                    progress=report,
-                )
-                return {"answers": answers}
+    def work(number: int) -> dict[str, Any]:
+        model, sheet = todo[number]
+        if model.digest not in loaded:
+            loaded.clear()
+            gc.collect()
+            loaded[model.digest] = _load(params, team, model)
+        answers = answer_task(
+            *loaded[model.digest],
+            sheet.task,
+            params.profile,
+            sheet.questions,
+            base=params.base_model,
+            batch_size=params.batch_size,
+            seed=params.seed,
+            progress=parts_of_bar(runtime, starts[number], starts[-1])(len(sheet.questions)),
+            cut=team.cut,
+        )
+        return {"answers": answers}
 
-            known = kept(state, work)["answers"]
-        out.append((sheet, known))
-    loaded.clear()
-    gc.collect()
-    return out
+    keys = [(model.digest, sheet.digest) for model, sheet in todo]
+    found = team.units([f"task-{digest_value(list(key))[:16]}" for key in keys], work)
+    return {**earlier, **{key: each["answers"] for key, each in zip(keys, found, strict=True)}}
 
 
-def _load(params: Params, runtime: Runtime, model: Artifact) -> tuple[Any, Any]:
+def _load(params: Params, team: Team, model: Artifact) -> tuple[Any, Any]:
     from ...model.checkpoint import load_model
     from ...model.tokenizer import load_tokenizer
 
@@ -182,7 +178,7 @@ def _load(params: Params, runtime: Runtime, model: Artifact) -> tuple[Any, Any]:
             where=model.name,
             how="Set `base_model: true`, or set `chat_template` where the tokenizer is made or imported.",
         )
-    return load_model(model.path, dtype=params.dtype, device=runtime.device), tokenizer
+    return load_model(model.path, dtype=params.dtype, device=team.device), tokenizer
 
 
 def _earlier(sources: Sequence[Artifact]) -> dict[tuple[str, str], list[str]]:
