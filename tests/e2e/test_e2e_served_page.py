@@ -1,4 +1,4 @@
-"""The command of docs/how-to/evaluate.md that examines a model behind an endpoint, as it stands there, on our server."""
+"""The command of docs/how-to/evaluate.md for a model behind an endpoint, as it stands there, on our own server."""
 
 from __future__ import annotations
 

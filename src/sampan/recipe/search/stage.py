@@ -102,7 +102,7 @@ STAGE = Stage(
     params=Params,
     inputs={
         **MERGE.inputs,
-        **{role: EVALS.inputs[role] for role in EVALS_ROLES},
+        **{role: spec for role, spec in EVALS.inputs.items() if role in EVALS_ROLES},
     },
     output="checkpoint",
     run=run,
