@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.stage import Artifact
@@ -40,6 +40,20 @@ class Examinee(Protocol):
         """What is to be known of how it answered, beside the answers."""
 
 
+def scored_in_pieces(
+    score: Callable[[Sequence[Pair], Progress], list[Likelihood]],
+    pairs: Sequence[Pair],
+    cut: Callable[..., list],
+    progress: Progress,
+) -> list[Likelihood]:
+    """What `score` gives for each pair, in the pieces into which `cut` (of a team, or `whole`) parts them."""
+
+    def work(piece: Sequence[Pair], start: int, progress: Progress) -> list[tuple[float, int, bool]]:
+        return [(found.logprob, found.tokens, found.greedy) for found in score(piece, progress)]
+
+    return [Likelihood(*found) for found in cut(pairs, PAIRS, work, progress)]
+
+
 class Checkpoint:
     """A checkpoint in this process. Its rows are cut into the pieces that the processes of a run share."""
 
@@ -53,10 +67,7 @@ class Checkpoint:
         self._params, self._team = params, team
 
     def likelihoods(self, pairs: Sequence[Pair], progress: Progress) -> list[Likelihood]:
-        def work(piece: Sequence[Pair], start: int, progress: Progress) -> list[tuple[float, int, bool]]:
-            return [(found.logprob, found.tokens, found.greedy) for found in self._score(piece, progress)]
-
-        return [Likelihood(*found) for found in self._team.cut(pairs, PAIRS, work, progress)]
+        return scored_in_pieces(self._score, pairs, self._team.cut, progress)
 
     def bits(self, texts: Sequence[str], progress: Progress) -> list[float]:
         window = min(self._params.context_len, self._model.config.max_position_embeddings)

@@ -9,17 +9,16 @@ import json
 import logging
 import math
 import os
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from ..artifacts.profile_table import ProfileTable, cell_score, write_profile_table
 from ..artifacts.scores import Score, write_scores
 from ..core.errors import InputError, RecipeError, SampanError, StageError
 from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
+from ..model.endpoint import knock
 from .groups import code
 from .leaderboard import TASKS, leaderboard_cells
 from .lm_eval import ENDPOINTS
@@ -138,16 +137,7 @@ def _models(params: Params, inputs: Inputs) -> list[Artifact]:
 def _check(params: Params, model: Artifact) -> None:
     """What would only fail after minutes: no chat template, nobody at the endpoint."""
     if params.backend in ENDPOINTS:
-        url = urlsplit(str(params.backend_args["base_url"]))
-        try:
-            port = url.port or (443 if url.scheme == "https" else 80)
-            socket.create_connection((url.hostname or "", port), timeout=10).close()
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"nobody answers at the endpoint ({error})",
-                where=str(params.backend_args["base_url"]),
-                how="Start the server, or correct `base_url`.",
-            ) from None
+        knock(str(params.backend_args["base_url"]))
     elif params.apply_chat_template:
         from ..model.tokenizer import load_tokenizer
 

@@ -79,7 +79,7 @@ class Client:
         self._open = urllib.request.build_opener(_NoRedirect).open
         self._lock, self._stop, self._next, self._waits = threading.Lock(), threading.Event(), 0.0, 0
         self.requests = 0
-        _knock(endpoint)
+        knock(endpoint.base_url)
 
     def ask_all(self, bodies: Sequence[Mapping[str, Any]], on_reply: Callable[[int, Reply], None]) -> None:
         """`on_reply(number, reply)` for each request body, in this thread, in the order in which answers come."""
@@ -196,10 +196,10 @@ def _key(endpoint: Endpoint) -> str:
     return key
 
 
-def _knock(endpoint: Endpoint) -> None:
+def knock(base_url: str) -> None:
     """InputError unless somebody listens there, before any work is done for it."""
     try:
-        url = urlsplit(endpoint.base_url)
+        url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("not an http or https address")
         if url.username or url.password:
@@ -213,7 +213,7 @@ def _knock(endpoint: Endpoint) -> None:
     except (OSError, ValueError) as error:
         raise InputError(
             f"nobody answers at the endpoint ({error})",
-            where=endpoint.base_url,
+            where=base_url,
             how="Start the server, or correct `base_url`.",
         ) from None
 
