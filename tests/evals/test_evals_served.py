@@ -138,6 +138,9 @@ def test_evals_served_tasks_that_cannot_be_asked_are_named_before_any_question(
         with pytest.raises(InputError, match=f"{named}: the server gives no log-probabilities"):
             run_stage(STAGE, given, answer_models=["m"], answer_url=server.url)
         assert len(server.seen) == 2
+    chats_only = ScriptedServer(lambda body: "x" if "messages" in body else error(404, "no such route"))
+    with chats_only as server, pytest.raises(InputError, match=f"{named}: .*nothing to ask.*A server that only chats"):
+        run_stage(STAGE, given, answer_models=["m"], answer_url=server.url)
 
 
 @pytest.fixture

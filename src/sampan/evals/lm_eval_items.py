@@ -71,6 +71,18 @@ class Items:
         write_item_values(out, self._asked.values(), self._values)
 
 
+def read_questions(source: Artifact) -> Iterator[Item]:
+    """The documents of an artifact of `evals.lm_eval` as items; they cannot be asked, only looked for and read."""
+    path = source.path / QUESTIONS
+    if not path.is_file():
+        how = "Give scores of evals.lm_eval."
+        raise InputError(f"there is no {QUESTIONS} in this artifact", where=source.name, how=how)
+    for row in map(json.loads, lines_of(path)):
+        text = "\n".join(row["texts"])
+        meta = {TEXTS: row["texts"]}
+        yield Item(row["id"], row["task"], "generate", row["language"], text, pattern=".", meta=meta)
+
+
 def _values(score: Mapping[str, Any], rows: Rows) -> list[float] | None:
     """What each document gave, None where the score is no mean of that."""
     each: dict[Any, Any] = {}
@@ -83,19 +95,6 @@ def _values(score: Mapping[str, Any], rows: Rows) -> list[float] | None:
     if not complete or not math.isclose(math.fsum(numbers) / len(numbers), score["value"], abs_tol=1e-9):
         return None
     return numbers
-
-
-def read_questions(source: Artifact) -> Iterator[Item]:
-    """The documents of an artifact of `evals.lm_eval` as items; they cannot be asked, only looked for and read."""
-    path = source.path / QUESTIONS
-    if not path.is_file():
-        raise InputError(
-            f"there is no {QUESTIONS} in this artifact", where=source.name, how="Give one of evals.lm_eval."
-        )
-    for row in map(json.loads, lines_of(path)):
-        text = "\n".join(row["texts"])
-        meta = {TEXTS: row["texts"]}
-        yield Item(row["id"], row["task"], "generate", row["language"], text, pattern=".", meta=meta)
 
 
 def _texts(row: Mapping[str, Any]) -> list[str]:

@@ -84,7 +84,10 @@ class Served:
                 how="Give its folder as the input `tokenizer`, or leave them out.",
             )
         ids = encode_prompt(self.tokenizer, _SENTENCE)
-        reply = self._client.ask({"prompt": _SENTENCE, "max_tokens": 1})
+        try:
+            reply = self._client.ask({"prompt": _SENTENCE, "max_tokens": 1})
+        except InputError as error:  # a server that only chats has no completions
+            raise InputError(f"{said}: {error.what}", where=where, how=error.how) from None
         if reply.prompt_tokens is not None and abs(reply.prompt_tokens - len(ids)) > 1:
             raise InputError(
                 f"{said}: `tokenizer` is not that of {self.name} ({len(ids)} tokens for a sentence that is "
@@ -138,9 +141,10 @@ class Served:
             self._record.close()
         every = [reply for told in self._replies.values() for reply in told]
         costs = spent(every, self._params.prompt_price, self._params.completion_price)
+        known = self._record.given if self._record else 0
         return {
             "failed": dict(sorted(self._failed.items())),
-            "spent": {"requests": self._client.requests, "replies": len(every), **costs},
+            "spent": {"replies": len(every), "replies_known_before": known, **costs},
             "replies": list(reply_rows(self.name, self.how, self._replies)),
         }
 
