@@ -12,6 +12,7 @@ of it as costs the same arithmetic (`equal_compute`). Every step is kept in `--w
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import json
 import math
@@ -125,14 +126,15 @@ class Lab:
         if done.exists():
             return json.loads(done.read_text())
         from sampan.model.checkpoint import load_model
-        from sampan.model.scoring import text_nats
+        from sampan.model.scoring import continuations, text_nats
         from sampan.model.tokenizer import load_tokenizer
 
         model, tokenizer = load_model(self.work / name), load_tokenizer(self.work / name)
         rows = [json.loads(line) for line in (self.work / "held.jsonl").read_text(encoding="utf-8").splitlines()]
         ids = [[tokenizer.bos_token_id, *tokenizer(row["text"], add_special_tokens=False)["input_ids"]] for row in rows]
         bits, sizes = defaultdict(float), defaultdict(int)
-        for row, nats in zip(rows, text_nats(model, ids, context_len=context_len), strict=True):
+        score = functools.partial(continuations, model)
+        for row, nats in zip(rows, text_nats(score, ids, context_len=context_len), strict=True):
             groups = (row["language"],) if row["language"] == "eng_Latn" else (row["language"], "region")
             for group in groups:
                 bits[group] += nats / math.log(2)

@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from merge_checkpoints import llama_config, llama_shapes, write_side_files
+from one_process import measured
 from result import conclude
 
 from sampan.model.tensors import bf16_bits
@@ -27,14 +27,6 @@ CONFIG = llama_config(hidden=4096, layers=32, ffn=14_336, vocab=128_256, heads=3
 BAR = 1e9
 FILLED = ("norm", "layers.0.")
 SHARDS = 4
-LAUNCH = (
-    "import json, os, subprocess, sys, time\n"
-    "clock = time.perf_counter()\n"
-    "process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
-    "_, status, used = os.wait4(process.pid, 0)\n"
-    "print(json.dumps([status, used.ru_maxrss * 1024, used.ru_utime + used.ru_stime, time.perf_counter() - clock]))\n"
-)
-"""Started for the run, because a process's peak memory counts what its parent held when it was started."""
 MERGE = (
     "import json, sys\n"
     "from pathlib import Path\n"
@@ -89,17 +81,8 @@ def main() -> int:
                 out.mkdir()
                 state.mkdir()
                 merge = [sys.executable, "-c", MERGE, method, str(options.threads), str(out), str(state), *paths]
-                done = subprocess.run([sys.executable, "-c", LAUNCH, *merge], capture_output=True, text=True)
-                status, peak, cpu, wall = json.loads(done.stdout)
-                if status:
-                    sys.exit(done.stderr)
-                written = sum(path.stat().st_size for path in out.iterdir())
-            found[method] = {
-                "peak_bytes": peak,
-                "cpu_seconds": round(cpu, 1),
-                "wall_seconds": round(wall, 1),
-                "written_bytes": written,
-            }
+                found[method] = measured(merge, Path(place, "log"))
+                found[method]["written_bytes"] = sum(path.stat().st_size for path in out.iterdir())
             print(method, found[method], file=sys.stderr, flush=True)
     peak = max(each["peak_bytes"] for each in found.values())
     line = {

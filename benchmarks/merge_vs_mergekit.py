@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +23,7 @@ from statistics import median
 
 import numpy as np
 from merge_checkpoints import llama_config, make_trio
+from one_process import measured
 from result import conclude
 
 from sampan.core.identity import digest_file
@@ -54,26 +54,11 @@ COPY = (
 )
 
 
-LAUNCH = (
-    "import json, os, subprocess, sys, time\n"
-    "clock = time.perf_counter()\n"
-    "with open(sys.argv[1], 'w') as log:\n"
-    "    process = subprocess.Popen(sys.argv[2:], stdout=log, stderr=subprocess.STDOUT)\n"
-    "_, status, used = os.wait4(process.pid, 0)\n"
-    "print(json.dumps([status, used.ru_utime + used.ru_stime, time.perf_counter() - clock, used.ru_maxrss * 1024]))\n"
-)
-"""Started for every run, because a process's peak memory counts what its parent held when it was started."""
-
-
-def measured(command: list[str], log: Path, **env: str) -> dict[str, float]:
-    """CPU seconds, wall seconds and peak bytes of a command."""
+def run(command: list[str], log: Path, **env: str) -> dict[str, float]:
+    """Both sides on one thread, from compiled modules, as installed ones are."""
     env = {**os.environ, **ONE_THREAD, **env}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides start from compiled modules, as installed ones do
-    launch = [sys.executable, "-c", LAUNCH, str(log), *command]
-    status, cpu, wall, peak = json.loads(subprocess.run(launch, env=env, capture_output=True, check=True).stdout)
-    if status:
-        sys.exit(f"{command[:4]} failed:\n{log.read_text()[-2000:]}")
-    return {"cpu_seconds": round(cpu, 2), "wall_seconds": round(wall, 2), "peak_bytes": peak}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    return measured(command, log, env)
 
 
 def our_arguments(method: str, paths: list[Path], out: Path) -> list[str]:
@@ -137,7 +122,7 @@ def compare(method: str, paths: list[Path], work: Path, peer: Path, rounds: int)
         for side in sides:
             if side == "copy":
                 files = [str(path / "model.safetensors") for path in paths]
-                runs[side].append(measured([sys.executable, "-c", COPY, *files, str(work / "copy")], log))
+                runs[side].append(run([sys.executable, "-c", COPY, *files, str(work / "copy")], log))
                 (work / "copy").unlink()
                 continue
             if side == "mergekit":
@@ -146,7 +131,7 @@ def compare(method: str, paths: list[Path], work: Path, peer: Path, rounds: int)
             else:
                 program = [sys.executable, "-c", NO_NUMBA] if side == "numpy" else ours
                 command = [*program, *our_arguments(method, paths, out)]
-            runs[side].append(measured(command, log, NUMBA_CACHE_DIR=numba))
+            runs[side].append(run(command, log, NUMBA_CACHE_DIR=numba))
             if side != "mergekit":
                 digests.add(digest_file(out / "model.safetensors"))
             if side in ("fused", "mergekit"):

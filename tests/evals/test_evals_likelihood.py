@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -22,6 +23,11 @@ TOLERANCE = 2e-4
 TEXTS = ["the cab", "มานาน ฉันไมา", "a", "abc? 日本 the bc\nthe", "the " * 60, "naïve 😀"]
 
 
+def by(model, batch_tokens: int = 2048):
+    """How likely the model finds pairs."""
+    return partial(continuations, model, max_batch_tokens=batch_tokens)
+
+
 def brute_logprob(model, context: list[int], continuation: list[int]) -> float:
     total, ids = 0.0, list(context)
     for token in continuation:
@@ -38,7 +44,7 @@ def choice_item(prompt, choices, answer=0, **more) -> Item:
 
 def test_evals_bits_match_brute_force(loaded):
     model, tokenizer = loaded
-    for text, bits in zip(TEXTS, document_bits(model, tokenizer, TEXTS, context_len=1000), strict=True):
+    for text, bits in zip(TEXTS, document_bits(by(model), tokenizer, TEXTS, context_len=1000), strict=True):
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         assert tokenizer.decode(ids) == text  # the whole text is in the tokens that are predicted
         if len(ids) < 128:
@@ -53,7 +59,7 @@ def test_evals_bits_of_windows_add_up(loaded):
     expected = 0.0
     for start in range(1, len(ids), step):
         expected -= brute_logprob(model, ids[start - 1 : start], ids[start : start + step])
-    (bits,) = document_bits(model, tokenizer, [text], context_len=step + 1)
+    (bits,) = document_bits(by(model), tokenizer, [text], context_len=step + 1)
     assert bits == pytest.approx(expected / math.log(2), rel=TOLERANCE)
 
 
@@ -68,7 +74,7 @@ def test_evals_unknown_text_costs_eight_bits_a_byte(loaded):
         [("<unk>", 0.0), ("<s>", 0.0), ("a", -1.0)], unk="<unk>", specials=["<unk>", "<s>"], prefix_space=False
     )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, bos_token="<s>", unk_token="<unk>")
-    with_unknown, without = document_bits(model, tokenizer, ["aก", "a"], context_len=16)
+    with_unknown, without = document_bits(by(model), tokenizer, ["aก", "a"], context_len=16)
     assert with_unknown - without >= 8 * len("ก".encode())
 
 
@@ -76,8 +82,8 @@ def test_evals_unknown_text_costs_eight_bits_a_byte(loaded):
 @given(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=8), st.integers(1, 400))
 def test_evals_bits_do_not_depend_on_the_batch(loaded, texts, batch_tokens):
     model, tokenizer = loaded
-    together = document_bits(model, tokenizer, texts, context_len=64, batch_tokens=batch_tokens)
-    alone = [document_bits(model, tokenizer, [text], context_len=64)[0] for text in texts]
+    together = document_bits(by(model, batch_tokens), tokenizer, texts, context_len=64)
+    alone = [document_bits(by(model), tokenizer, [text], context_len=64)[0] for text in texts]
     assert together == pytest.approx(alone, rel=TOLERANCE)
 
 
@@ -127,7 +133,7 @@ def test_evals_choices_that_share_a_row_keep_their_own_values(loaded):
 
 def test_evals_text_nats_of_empty_documents(loaded):
     model, _ = loaded
-    assert text_nats(model, [[1], [1]], context_len=8) == [0.0, 0.0]
+    assert text_nats(by(model), [[1], [1]], context_len=8) == [0.0, 0.0]
 
 
 def test_evals_multiple_choice_matches_brute_force(loaded):
@@ -145,7 +151,7 @@ def test_evals_multiple_choice_matches_brute_force(loaded):
         right.append(max(range(4), key=logprobs.__getitem__) == int(item.answer))
         right_by_bytes.append(max(range(4), key=by_bytes.__getitem__) == int(item.answer))
     for batch_tokens in (1, 100, 8192):
-        acc, acc_bytes = multiple_choice(model, tokenizer, items, batch_tokens=batch_tokens).marks
+        acc, acc_bytes = multiple_choice(by(model, batch_tokens), tokenizer, items).marks
         assert (acc.metric, acc.value, acc.n) == ("acc", sum(right) / 12, 12)
         assert (acc_bytes.metric, acc_bytes.value) == ("acc_bytes", sum(right_by_bytes) / 12)
 
@@ -160,9 +166,9 @@ def test_evals_right_and_wrong_keys_give_all_and_nothing(loaded):
         top = int(scored[1] > scored[0])
         best.append(choice_item(item.prompt, item.choices, top))
         worst.append(choice_item(item.prompt, item.choices, 1 - top))
-    assert [m.value for m in multiple_choice(model, tokenizer, best).marks] == [1.0, 1.0]
-    assert [m.value for m in multiple_choice(model, tokenizer, worst).marks] == [0.0, 0.0]
-    assert multiple_choice(model, tokenizer, best).marks[0].stderr == 0.0
+    assert [m.value for m in multiple_choice(by(model), tokenizer, best).marks] == [1.0, 1.0]
+    assert [m.value for m in multiple_choice(by(model), tokenizer, worst).marks] == [0.0, 0.0]
+    assert multiple_choice(by(model), tokenizer, best).marks[0].stderr == 0.0
 
 
 def test_evals_blanks_at_the_end_of_the_prompt_belong_to_the_choice(loaded):
@@ -236,9 +242,9 @@ def test_evals_preference_is_mean_logprob_per_token(loaded):
             before, after = encode_answer(tokenizer, prompt, answer)
             means.append(brute_logprob(model, before, after) / len(after))
         expected.append(means[0] > means[1])
-    (mark,) = preference(model, tokenizer, items).marks
+    (mark,) = preference(by(model), tokenizer, items).marks
     assert (mark.metric, mark.value, mark.n) == ("preference_acc", sum(expected) / 6, 6)
     swapped = [Item(i.id, i.task, i.type, i.language, i.prompt, i.choices[::-1]) for i in items]
-    assert preference(model, tokenizer, swapped).marks[0].value == pytest.approx(1 - mark.value)
+    assert preference(by(model), tokenizer, swapped).marks[0].value == pytest.approx(1 - mark.value)
     same = [Item("s", "p", "preference", "eng_Latn", "the", ["a", "a"])]
-    assert preference(model, tokenizer, same).marks[0].value == 0.0  # a tie is not right
+    assert preference(by(model), tokenizer, same).marks[0].value == 0.0  # a tie is not right

@@ -174,6 +174,48 @@ def test_stage_writes_scores_with_errors_and_samples(given, run_stage):
     assert "b" not in samples[-1]["output"]
 
 
+def test_single_documents_are_joined_with_what_was_found_of_them(own_tasks, given, run_stage, artifact, tmp_path):
+    """Scores, the questions' artifact and the search in training text go by the same names; the score without what was
+    seen is the mean of the others' values."""
+    from sampan.artifacts.item_values import read_item_values
+    from sampan.artifacts.items import read_items
+    from sampan.corpus.find_items import STAGE as FIND
+    from sampan.evals.contamination import STAGE as CONTAMINATION
+    from sampan.evals.items import STAGE as ITEMS
+
+    longer = [
+        {**row, "q": " ".join(f"w{n}x{k}" for k in range(14)), "good": "abc the", "source": f"page {n}"}
+        for n, row in enumerate(ROWS)
+    ]
+    for file in own_tasks.glob("*.yaml"):
+        (tmp_path / file.name).write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in longer), encoding="utf-8")
+    given |= {role: [artifact(tmp_path, "external")] for role in ("task_files", "data")}
+    out, _ = run_stage(STAGE, given, tasks=["choose_tha_Thai", "count", "roll"], limit=9)
+    asked, values = read_item_values(out)
+    scores = {(score.task, score.metric): score for score in read_scores(out)}
+    assert {row.task: len(row.ids) for row in asked} == {"choose_tha_Thai": 9, "count": 9, "roll": 9}
+    by_score = {(row.task, row.metric): row.values for row in values}
+    assert by_score.keys() == {key for key in scores if key[0] != "roll"}  # bits per byte are no mean of documents
+    for key, each in by_score.items():
+        assert sum(each) / 9 == pytest.approx(scores[key].value)
+    questions, _ = run_stage(ITEMS, {"scores": [artifact(out, "scores"), artifact(out, "scores")]})
+    items = {(item.task, item.id): item for item in read_items(questions)}
+    assert len(items) == 27
+    row = longer[4]
+    assert items["choose_tha_Thai", "4"].meta == {"texts": [row["q"], row["good"]]}  # "the" and "2" are no texts
+    text = tmp_path.with_name(f"{tmp_path.name}-train.jsonl")
+    text.write_text(json.dumps({"text": f"say: {row['q']} {row['good']} {row['bad']}.", "language": "tha_Thai"}) + "\n")
+    search = {"items": [artifact(questions, "items")], "documents": [artifact(text, "documents")]}
+    found, _ = run_stage(FIND, search)
+    told, _ = run_stage(CONTAMINATION, {"scores": [artifact(out, "scores")], "findings": [artifact(found, "findings")]})
+    rows = [json.loads(line) for line in (told / "contamination.jsonl").read_text(encoding="utf-8").splitlines()]
+    (choose,) = (each for each in rows if each["task"] == "choose_tha_Thai")
+    each = by_score["choose_tha_Thai", "acc"]
+    assert (choose["searched"], choose["exact"]) == (9, 1)
+    assert choose["value_without"] == pytest.approx((sum(each) - each[4]) / 8)
+
+
 def test_hf_backend_gives_the_same_file(given, run_stage):
     ours, _ = run_stage(STAGE, given, tasks=["choose_tha_Thai", "count"], state="a")
     theirs, _ = run_stage(STAGE, given, tasks=["choose_tha_Thai", "count"], state="b", backend="hf")

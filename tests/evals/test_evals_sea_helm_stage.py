@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sea_helm_cases
@@ -14,6 +15,9 @@ from sampan.artifacts.item_values import read_item_values
 from sampan.artifacts.profile_table import read_profile_table
 from sampan.artifacts.scores import Score, read_samples, read_scores, write_scores
 from sampan.core.errors import InputError, RecipeError
+from sampan.core.params import parse_params
+from sampan.core.spread import Spread
+from sampan.core.stage import Inputs, Runtime
 from sampan.evals.helm.answers import base_end
 from sampan.evals.helm.rows import eval_rows, example_rows
 from sampan.evals.helm.tables import class_tables
@@ -126,6 +130,28 @@ def test_evals_sea_helm_finished_tasks_are_not_asked_again(run_stage, given, mon
     whole, _ = run_stage(STAGE, given(), state="whole", **params)
     for name in ("scores.jsonl", "answers.jsonl", "profile.json"):
         assert (resumed / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_evals_sea_helm_processes_write_what_one_does(given, tmp_path, monkeypatch):
+    """Threads stand for processes: each task is answered once, by one of them or by both, and all write the same."""
+    from sampan.evals.helm import run
+
+    params = parse_params(STAGE.params, {"languages": ["th"], "max_items": 3}, where="test")
+    answer, begun = run.answer_task, []
+
+    def one(number: int, processes: int) -> dict[str, bytes]:
+        folder = tmp_path / f"{processes}-{number}"
+        folder.mkdir()
+        runtime = Runtime(out=folder, state=tmp_path / f"state-{processes}", spread=Spread(processes=processes))
+        STAGE.run(params, Inputs(given()), runtime)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    alone = one(0, 1)
+    monkeypatch.setattr(run, "answer_task", lambda *a, **how: begun.append(a[2].name) or answer(*a, **how))
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(one, (0, 1), (2, 2))) == [alone, alone]
+    pieces = list((tmp_path / "state-2" / "pieces").glob("*.json"))
+    assert len(pieces) == len(set(begun)) > 1
 
 
 def test_evals_sea_helm_takes_judged_scores_and_judgements(run_stage, given, artifact, tmp_path):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from sampan.core.errors import InputError, StageError
-from sampan.model.endpoint import ChatClient, Endpoint, Reply
+from sampan.model.endpoint import Client, Endpoint, Reply
 from scripted_server import ScriptedServer, completion, error
 
 ASK = {"messages": [{"role": "user", "content": "?"}]}
@@ -21,13 +21,13 @@ def told(*answers, **given) -> tuple[Reply, int]:
     """The reply to one request when the server answers so in turn (the last one for ever), and its sendings."""
     left = list(answers)
     with ScriptedServer(lambda body: left.pop(0) if len(left) > 1 else left[0]) as server:
-        reply = ChatClient(endpoint(server, **given)).ask(ASK)
+        reply = Client(endpoint(server, **given)).ask(ASK)
         return reply, len(server.seen)
 
 
 def test_model_endpoint_sends_openai_s_body_and_counts_tokens():
     with ScriptedServer(lambda body: "twelve chars") as server:
-        reply = ChatClient(endpoint(server)).ask({**ASK, "temperature": 0})
+        reply = Client(endpoint(server)).ask({**ASK, "temperature": 0})
     (headers, body) = server.seen[0]
     assert reply == Reply("twelve chars", "", 10, 3)
     assert body == {"path": "/v1/chat/completions", "model": "m", "temperature": 0, **ASK}
@@ -82,7 +82,7 @@ def test_model_endpoint_waits_as_long_as_it_is_told():
 def test_model_endpoint_keeps_to_a_pace():
     """Five requests at 1,200 a minute are at least four times 50 ms apart, side by side as they are."""
     with ScriptedServer(lambda body: "x") as server:
-        client = ChatClient(endpoint(server, requests_per_minute=1200, concurrency=5))
+        client = Client(endpoint(server, requests_per_minute=1200, concurrency=5))
         begun = time.monotonic()
         client.ask_all([ASK] * 5, lambda number, reply: None)
         assert time.monotonic() - begun >= 0.2
@@ -98,7 +98,7 @@ def test_model_endpoint_answers_belong_to_their_requests():
     got = {}
     with ScriptedServer(slow_first) as server:
         asked = [{"messages": [{"role": "user", "content": str(n)}]} for n in range(8)]
-        ChatClient(endpoint(server, concurrency=4)).ask_all(asked, lambda n, reply: got.setdefault(n, reply.text))
+        Client(endpoint(server, concurrency=4)).ask_all(asked, lambda n, reply: got.setdefault(n, reply.text))
     assert got == {n: f"re {n}" for n in range(8)}
 
 

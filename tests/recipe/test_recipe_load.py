@@ -118,6 +118,15 @@ def test_extends_takes_several_and_a_stage_stands_in_for_an_input(tmp_path):
         load_recipe(tmp_path / "both.yaml")
 
 
+def test_a_stage_stands_where_its_kind_is_said(tmp_path):
+    """A piece of params that recipes share does not change the order in which a recipe tells its steps."""
+    (tmp_path / "piece.yaml").write_text("stages:\n  b: {with: {languages: [tha_Thai]}}\n")
+    (tmp_path / "x.yaml").write_text(f"extends: piece.yaml\n{GOOD}")
+    recipe = load_recipe(tmp_path / "x.yaml")
+    assert list(recipe.stages) == ["a", "b"]
+    assert recipe.stages["b"].params["languages"] == ["tha_Thai"]
+
+
 def test_what_is_said_of_an_input(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text(GOOD.replace('"file:rows.jsonl"', '{at: "file:rows.jsonl", about: Rows., facts: {tokens: 7}}'))

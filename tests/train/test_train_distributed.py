@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from train_ranks import a_run, run_groups, save_pairs
 
 from sampan.core.errors import StageError
 from sampan.core.identity import digest_tree
@@ -21,7 +19,6 @@ from sampan.train.distributed import World, deal, join, turns
 from sampan.train.packing import Piece
 from sampan.train.resume import Keeper, Progress, latest
 
-SCRIPT = Path(__file__).with_name("rank_script.py")
 STEPS = 24
 PARAMS = {
     "context_len": 32,
@@ -50,18 +47,9 @@ ADAPTERS = {"num_tokens": 256 * 8, "lora_rank": 2, "dora": True, "new_rows_from"
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory) -> Path:
-    from sampan.artifacts.conversations import Preference, write_preferences
-
-    folder = tmp_path_factory.mktemp("pairs")
     words = ["the tin", "a thin hat", "in the tent"]
-    rows = [
-        Preference(
-            id=str(n), prompt=[{"role": "user", "content": words[n % 3]}], chosen="in", rejected="a hat" * (1 + n % 2)
-        )
-        for n in range(10)
-    ]
-    write_preferences(folder, rows)
-    return folder
+    rows = [(words[n % 3], "a hat" * (1 + n % 2)) for n in range(10)]
+    return save_pairs(tmp_path_factory.mktemp("pairs"), rows)
 
 
 @pytest.fixture(scope="module")
@@ -69,26 +57,19 @@ def ran(tiny, shards, pairs, tmp_path_factory) -> Path:
     """Runs of one, two and four processes; returns their folder."""
     folder = tmp_path_factory.mktemp("ranks")
 
-    def run(name: str, size: int, state: str = "", spread=None, params=None, **more) -> dict:
-        return {
-            "stage": "train.causal_lm",
-            "inputs": {"model": str(tiny), "tokens": str(shards)},
-            "params": {**PARAMS, **(params or {})},
-            "spread": {"processes": size, **(spread or {})},
-            "out": str(folder / name),
-            "state": str(folder / f"{state or name}-state"),
-            **more,
-        }
+    def run(name: str, size: int, spread=None, params=None, **more) -> dict:
+        inputs = {"model": tiny, "tokens": shards, **more.pop("inputs", {})}
+        spread = {"processes": size, **(spread or {})}
+        return a_run(folder, name, inputs, {**PARAMS, **(params or {})}, spread, **more)
 
     def prefer(name: str, size: int) -> dict:
-        inputs = {"model": str(tiny), "preferences": str(pairs)}
-        return {**run(name, size), "stage": "train.preference", "inputs": inputs, "params": PAIRS}
+        inputs = {"model": tiny, "preferences": pairs}
+        return a_run(folder, name, inputs, PAIRS, {"processes": size}, stage="train.preference")
 
     rows = {"train_only": ["*embed_tokens*"], "new_rows_from": 300, "num_tokens": 1024}
 
     def featured(name: str, size: int) -> dict:
-        inputs = {"model": str(tiny), "tokens": str(shards), "held_out": str(shards)}
-        return {**run(name, size, params=FEATURES), "inputs": inputs}
+        return run(name, size, params=FEATURES, inputs={"held_out": shards})
 
     broken = {"stop": 256 * 10, "checkpoint_seconds": 0}
     two = [
@@ -105,17 +86,8 @@ def ran(tiny, shards, pairs, tmp_path_factory) -> Path:
     ]
     one = [run("one", 1), run("from2", 1), run("rows1", 1, params=rows), prefer("pairs1", 1)]
     one += [featured("features1", 1), run("adapters1", 1, params=ADAPTERS)]
-    plan = folder / "runs.json"
     dies = [run("killed", 2, die=256 * 13, checkpoint_seconds=0)]
-    plan.write_text(json.dumps([[2, dies], [2, [*two, run("killed", 2)]], [1, one], [4, [run("four-from2", 4)]]]))
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(plan)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_groups(folder, [(2, dies), (2, [*two, run("killed", 2)]), (1, one), (4, [run("four-from2", 4)])])
     return folder
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from train_ranks import a_run, run_groups, save_pairs
 
 from sampan.core.errors import RecipeError, StageError
 from sampan.core.identity import digest_tree
@@ -20,7 +18,6 @@ from sampan.train.distributed import World
 from sampan.train.settings import Optimisation
 from sampan.train.tensor_parallel import divide
 
-SCRIPT = Path(__file__).with_name("rank_script.py")
 STEPS = 12
 PARAMS = {
     "context_len": 32,
@@ -56,15 +53,7 @@ def make_family(family: str, tiny: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory) -> Path:
-    from sampan.artifacts.conversations import Preference, write_preferences
-
-    folder = tmp_path_factory.mktemp("tensor-pairs")
-    rows = [
-        Preference(id=str(n), prompt=[{"role": "user", "content": "the " * (n % 4)}], chosen="in", rejected="a hat")
-        for n in range(8)
-    ]
-    write_preferences(folder, rows)
-    return folder
+    return save_pairs(tmp_path_factory.mktemp("tensor-pairs"), [("the " * (n % 4), "a hat") for n in range(8)])
 
 
 @pytest.fixture(scope="module")
@@ -73,21 +62,12 @@ def ran(tiny, shards, pairs, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tensor")
     families = {family: make_family(family, tiny, folder) for family in FAMILIES}
 
-    def run(name: str, spread: dict, model: Path = tiny, state: str = "", **more) -> dict:
-        return {
-            "stage": "train.causal_lm",
-            "inputs": {"model": str(model), "tokens": str(shards), "held_out": str(shards)},
-            "params": PARAMS,
-            "spread": spread,
-            "out": str(folder / name),
-            "state": str(folder / f"{state or name}-state"),
-            **more,
-        }
+    def run(name: str, spread: dict, model: Path = tiny, **more) -> dict:
+        return a_run(folder, name, {"model": model, "tokens": shards, "held_out": shards}, PARAMS, spread, **more)
 
     def prefer(name: str, spread: dict) -> dict:
         values = {"context_len": 64, "micro_batch_tokens": 64, "lr": 1e-3, "eps": 1e-6, "global_batch_pairs": 3}
-        inputs = {"model": str(tiny), "preferences": str(pairs)}
-        return {**run(name, spread), "stage": "train.preference", "inputs": inputs, "params": values}
+        return a_run(folder, name, {"model": tiny, "preferences": pairs}, values, spread, stage="train.preference")
 
     broken = {"stop": 256 * 5, "checkpoint_seconds": 0}
     two = [run("two", TWO), run("thrifty", {**TWO, "recompute": 1}), prefer("pairs2", TWO)]
@@ -97,16 +77,7 @@ def ran(tiny, shards, pairs, tmp_path_factory) -> Path:
     one = [run("one", {}), prefer("pairs1", {}), run("one-from2", {})]
     one += [run(f"{family}1", {}, model) for family, model in families.items()]
     four = [run("four", {**FOUR, "sync": "each"}), run("broken-4", FOUR, state="two-from4", **broken)]
-    plan = folder / "runs.json"
-    plan.write_text(json.dumps([[2, two], [1, one], [4, four], [2, [run("two-from4", TWO)]]]))
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(plan)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_groups(folder, [(2, two), (1, one), (4, four), (2, [run("two-from4", TWO)])])
     return folder
 
 

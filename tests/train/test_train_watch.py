@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import types
+from functools import partial
 
 import pytest
 import torch
@@ -89,7 +90,7 @@ def test_preference_losses_of_languages_add_up_to_the_loss(tiny, run_stage, tmp_
 
 def test_bits_per_byte_are_those_of_the_documents_scored_alone(run, held_out, tiny):
     from sampan.model.checkpoint import load_model
-    from sampan.model.scoring import text_nats
+    from sampan.model.scoring import continuations, text_nats
     from sampan.model.tokenizer import load_tokenizer
 
     metrics, out = run(held_out=held_out, held_out_every=4)
@@ -101,7 +102,7 @@ def test_bits_per_byte_are_those_of_the_documents_scored_alone(run, held_out, ti
         for language, texts in TEXTS.items():
             ids = [[tokenizer.bos_token_id, *tokenizer(text, add_special_tokens=False)["input_ids"]] for text in texts]
             # windows one token longer than ours: both predict every token once, from at most 32 before it
-            nats = text_nats(model, [each[:33] for each in ids], context_len=33)
+            nats = text_nats(partial(continuations, model), [each[:33] for each in ids], context_len=33)
             if all(len(each) <= 33 for each in ids):
                 bits = sum(nats) / math.log(2) / sum(len(text.encode()) for text in texts)
                 assert row["held_out"][language] == pytest.approx(bits, rel=1e-4)

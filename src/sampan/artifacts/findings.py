@@ -7,12 +7,12 @@ item and corpus that it was found in; `summary.json` the digests of the corpora 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.lines import lines_of
+from ..core.lines import lines_of, write_jsonl
 from ..core.stage import Artifact
 
 
@@ -54,8 +54,8 @@ class Findings:
 
 def write_findings(folder: Path, findings: Findings) -> dict[str, Any]:
     """Write the three files; returns the summary."""
-    _jsonl(folder / "searched.jsonl", findings.searched)
-    _jsonl(folder / "found.jsonl", findings.found)
+    write_jsonl(folder / "searched.jsonl", map(asdict, findings.searched))
+    write_jsonl(folder / "found.jsonl", map(asdict, findings.found))
     items = {(row.task, row.language, row.item) for row in findings.found}
     exact = {(row.task, row.language, row.item) for row in findings.found if row.exact}
     summary = {
@@ -74,12 +74,6 @@ def read_findings(source: Artifact | Path) -> Findings:
     summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
     searched = [Searched(**row) for row in _rows(path / "searched.jsonl")]
     return Findings(summary["corpora"], searched, [Finding(**row) for row in _rows(path / "found.jsonl")])
-
-
-def _jsonl(path: Path, rows: Iterable[Any]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(asdict(row), ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from .scores import Score
+
 TABLE = "profile.json"
 OVERALL, LANGUAGE = "overall", "language_score"
 
@@ -41,6 +43,24 @@ class ProfileTable:
     """Digest by model."""
     cells: Mapping[str, Sequence[Cell]]
     """Cells by model, in the table's order."""
+
+
+def cell_score(profile: str, model: str, digest: str, cell: Cell, asked: str) -> Score:
+    """The row of `scores.jsonl` that holds the number of a cell (whose `value` is not None); `asked` is the digest of
+    what was asked."""
+    return Score(
+        model=model,
+        model_digest=digest,
+        task=profile,
+        language=cell.language,
+        metric=cell.competency,
+        value=cell.value,
+        stderr=cell.stderr,
+        n=cell.n,
+        higher_is_better=True,
+        prompt_digest=asked,
+        revision=1,
+    )
 
 
 def write_profile_table(folder: Path, table: ProfileTable) -> None:

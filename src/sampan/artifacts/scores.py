@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.lines import lines_of
+from ..core.lines import lines_of, write_jsonl
 from ..core.stage import Artifact
 
 
@@ -42,14 +42,14 @@ _COUNTS = ("left_out", "empty", "looping")
 def write_scores(folder: Path, scores: Iterable[Score], samples: Iterable[dict[str, Any]] = ()) -> int:
     """Write `scores.jsonl` and, for reading by people and audits, `samples.jsonl`; returns the number of scores."""
     rows = [asdict(score) for score in scores]
-    _jsonl(folder / "scores.jsonl", ({k: v for k, v in row.items() if v or k not in _COUNTS} for row in rows))
-    _jsonl(folder / "samples.jsonl", samples)
+    write_jsonl(folder / "scores.jsonl", ({k: v for k, v in row.items() if v or k not in _COUNTS} for row in rows))
+    write_jsonl(folder / "samples.jsonl", samples)
     return len(rows)
 
 
 def write_records(folder: Path, records: Iterable[dict[str, Any]]) -> None:
     """Write `records.jsonl`: single items with prompt, output, extracted, expected and verdict {metric: value}."""
-    _jsonl(folder / "records.jsonl", records)
+    write_jsonl(folder / "records.jsonl", records)
 
 
 def read_records(source: Artifact | Path) -> list[dict[str, Any]]:
@@ -68,9 +68,3 @@ def read_scores(source: Artifact | Path) -> list[Score]:
 def read_samples(source: Artifact | Path) -> list[dict[str, Any]]:
     path = (source.path if isinstance(source, Artifact) else source) / "samples.jsonl"
     return [json.loads(line) for line in lines_of(path)] if path.is_file() else []
-
-
-def _jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")

@@ -11,7 +11,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -21,7 +20,7 @@ from ..core.identity import digest_file
 from ..core.lines import lines_of
 from ..core.stage import Runtime
 from ..lang.codes import normalise_code
-from ..store.files import write_atomic
+from ..store.files import appended_lines, write_atomic
 from .polite import Polite
 from .warc_records import declared_length
 
@@ -143,7 +142,7 @@ def _fetch_rows(params: Any, client: Polite, rows: list[dict[str, str]], runtime
     The journal has a line for each row that is done, with the bytes it gave; bytes beyond those are a killed attempt's.
     """
     data, journal = runtime.state / "pages.warc.gz", runtime.state / "journal.jsonl"
-    done = _journal(journal)
+    done = [tuple(json.loads(line)) for line in appended_lines(journal)]
     data.touch()
     if data.stat().st_size < sum(size for size, _ in done):  # the records that the journal tells of are gone
         done = []
@@ -170,17 +169,6 @@ def _fetch(params: Any, client: Polite, row: dict[str, str]) -> tuple[bytes, str
     if status != 206:
         return b"", "no_range" if status == 200 else f"http_{status}"
     return (body, "") if len(body) == length and body[:2] == b"\x1f\x8b" else (b"", "not_a_record")
-
-
-def _journal(path: Path) -> list[tuple[int, str]]:
-    """The rows that are done. A last line that a kill cut off is taken away."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]
-    if len(whole) < len(lines):
-        write_atomic(path, "".join(whole))
-    return [tuple(json.loads(line)) for line in whole]
 
 
 def _their_code(code: str) -> str:

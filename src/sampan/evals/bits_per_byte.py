@@ -8,25 +8,19 @@ the tokenizer nor the number of tokens enters, so models with different vocabula
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..model.encoding import first_token
-from ..model.scoring import text_nats
+from ..model.scoring import Score, text_nats
 from .marks import Mark
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
 
 def document_bits(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    texts: Sequence[str],
-    *,
-    context_len: int,
-    batch_tokens: int = 2048,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    score: Score, tokenizer: PreTrainedTokenizerFast, texts: Sequence[str], *, context_len: int
 ) -> list[float]:
     """Bits for each text. Windows hold `context_len` tokens, one of them shared with the window before."""
     rows, extra = [], []
@@ -36,8 +30,7 @@ def document_bits(
         pieces = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         unknown = [text[start:end] for token, (start, end) in pieces if token == tokenizer.unk_token_id]
         extra.append(8 * len("".join(unknown).encode()))
-    window = min(context_len, model.config.max_position_embeddings)
-    nats = text_nats(model, rows, context_len=window, max_batch_tokens=batch_tokens, progress=progress)
+    nats = text_nats(score, rows, context_len=context_len)
     return [value / math.log(2) + more for value, more in zip(nats, extra, strict=True)]
 
 

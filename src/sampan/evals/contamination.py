@@ -7,13 +7,13 @@ For a figure that is no mean of its items (chrF, an F1) these values are the jac
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import StageError
+from ..core.lines import write_jsonl
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -142,9 +142,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     for source in inputs.many("scores"):
         rows += contaminations(read_scores(source), *read_item_values(source), findings)
     write_scores(runtime.out, [])
-    with open(runtime.out / "contamination.jsonl", "w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps({**asdict(row), "seen": row.seen}, ensure_ascii=False, sort_keys=True) + "\n")
+    write_jsonl(runtime.out / "contamination.jsonl", ({**asdict(row), "seen": row.seen} for row in rows))
     dirty = [row for row in rows if row.searched and row.seen > params.max_share * row.n]
     if dirty:
         said = "; ".join(f"{row.seen} of {row.n} items of {row.task} in {row.language}" for row in dirty[:5])

@@ -1,10 +1,11 @@
-"""Examine checkpoints one after another, keeping each one's finished rows so that a kill costs at most one model."""
+"""Examine models one after another, keeping each one's finished rows so that a kill costs at most one model."""
 
 from __future__ import annotations
 
+import functools
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +14,26 @@ from ..artifacts.item_values import Asked, ItemValues, write_item_values
 from ..artifacts.scores import Score, write_records, write_scores
 from ..core.errors import RecipeError
 from ..core.identity import digest_value
+from ..core.lines import write_jsonl
 from ..core.stage import Artifact, Inputs, Runtime
-from .bits_per_byte import bits_per_byte, document_bits
+from .bits_per_byte import bits_per_byte
 from .degeneration import is_empty, is_loop
+from .examinee import Checkpoint, Examinee
 from .extraction import extract
 from .generation import Outputs, Question, answer_all, sample_questions
 from .groups import CLUSTER, Group, clusters_of, code, describe_prompt, held_out, only_languages, own_items, thin
+from .judging.asking import REPLIES
 from .likelihood import multiple_choice, preference
 from .marks import Mark
 from .metrics import check_tools, measure
+from .progress import parts_of_bar
 from .records import Answered, records
+from .served import served_models
 from .suites import SUITES
 from .task_items import task_groups, with_files
-from .team import DOCUMENTS, Team
+from .team import Progress, Team
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
     from .run import Params
 
 HELD_OUT = "held_out"
@@ -48,48 +52,89 @@ class Exam:
     """Tasks of the suite without a file."""
 
     @property
+    def by_likelihood(self) -> list[str]:
+        """Tasks that are asked by how likely given words are."""
+        asked = [group.task for group in self.groups if group.type in BY_LIKELIHOOD]
+        return list(dict.fromkeys([*([HELD_OUT] if self.documents else []), *asked]))
+
+    @property
     def size(self) -> int:
         """Documents, items and sample prompts, for the progress bar."""
         return sum(map(len, self.documents.values())) + sum(len(g.items) for g in self.groups) + len(self.samples)
 
 
 def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
-    """Ask all checkpoints, write scores and samples into `runtime.out`; returns counts and seconds per model."""
+    """Ask all models, write scores and samples into `runtime.out`; returns counts and seconds per model."""
     import torch
 
     torch.set_num_threads(max(1, runtime.threads))
     exam = prepare(params, inputs)
-    models = inputs.many("models")
-    digests = list(dict.fromkeys(model.digest for model in models))
+    models = _models(params, inputs)
+    served = served_models(params, inputs, runtime.state, exam.by_likelihood)
+    local = list(dict.fromkeys(model.digest for model in models))
+    digests = [*local, *(each.digest for each in served)]
     team, seconds = Team(runtime), {}
 
     def ask(number: int) -> Mapping[str, Any]:
-        model = next(model for model in models if model.digest == digests[number])
         base, total = number * exam.size, exam.size * len(digests)
         runtime.progress(base, total, "questions")
         begun = time.monotonic()
-        rows = _ask(params, team, model, exam, _report(runtime, base, total))
-        seconds[model.name] = round(time.monotonic() - begun, 3)
+        if number < len(local):
+            model = next(model for model in models if model.digest == digests[number])
+            name, examinee = model.name, Checkpoint(params, team, model)
+        else:
+            examinee = served[number - len(local)]
+            name = examinee.name
+        rows = _ask(params, examinee, digests[number], exam, parts_of_bar(runtime, base, total))
+        del examinee
+        gc.collect()
+        seconds[name] = round(time.monotonic() - begun, 3)
         return rows
 
-    results = dict(zip(digests, team.units([f"model-{digest_value(d)[:16]}" for d in digests], ask), strict=True))
-    scores = [Score(model=m.name, **row) for m in models for row in results[m.digest]["scores"]]
-    samples = [{"model": m.name, **row} for m in models for row in results[m.digest]["samples"]]
-    write_scores(runtime.out, scores, samples)
-    values = [ItemValues(model=m.name, **row) for m in models for row in results[m.digest]["values"]]
-    write_item_values(runtime.out, _asked(exam), values)
-    write_records(runtime.out, ({"model": m.name, **row} for m in models for row in results[m.digest]["records"]))
+    units = [f"model-{digest_value(digest)[:16]}" for digest in digests]
+    found = team.units(units[: len(local)], ask)
+    found += team.units(units[len(local) :], lambda number: ask(len(local) + number), cuts=False)
+    results = dict(zip(digests, found, strict=True))
+    everyone = [(model.name, model.digest) for model in models] + [(each.name, each.digest) for each in served]
+    scores = [Score(model=name, **row) for name, digest in everyone for row in results[digest]["scores"]]
+    write_scores(runtime.out, scores, _rows("samples", everyone, results))
+    write_item_values(runtime.out, _asked(exam), [ItemValues(**row) for row in _rows("values", everyone, results)])
+    write_records(runtime.out, _rows("records", everyone, results))
+    told = {each.name: results[each.digest] for each in served}
+    if served:
+        write_jsonl(runtime.out / REPLIES, [row for result in told.values() for row in result["replies"]])
     return {
         "scores": len(scores),
-        "models": len(models),
+        "models": len(everyone),
         "documents": sum(map(len, exam.documents.values())),
         "items": sum(len(group.items) for group in exam.groups),
         "coverage": coverage(exam.groups),
         **({"suite_without_files": exam.absent} if params.suite else {}),
         "answers": _unreadable(scores),
-        "without_chat_template": [m.name for m in models if not results[m.digest]["chat_template"]],
+        "without_chat_template": [name for name, digest in everyone if not results[digest]["chat_template"]],
+        **{key: {name: result[key] for name, result in told.items()} for key in ("failed", "spent") if served},
         "model_seconds": seconds,
     }
+
+
+def _models(params: Params, inputs: Inputs) -> list[Artifact]:
+    """The checkpoints; RecipeError if there is nobody, or two have one name."""
+    models = inputs.many("models")
+    names = [model.name for model in models]
+    if not models and not params.answer_models:
+        raise RecipeError(
+            "there is nobody to examine",
+            where="evals.run",
+            how="Give checkpoints as the input `models`, or `answer_models` behind an endpoint.",
+        )
+    if twice := [name for name in params.answer_models if name in names]:
+        raise RecipeError(f"two models are called '{twice[0]}'", where="answer_models", how="Rename one of them.")
+    return models
+
+
+def _rows(key: str, everyone: Sequence[tuple[str, str]], results: Mapping[str, Mapping]) -> Iterator[dict[str, Any]]:
+    """Every model's rows of one kind, with its name."""
+    return ({"model": name, **row} for name, digest in everyone for row in results[digest][key])
 
 
 def prepare(params: Params, inputs: Inputs) -> Exam:
@@ -130,13 +175,10 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
     return Exam(documents, groups, samples, absent)
 
 
-def _ask(params: Params, team: Team, artifact: Artifact, exam: Exam, report: Callable) -> dict[str, Any]:
-    """Score rows (without the model's name) and sample rows of one checkpoint."""
-    from ..model.checkpoint import load_model
-    from ..model.tokenizer import load_tokenizer
-
-    tokenizer = load_tokenizer(artifact.path)
-    model = load_model(artifact.path, dtype=params.dtype, device=team.device)
+def _ask(
+    params: Params, examinee: Examinee, digest: str, exam: Exam, part: Callable[[int], Progress]
+) -> dict[str, Any]:
+    """Score rows (without the model's name) and sample rows of one model, whose digest is `digest`."""
     rows: list[dict[str, Any]] = []
     values: list[dict[str, Any]] = []
 
@@ -147,43 +189,30 @@ def _ask(params: Params, team: Team, artifact: Artifact, exam: Exam, report: Cal
             each = told.pop("values")
             told.pop("weights")
             told.pop("alone")
-            rows.append({**fixed, **told, **counts, "model_digest": artifact.digest})
-            values.append({**fixed, "metric": mark.metric, "model_digest": artifact.digest, "values": each})
+            rows.append({**fixed, **told, **counts, "model_digest": digest})
+            values.append({**fixed, "metric": mark.metric, "model_digest": digest, "values": each})
 
     for language, documents in exam.documents.items():
         texts = [document.text for document in documents]
-        mark = _text_mark(params, team, model, tokenizer, texts, report(len(texts)))
+        mark = bits_per_byte(examinee.bits(texts, part(len(texts))), [len(text.encode()) for text in texts])
         add(HELD_OUT, language, 1, digest_value(texts), [mark])
     kept: list[dict[str, Any]] = []
     for group in exam.groups:
         if group.type in BY_LIKELIHOOD:
-            method = BY_LIKELIHOOD[group.type]
-            progress = report(len(group.items))
-            settings = {"batch_tokens": params.batch_tokens, "progress": progress, "cut": team.cut}
-            found = method(model, tokenizer, group.items, **settings)
+            score = functools.partial(examinee.likelihoods, progress=part(len(group.items)))
+            found = BY_LIKELIHOOD[group.type](score, examinee.tokenizer, group.items)
             add(group.task, group.language, group.revision, group.prompt_digest, found.marks, left_out=group.left_out)
             kept += records(group, found, params.keep_items, params.seed)
     written = [group for group in exam.groups if group.type == "generate"]
-    questions = [Question.of(group, item) for group in written for item in group.items]
-    total = len(questions) + len(exam.samples)
-    outputs = answer_all(
-        model,
-        tokenizer,
-        [*questions, *exam.samples],
-        max_new_tokens=params.max_new_tokens,
-        batch_size=params.batch_size,
-        progress=report(total),
-        cut=team.cut,
-    )
+    questions = [*(Question.of(group, item) for group in written for item in group.items), *exam.samples]
+    outputs = answer_all(examinee, questions, part(len(questions)))
     for group in written:
         found, counts = _written(params, group, outputs)
         counts["left_out"] = group.left_out
         add(group.task, group.language, group.revision, group.prompt_digest, found.marks, **counts)
         kept += records(group, found, params.keep_items, params.seed)
     chats = any(not isinstance(item.prompt, str) for group in exam.groups for item in group.items)
-    told = {"chat_template": bool(tokenizer.chat_template) or not chats}
-    del model
-    gc.collect()
+    told = {"chat_template": examinee.chats or not chats, **examinee.told()}
     return {"scores": rows, "samples": _samples(exam, outputs), "values": values, "records": kept, **told}
 
 
@@ -243,37 +272,3 @@ def _asked(exam: Exam) -> list[Asked]:
         clusters = clusters_of(group.items) if any(CLUSTER in item.meta for item in group.items) else []
         rows.append(Asked(group.task, group.language, group.prompt_digest, ids, clusters, []))
     return rows
-
-
-def _text_mark(
-    params: Params,
-    team: Team,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    texts: list[str],
-    progress: Callable[[int, int], None],
-) -> Mark:
-    def work(piece: Sequence[str], start: int, progress: Callable[[int, int], None]) -> list[float]:
-        return document_bits(
-            model,
-            tokenizer,
-            piece,
-            context_len=params.context_len,
-            batch_tokens=params.batch_tokens,
-            progress=progress,
-        )
-
-    bits = team.cut(texts, DOCUMENTS, work, progress)
-    return bits_per_byte(bits, [len(text.encode()) for text in texts])
-
-
-def _report(runtime: Runtime, base: int, total: int) -> Callable[[int], Callable[[int, int], None]]:
-    """Each call takes the next `size` questions of the bar and returns a callback for work of any own unit."""
-    start = base
-
-    def part(size: int) -> Callable[[int, int], None]:
-        nonlocal start
-        here, start = start, start + size
-        return lambda done, of: runtime.progress(here + size * done // max(1, of), total, "questions")
-
-    return part

@@ -7,12 +7,12 @@ chance of any false alarm stays below 1 - confidence.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, field
 from typing import Any, Literal
 
 from ..core.errors import RecipeError, StageError, did_you_mean
+from ..core.lines import write_jsonl
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 
@@ -75,10 +75,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         )
     lost = alarms(watched, params.limits, params.confidence)
     write_scores(runtime.out, [])
-    with open(runtime.out / "ledger.jsonl", "w", encoding="utf-8") as file:
-        for change in found:
-            row = {**asdict(change), "watched": change in watched, "alarm": change in lost}
-            file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
+    rows = ({**asdict(change), "watched": change in watched, "alarm": change in lost} for change in found)
+    write_jsonl(runtime.out / "ledger.jsonl", rows)
     if lost and params.on_alarm == "fail":
         said = "; ".join(
             f"{c.child} lost {-c.gain:.4g} ± {c.stderr:.2g} of {c.task} {c.metric} in {c.language or 'no language'}"

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..artifacts.documents import Document
 from ..artifacts.items import Item
 from ..core.identity import digest_value
-from ..model.chat import stop_ids
-from ..model.encoding import Prompt, encode_prompt
-from ..model.generate import Decoding, generate
+from ..model.encoding import Prompt
 from .answers import cut
 from .groups import Group
-from .team import PROMPTS, Progress, whole
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from .examinee import Examinee
+    from .team import Progress
 
 OPENING_CHARS = 80
 """Longest opening of a held-out document that serves as a sample prompt; ours."""
@@ -61,26 +59,13 @@ class Outputs:
         return cut(self._by_key[digest_value(item.prompt)], item.meta.get("stop", []))
 
 
-def answer_all(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    questions: Sequence[Question],
-    *,
-    max_new_tokens: int,
-    batch_size: int = 32,
-    progress: Progress = lambda done, total: None,
-    cut: Callable[..., list] = whole,
-) -> Outputs:
-    """Greedy answers, equal prompts answered once."""
+def answer_all(examinee: Examinee, questions: Sequence[Question], progress: Progress) -> Outputs:
+    """Greedy answers, equal prompts answered once: up to the stops that all questions of a prompt share, or longer."""
     prompts = {question.key: question.prompt for question in questions}
-
-    def write(piece: Sequence[list[int]], start: int, progress: Progress) -> list[list[int]]:
-        decoding = Decoding(max_new_tokens=max_new_tokens)
-        ends = stop_ids(tokenizer)
-        return generate(model, piece, decoding, stop_ids=ends, batch_size=batch_size, progress=progress)
-
-    ids = cut([encode_prompt(tokenizer, prompt) for prompt in prompts.values()], PROMPTS, write, progress)
-    texts = [tokenizer.decode(row, skip_special_tokens=True) for row in ids]
+    stops: dict[str, list[str]] = {}
+    for question in questions:
+        stops[question.key] = [stop for stop in question.stop if stop in stops.get(question.key, question.stop)]
+    texts = examinee.answers(list(prompts.values()), [stops[key] for key in prompts], progress)
     return Outputs(dict(zip(prompts, texts, strict=True)))
 
 

@@ -10,10 +10,11 @@ from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from ..lang.profile import reads_own_profiles
+from .elsewhere import Elsewhere
 
 
 @params
-class Params:
+class Params(Elsewhere):
     benchmark: Literal["mt_bench", "sea_bench", "seabench", "sea_mtbench"]
     """Whose rules hold: MT-Bench; Sea-bench (SeaLLMs v1 to v2.5); SeaBench (SeaLLMs 3); SEA-MTBench (SEA-HELM 1.0). A
     set of your own goes by the rules of one of them."""
@@ -35,12 +36,6 @@ class Params:
     0.7, stem and humanities 0.1, others 0); or a table by category, others 0. Greedy is ours, not MT-Bench's."""
     batch_size: int = 32
     """Answers written at once."""
-    answer_models: list[str] = field(default_factory=list)
-    """More models to judge, which answer behind an OpenAI-compatible endpoint, by what they are called there."""
-    answer_url: str = ""
-    """The endpoint of `answer_models`, such as http://127.0.0.1:8000/v1."""
-    answer_key_variable: str = ""
-    """Environment variable that holds that endpoint's key; '' for none."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights of local models."""
     seed: int = 0
@@ -72,41 +67,25 @@ class Params:
     max_outages: float = 0.1
     """Largest share of requests that may stay unanswered; with more the stage fails, keeps its verdicts, and goes on
     when it is run again. Ours."""
-    concurrency: int = 4
-    """Requests to the endpoint at once."""
-    requests_per_minute: float = 0.0
-    """Most requests a minute; 0 = as fast as it answers."""
-    timeout_seconds: float = 120.0
-    """Longest wait for one answer of the endpoint."""
-    request_tries: int = 5
-    """How often a request is sent while the endpoint is busy or away."""
-    retry_seconds: float = 1.0
-    """Wait after the first failure; it doubles each time, and is never shorter than what the server asks for."""
-    prompt_price: float = 0.0
-    """Price of a million tokens that the judge reads; 0 = not known, and no cost is told."""
-    completion_price: float = 0.0
-    """Price of a million tokens that it writes."""
     sample_prompts: int = 3
     """Questions of each language whose answers are shown side by side, with the judge's words."""
     keep_items: int = 20
     """Questions of each language kept for reading one by one; all answers and verdicts are in files of their own."""
 
     def __post_init__(self) -> None:
+        Elsewhere.__post_init__(self)
         for name in ("max_questions", "max_new_tokens", "judge_max_tokens", "sample_prompts", "keep_items"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
-        for name in ("batch_size", "judge_tries", "concurrency", "request_tries"):
+        for name in ("batch_size", "judge_tries"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
-        for name in ("requests_per_minute", "retry_seconds", "prompt_price", "completion_price", "judge_temperature"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 or more")
-        if self.timeout_seconds <= 0 or not 0 <= self.max_outages <= 1:
-            raise ValueError("timeout_seconds must be above 0, and max_outages a share between 0 and 1")
+        if self.judge_temperature < 0:
+            raise ValueError("judge_temperature must be 0 or more")
+        if not 0 <= self.max_outages <= 1:
+            raise ValueError("max_outages must be a share between 0 and 1")
         if bool(self.base_url) and not self.judge_model:
             raise ValueError("an endpoint needs `judge_model`, what the judge is called there")
-        if bool(self.answer_models) != bool(self.answer_url):
-            raise ValueError("answer_models and answer_url go together")
         if isinstance(self.temperatures, dict) and any(value < 0 for value in self.temperatures.values()):
             raise ValueError("temperatures must be 0 or more")
         if {"messages", "model", "stream", "n"} & self.judge_options.keys():

@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..artifacts.items import Item
 from ..model.encoding import encode_answer, encode_choices
-from ..model.scoring import continuations
+from ..model.scoring import Score
 from .groups import clusters_of
 from .marks import share
 from .records import Answered
-from .team import PAIRS, Progress, Work, whole
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
 
-def multiple_choice(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    items: Sequence[Item],
-    *,
-    batch_tokens: int = 2048,
-    progress: Progress = lambda done, total: None,
-    cut: Callable[..., list] = whole,
-) -> Answered:
+def multiple_choice(score: Score, tokenizer: PreTrainedTokenizerFast, items: Sequence[Item]) -> Answered:
     """`acc`: the likeliest choice is right. `acc_bytes`: the likeliest per UTF-8 byte of the choice is right.
 
     Dividing by bytes (not tokens) leaves the tokenizer out of it; outer blanks of a choice are not counted. Of equally
     likely choices the first one counts as given.
     """
     pairs = [pair for item in items for pair in encode_choices(tokenizer, item.prompt, item.choices)]
-    scored = iter(cut(pairs, PAIRS, _scores(model, batch_tokens), progress))
+    scored = iter(score(pairs))
     plain, by_bytes, outputs, extracted = [], [], [], []
     for item in items:
-        logprobs = [next(scored)[0] for _ in item.choices]
+        logprobs = [next(scored).logprob for _ in item.choices]
         sizes = [max(1, len(choice.strip().encode())) for choice in item.choices]
         right = int(item.answer)
         plain.append(_best(logprobs) == right)
@@ -46,22 +37,13 @@ def multiple_choice(
     return Answered([share("acc", plain, clusters), share("acc_bytes", by_bytes, clusters)], outputs, extracted)
 
 
-def preference(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    items: Sequence[Item],
-    *,
-    batch_tokens: int = 2048,
-    progress: Progress = lambda done, total: None,
-    cut: Callable[..., list] = whole,
-) -> Answered:
+def preference(score: Score, tokenizer: PreTrainedTokenizerFast, items: Sequence[Item]) -> Answered:
     """`preference_acc`: share of pairs whose better answer has the higher mean log-probability per token.
 
     That mean, with the end of the turn in it, is SimPO's reward (arXiv:2405.14734, section 2.2). A tie is not right.
     """
     pairs = [encode_answer(tokenizer, item.prompt, choice) for item in items for choice in item.choices]
-    scored = cut(pairs, PAIRS, _scores(model, batch_tokens), progress)
-    means = [logprob / tokens for logprob, tokens in scored]
+    means = [scored.logprob / scored.tokens for scored in score(pairs)]
     right = [better > worse for better, worse in zip(means[::2], means[1::2], strict=True)]
     outputs = [_shown(means[2 * n : 2 * n + 2], item.choices) for n, item in enumerate(items)]
     extracted = [item.choices[0 if better else 1].strip() for item, better in zip(items, right, strict=True)]
@@ -75,13 +57,3 @@ def _shown(values: Sequence[float], choices: Sequence[str]) -> str:
 
 def _best(values: Sequence[float]) -> int:
     return max(range(len(values)), key=lambda n: (values[n], -n))
-
-
-def _scores(model: PreTrainedModel, batch_tokens: int) -> Work:
-    """Log-probability and number of tokens for each pair."""
-
-    def work(pairs: Sequence, start: int, progress: Progress) -> list[tuple[float, int]]:
-        scored = continuations(model, pairs, max_batch_tokens=batch_tokens, progress=progress)
-        return [(value.logprob, value.tokens) for value in scored]
-
-    return work

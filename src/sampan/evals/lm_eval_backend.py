@@ -2,7 +2,7 @@
 
 Texts become tokens by the rules of lm-eval's own `hf` backend (where a continuation begins, what stands before an empty
 context, when BOS is added), so that scores are the same item by item; each text is encoded once. What differs is how
-they are run: see `model.scoring` and `model.generate`. One process: data parallel over several GPUs is not here yet.
+they are run: see `model.scoring` and `model.generate`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from ..core.errors import InputError, RecipeError
 from ..core.identity import canonical_json
 from ..model.encoding import first_token
 from ..model.generate import Decoding, generate
-from ..model.scoring import continuations
+from ..model.scoring import Likelihood, Pair, continuations
 from .answers import cut
-from .team import PAIRS, PROMPTS, Progress, whole
+from .examinee import scored_in_pieces
+from .team import PROMPTS, Progress, whole
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -118,11 +119,10 @@ class SampanLM(TemplateLM):
     ) -> list[tuple[float, bool]]:
         pairs = [(context, continuation) for _, context, continuation in requests]
 
-        def work(piece: Sequence, start: int, progress: Progress) -> list[tuple[float, bool]]:
-            found = continuations(self.model, piece, max_batch_tokens=self.batch_tokens, progress=progress)
-            return [(value.logprob, value.greedy) for value in found]
+        def score(piece: Sequence[Pair], progress: Progress) -> list[Likelihood]:
+            return continuations(self.model, piece, max_batch_tokens=self.batch_tokens, progress=progress)
 
-        return [(logprob, greedy) for logprob, greedy in self.pieces(pairs, PAIRS, work, self.progress)]
+        return [(one.logprob, one.greedy) for one in scored_in_pieces(score, pairs, self.pieces, self.progress)]
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
         """Log-probability of whole texts, in windows with as much context as fits."""

@@ -21,7 +21,7 @@ def keys_outside(rows: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _is_outside(row: Mapping[str, Any]) -> bool:
-    choices = [argument[1] for argument in row["arguments"]]
+    choices = [argument[1] for argument in row["arguments"] if len(argument) > 1]
     if len(choices) < 2 or not all(isinstance(choice, str) for choice in choices):
         return False
     target = row["target"]

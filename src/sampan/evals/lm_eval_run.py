@@ -9,21 +9,21 @@ import json
 import logging
 import math
 import os
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from ..artifacts.profile_table import ProfileTable, write_profile_table
+from ..artifacts.profile_table import ProfileTable, cell_score, write_profile_table
 from ..artifacts.scores import Score, write_scores
 from ..core.errors import InputError, RecipeError, SampanError, StageError
 from ..core.identity import digest_value
 from ..core.stage import Artifact, Inputs, Runtime
+from ..model.endpoint import knock
 from .groups import code
 from .leaderboard import TASKS, leaderboard_cells
 from .lm_eval import ENDPOINTS
 from .lm_eval_failures import keys_outside, unreadable
+from .lm_eval_items import Items, metric_name, of_scores
 from .team import Team
 
 if TYPE_CHECKING:
@@ -70,10 +70,12 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
 
     units = [f"task-{digest_value([model.digest, name])[:16]}" for model in models for name in names]
     scores, samples, documents, outside = [], [], {}, {}
+    items = Items()
     for number, found in enumerate(team.units(units, work, cuts=params.backend == "sampan")):
         model = models[number // len(names)]
         scores += [Score(model=model.name, model_digest=model.digest, **row) for row in found["scores"]]
         samples += [{"model": model.name, **row} for row in found["samples"]]
+        items.add(model, found["items"])
         documents.update(found["documents"])
         outside.update(found["keys_outside"])
     backend.close()
@@ -83,6 +85,7 @@ def run_tasks(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
     if params.profile:
         scores += _profiled(params, runtime, models, scores)
     write_scores(runtime.out, scores, samples)
+    items.write(runtime.out)
     return {
         "scores": len(scores),
         "models": len(models),
@@ -101,18 +104,12 @@ def _profiled(params: Params, runtime: Runtime, models: list[Artifact], scores: 
     )
     asked = {(row.task, row.metric): row.prompt_digest for row in scores}
     return [
-        Score(
-            model=name,
-            model_digest=digests[name],
-            task=params.profile,
-            language=cell.language,
-            metric=cell.competency,
-            value=cell.value,
-            stderr=cell.stderr,
-            n=cell.n,
-            higher_is_better=True,
-            prompt_digest=digest_value([asked[key] for key in sorted(asked) if key[0] in cell.ran]),
-            revision=1,
+        cell_score(
+            params.profile,
+            name,
+            digests[name],
+            cell,
+            digest_value([asked[key] for key in sorted(asked) if key[0] in cell.ran]),
         )
         for name, cells in tables.items()
         for cell in cells
@@ -140,16 +137,7 @@ def _models(params: Params, inputs: Inputs) -> list[Artifact]:
 def _check(params: Params, model: Artifact) -> None:
     """What would only fail after minutes: no chat template, nobody at the endpoint."""
     if params.backend in ENDPOINTS:
-        url = urlsplit(str(params.backend_args["base_url"]))
-        try:
-            port = url.port or (443 if url.scheme == "https" else 80)
-            socket.create_connection((url.hostname or "", port), timeout=10).close()
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"nobody answers at the endpoint ({error})",
-                where=str(params.backend_args["base_url"]),
-                how="Start the server, or correct `base_url`.",
-            ) from None
+        knock(str(params.backend_args["base_url"]))
     elif params.apply_chat_template:
         from ..model.tokenizer import load_tokenizer
 
@@ -247,7 +235,8 @@ def _evaluate(params: Params, name: str, tasks: Any, backend: _Backend) -> dict[
         scores += [{**row, **bad} for row in _rows(task, values, better, asked, found)]
     samples = [row for task, rows in found["samples"].items() for row in _samples(params, task, rows, found)]
     outside = {task: number for task, rows in found["samples"].items() if (number := keys_outside(rows))}
-    return {"scores": scores, "samples": samples, "documents": counts, "keys_outside": outside}
+    items = of_scores(scores, found["samples"])
+    return {"scores": scores, "samples": samples, "documents": counts, "keys_outside": outside, "items": items}
 
 
 def ask(lm: Any, loaded: Any, params: Params) -> Any:
@@ -292,7 +281,7 @@ def _rows(task: str, values: Mapping[str, Any], better: Mapping[str, Any], asked
             {
                 "task": task,
                 "language": language_of(task, found["configs"].get(task, {})),
-                "metric": metric if filter_ == "none" else f"{filter_}:{metric}",
+                "metric": metric_name(metric, filter_),
                 "value": float(value),
                 "stderr": float(error) if isinstance(error, int | float) and math.isfinite(error) else None,
                 "n": int(values.get("sample_len") or 0),
@@ -322,8 +311,8 @@ def _samples(params: Params, task: str, rows: list[Mapping[str, Any]], found: An
     for row in rows:
         if row["doc_id"] >= params.keep_samples:
             continue
-        choices = [argument[1] for argument in row["arguments"]]
-        by_likelihood = all(isinstance(choice, str) for choice in choices)
+        choices = [argument[1] for argument in row["arguments"] if len(argument) > 1]  # a whole text has none
+        by_likelihood = bool(choices) and all(isinstance(choice, str) for choice in choices)
         output = row["resps"][0][0] if row["resps"] and row["resps"][0] else ""
         if by_likelihood:
             values = [response[0][0] for response in row["resps"]]
@@ -335,7 +324,7 @@ def _samples(params: Params, task: str, rows: list[Mapping[str, Any]], found: An
                 "language": language_of(task, found["configs"].get(task, {})),
                 "prompt": str(row["arguments"][0][0])[:SHOWN_CHARS],
                 "output": str(output)[:SHOWN_CHARS],
-                "extracted": "" if by_likelihood else str(row["filtered_resps"][0])[:SHOWN_CHARS],
+                "extracted": "" if by_likelihood or not choices else str(row["filtered_resps"][0])[:SHOWN_CHARS],
                 "expected": str(row["target"])[:SHOWN_CHARS],
                 "filter": row["filter"],
                 "verdict": {name: row[name] for name in row["metrics"] if isinstance(row[name], int | float | list)},

@@ -11,10 +11,11 @@ from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from ..lang.profile import reads_own_profiles
+from .elsewhere import Elsewhere
 
 
 @params
-class Params:
+class Params(Elsewhere):
     tasks: list[str] = field(default_factory=list)
     """Bundled tasks to run on the files of the `data` input: belebele, c3_dialogue, cmmlu, flores, global_mmlu_lite,
     global_mmlu_lite_cloze, gsm8k, iapp_wiki_qa, ifeval, indonli, indonli_expert, lindsea_syntax, m3exam, math, mgsm,
@@ -56,6 +57,7 @@ class Params:
     """Seed of the choice of items, documents and sample prompts. Decoding is greedy and needs none."""
 
     def __post_init__(self) -> None:
+        Elsewhere.__post_init__(self)
         for name in ("max_items", "max_documents", "sample_prompts", "keep_items"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
@@ -102,12 +104,23 @@ STAGE = Stage(
     summary="Scores of every checkpoint: bits per byte of held-out text, and tasks by likelihood or by generation.",
     params=Params,
     inputs={
-        "models": Role(kinds=("checkpoint",), help="the checkpoints to compare", many=True),
+        "models": Role(kinds=("checkpoint",), help="the checkpoints to compare", many=True, required=False),
         "items": Role(kinds=("items",), help="evaluation items of your own", many=True, required=False),
         "held_out": Role(
             kinds=("documents",), help="text kept out of training, for bits per byte", many=True, required=False
         ),
         "data": Role(kinds=(), help="a folder with the files that the bundled tasks read", required=False),
+        "tokenizer": Role(
+            kinds=("tokenizer", "checkpoint"),
+            help="the tokenizer of `answer_models`, for what is asked by likelihood",
+            required=False,
+        ),
+        "replies": Role(
+            kinds=("scores",),
+            help="results of this stage: what `answer_models` said there is not asked for again",
+            many=True,
+            required=False,
+        ),
     },
     output="scores",
     run=run,

@@ -77,7 +77,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 STAGE = Stage(
     name="evals.sea_helm",
-    revision=1,
+    revision=2,
     summary="SEA-HELM's scores: its own tasks and prompts, answers read, marked and totalled as its code does.",
     params=Params,
     inputs={
@@ -97,5 +97,6 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     heavy=True,
+    spreads=True,
     paper="SEA-HELM (arXiv:2502.14301) and its repository at v1.0.0 and v1.2.1; SEA-LION v3 (arXiv:2504.05747).",
 )

@@ -1,4 +1,7 @@
-"""Any server that speaks OpenAI's chat API: asked politely, its failures told apart, its key never written down.
+"""Any server that speaks OpenAI's API: asked politely, its failures told apart, its key never written down.
+
+A body with `messages` goes to `chat/completions`, one with `prompt` to `completions`; with `echo` and `logprobs` in it
+the reply is how likely the prompt is, and not a text.
 
 A busy or broken server is asked again, later each time, and as late as its Retry-After says; a request that no waiting
 mends comes back as a `Reply` with a `failure`, so that a caller can count it. A wrong address or key ends the work.
@@ -67,7 +70,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class ChatClient:
+class Client:
     """Asks one endpoint. InputError if its address is none, its key is not in the environment, or nobody is there."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -76,7 +79,7 @@ class ChatClient:
         self._open = urllib.request.build_opener(_NoRedirect).open
         self._lock, self._stop, self._next, self._waits = threading.Lock(), threading.Event(), 0.0, 0
         self.requests = 0
-        _knock(endpoint)
+        knock(endpoint.base_url)
 
     def ask_all(self, bodies: Sequence[Mapping[str, Any]], on_reply: Callable[[int, Reply], None]) -> None:
         """`on_reply(number, reply)` for each request body, in this thread, in the order in which answers come."""
@@ -91,7 +94,11 @@ class ChatClient:
                 raise
 
     def ask(self, body: Mapping[str, Any]) -> Reply:
-        """The reply to one body of `chat/completions`, whose `model` is filled in."""
+        """The reply to one body, whose `model` is filled in.
+
+        With `echo` its text is a JSON list: the log-probability (nats) of each token of the prompt given those before
+        it, null for the first one. A server that gives none has rejected the request.
+        """
         said = ""
         for attempt in range(self.endpoint.tries):
             self._wait_turn()
@@ -106,7 +113,8 @@ class ChatClient:
         return Reply(said, "outage")
 
     def _post(self, body: Mapping[str, Any]) -> Reply:
-        url = f"{self.endpoint.base_url.rstrip('/')}/chat/completions"
+        route = "chat/completions" if "messages" in body else "completions"
+        url = f"{self.endpoint.base_url.rstrip('/')}/{route}"
         headers = {
             "Content-Type": "application/json",
             **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
@@ -114,16 +122,16 @@ class ChatClient:
         request = urllib.request.Request(url, json.dumps(body).encode(), headers)
         try:
             with self._open(request, timeout=self.endpoint.timeout_seconds) as answer:
-                return _reply(parse_json(answer.read(_MOST_BYTES).decode("utf-8")))
+                return _reply(body, parse_json(answer.read(_MOST_BYTES).decode("utf-8")))
         except urllib.error.HTTPError as error:
             with error:
-                return self._refusal(error.code, error.headers.get("Retry-After", ""), error.read(_MOST_BYTES))
+                return self._refusal(route, error.code, error.headers.get("Retry-After", ""), error.read(_MOST_BYTES))
         except (OSError, http.client.HTTPException) as error:
             raise _Busy(str(error) or type(error).__name__) from None
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise _Busy(f"an answer that is not OpenAI's chat completion ({type(error).__name__})") from None
+            raise _Busy(f"an answer that is not one of OpenAI's {route} ({type(error).__name__})") from None
 
-    def _refusal(self, status: int, after: str, raw: bytes) -> Reply:
+    def _refusal(self, route: str, status: int, after: str, raw: bytes) -> Reply:
         """What an HTTP error means: a failed reply, `_Busy`, or an error that ends the work."""
         code, message = _problem(raw)
         said = f"HTTP {status}: {message or code or 'no reason given'}"[:500]
@@ -136,7 +144,9 @@ class ChatClient:
             how = "Check the key" + (f" in {self.endpoint.key_variable}." if self._key else ": set `key_variable`.")
             raise InputError(f"the server does not let us in (HTTP {status})", where=where, how=how)
         if status == 404 or 300 <= status < 400:
-            how = f"Correct `base_url` (it ends before /chat/completions) or the model's name '{self.endpoint.model}'."
+            how = f"Correct `base_url` (it ends before /{route}) or the model's name '{self.endpoint.model}'."
+            if route == "completions":
+                how += " A server that only chats is asked in chats."
             raise InputError(f"there is nothing to ask at this address ({said})", where=where, how=how)
         words = f"{code} {message}".lower()
         if "context_length" in words or "context length" in words or "maximum context" in words:
@@ -186,10 +196,10 @@ def _key(endpoint: Endpoint) -> str:
     return key
 
 
-def _knock(endpoint: Endpoint) -> None:
+def knock(base_url: str) -> None:
     """InputError unless somebody listens there, before any work is done for it."""
     try:
-        url = urlsplit(endpoint.base_url)
+        url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("not an http or https address")
         if url.username or url.password:
@@ -203,18 +213,24 @@ def _knock(endpoint: Endpoint) -> None:
     except (OSError, ValueError) as error:
         raise InputError(
             f"nobody answers at the endpoint ({error})",
-            where=endpoint.base_url,
+            where=base_url,
             how="Start the server, or correct `base_url`.",
         ) from None
 
 
-def _reply(answer: Any) -> Reply:
+def _reply(body: Mapping[str, Any], answer: Any) -> Reply:
     choice, usage = answer["choices"][0], answer.get("usage") or {}
-    message = choice["message"]
+    tokens = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
+    if body.get("echo"):
+        values = (choice.get("logprobs") or {}).get("token_logprobs") or []
+        count = len(body["prompt"])  # what is written behind the prompt does not count
+        if len(values) < count or not all(isinstance(value, float | int) for value in values[1:count]):
+            return Reply("the server gives no log-probabilities of a prompt's tokens", "rejected", *tokens)
+        return Reply(json.dumps(values[:count]), "", *tokens)
+    message = choice["message"] if "messages" in body else {"content": choice["text"]}
     text = message.get("content") or ""
     if isinstance(text, list):
         text = "".join(part.get("text", "") for part in text)
-    tokens = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
         return Reply(str(message.get("refusal") or text), "refused", *tokens)
     return Reply(str(text), "", *tokens)

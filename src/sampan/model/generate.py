@@ -62,9 +62,19 @@ def generate(
     room = prompt_room(model, decoding)
     numbers = range(len(prompts)) if streams is None else streams
     runs = [_Run(ids[-room:], stream) for ids, stream in zip(prompts, numbers, strict=True)]
+    rules = _Rules(decoding, frozenset(stop_ids), ended)
     way = _in_slots if can_share(model) else _padded
-    way(model, runs, decoding, frozenset(stop_ids), ended, batch_size, progress)
+    way(model, runs, rules, batch_size, lambda done: progress(done, len(runs)))
     return [run.ids for run in runs]
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """How tokens are chosen, and what ends an answer."""
+
+    decoding: Decoding
+    stops: frozenset[int]
+    ended: Callable[[list[int]], bool]
 
 
 @dataclass
@@ -75,24 +85,18 @@ class _Run:
     stream: int
     ids: list[int] = field(default_factory=list)
 
-    def goes_on(self, token: int, decoding: Decoding, stops: frozenset[int], ended: Callable) -> bool:
+    def goes_on(self, token: int, rules: _Rules) -> bool:
         """Take a token; False at the answer's end."""
-        if token in stops:
+        if token in rules.stops:
             return False
         self.ids.append(token)
-        return len(self.ids) < decoding.max_new_tokens and not ended(self.ids)
+        return len(self.ids) < rules.decoding.max_new_tokens and not rules.ended(self.ids)
 
 
 def _in_slots(
-    model: PreTrainedModel,
-    runs: Sequence[_Run],
-    decoding: Decoding,
-    stops: frozenset[int],
-    ended: Callable[[list[int]], bool],
-    batch_size: int,
-    progress: Callable[[int, int], None],
+    model: PreTrainedModel, runs: Sequence[_Run], rules: _Rules, batch_size: int, tell: Callable[[int], None]
 ) -> None:
-    """Continuous batching of one family of prompts after the other."""
+    """Continuous batching of one family of prompts after the other; `tell` hears how many answers have ended."""
     import torch
 
     from .shared_prefix import SharedPrefix, families
@@ -102,19 +106,12 @@ def _in_slots(
     for numbers in families([run.prompt for run in runs], max(2, batch_size // 4)):
         family = [runs[number] for number in numbers]
         with torch.inference_mode():
-            for ended_now in _family(shared, family, decoding, stops, ended, min(batch_size, len(family))):
-                progress(done + ended_now, len(runs))
+            for ended_now in _family(shared, family, rules, min(batch_size, len(family))):
+                tell(done + ended_now)
         done += len(family)
 
 
-def _family(
-    shared: SharedPrefix,
-    runs: Sequence[_Run],
-    decoding: Decoding,
-    stops: frozenset[int],
-    ended: Callable[[list[int]], bool],
-    size: int,
-) -> Iterator[int]:
+def _family(shared: SharedPrefix, runs: Sequence[_Run], rules: _Rules, size: int) -> Iterator[int]:
     """Free slots are filled again as soon as a quarter of them is free. Yields how many answers have ended."""
     from .slots import Slots
 
@@ -128,16 +125,16 @@ def _family(
         free = size - len(running)
         if waiting and (not running or 4 * free >= size):
             new = [waiting.pop() for _ in range(min(free, len(waiting)))]
-            for run, draw, token, states in _prefill(shared, new, decoding, trunk, by_length):
-                if run.goes_on(token, decoding, stops, ended):
+            for run, draw, token, states in _prefill(shared, new, rules.decoding, trunk, by_length):
+                if run.goes_on(token, rules):
                     slots.add(states)
                     running.append(run)
                     draws.append(draw)
             shared.forget_newest()
         elif running:
-            chosen = _choose(slots.step([run.ids[-1] for run in running]).float().cpu(), decoding, draws)
+            chosen = _choose(slots.step([run.ids[-1] for run in running]).float().cpu(), rules.decoding, draws)
             for slot in reversed(range(len(running))):
-                if not running[slot].goes_on(chosen[slot], decoding, stops, ended):
+                if not running[slot].goes_on(chosen[slot], rules):
                     slots.drop(slot)
                     for rows in (running, draws):
                         rows[slot] = rows[-1]
@@ -188,22 +185,16 @@ def _prefill(
 
 
 def _padded(
-    model: PreTrainedModel,
-    runs: Sequence[_Run],
-    decoding: Decoding,
-    stops: frozenset[int],
-    ended: Callable[[list[int]], bool],
-    batch_size: int,
-    progress: Callable[[int, int], None],
+    model: PreTrainedModel, runs: Sequence[_Run], rules: _Rules, batch_size: int, tell: Callable[[int], None]
 ) -> None:
-    """Batches of prompts of similar length, each until its last answer ends."""
+    """Batches of prompts of similar length, each until its last answer ends; `tell` as in `_in_slots`."""
     order = sorted(runs, key=lambda run: len(run.prompt))
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        running = set(range(len(batch)))
-        for chosen in _steps(model, [run.prompt for run in batch], decoding, [run.stream for run in batch], running):
-            running -= {row for row in running if not batch[row].goes_on(chosen[row], decoding, stops, ended)}
-        progress(start + len(batch), len(order))
+        prompts, streams, running = [run.prompt for run in batch], [run.stream for run in batch], set(range(len(batch)))
+        for chosen in _steps(model, prompts, rules.decoding, streams, running):
+            running -= {row for row in running if not batch[row].goes_on(chosen[row], rules)}
+        tell(start + len(batch))
 
 
 def stream(model: PreTrainedModel, prompt: list[int], decoding: Decoding, *, stop_ids: Sequence[int]) -> Iterator[int]:

@@ -25,6 +25,12 @@ class Likelihood:
     greedy: bool
 
 
+Pair = tuple[list[int], list[int]]
+"""Ids of a context and of what follows it, both non-empty."""
+Score = Callable[[Sequence[Pair]], list[Likelihood]]
+"""How likely one model finds each pair."""
+
+
 @dataclass(slots=True)
 class _Row:
     """Ids fed to the model, of whose next-token predictions the last `predicted` count.
@@ -46,12 +52,12 @@ class _Row:
 
 def continuations(
     model: PreTrainedModel,
-    pairs: Sequence[tuple[list[int], list[int]]],
+    pairs: Sequence[Pair],
     *,
     max_batch_tokens: int = 2048,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Likelihood]:
-    """Score each (context ids, continuation ids), both non-empty, in the given order.
+    """Score each pair, in the given order.
 
     A context longer than the model's window loses its beginning. A continuation longer than the window is scored in
     pieces, each with one token of context, so every token of it is predicted exactly once.
@@ -91,7 +97,7 @@ def _scored(model: PreTrainedModel, rows: list[_Row], max_tokens: int) -> Iterat
         yield batch, _values(logits_NV, batch)
 
 
-def _rows(pairs: Sequence[tuple[list[int], list[int]]], window: int) -> list[_Row]:
+def _rows(pairs: Sequence[Pair], window: int) -> list[_Row]:
     rows: dict[tuple, _Row] = {}
     for owner, (context, continuation) in enumerate(pairs):
         whole, start = context + continuation, len(context)
@@ -162,15 +168,8 @@ def _last_values(logits_NV: torch.Tensor, row: _Row) -> list[tuple[float, bool]]
     return [(shared + end, greedy and last == best) for end, last in zip(ends, row.lasts, strict=True)]
 
 
-def text_nats(
-    model: PreTrainedModel,
-    documents: Sequence[list[int]],
-    *,
-    context_len: int,
-    max_batch_tokens: int = 2048,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[float]:
-    """Nats that the model spends on each document (ids beginning with BOS, which is given, not predicted).
+def text_nats(score: Score, documents: Sequence[list[int]], *, context_len: int) -> list[float]:
+    """Nats that a model spends on each document (ids beginning with BOS, which is given, not predicted).
 
     Long documents are cut into windows of `context_len`; the token before a window is its context, so every token but
     the first is predicted exactly once.
@@ -182,7 +181,6 @@ def text_nats(
             pairs.append((ids[start - 1 : start], ids[start : start + step]))
             owner.append(number)
     nats = [0.0] * len(documents)
-    scored = continuations(model, pairs, max_batch_tokens=max_batch_tokens, progress=progress)
-    for number, value in zip(owner, scored, strict=True):
+    for number, value in zip(owner, score(pairs), strict=True):
         nats[number] -= value.logprob
     return nats

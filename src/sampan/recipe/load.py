@@ -164,8 +164,14 @@ def _folder(given: Any, path: Path, *, where: str) -> str | None:
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """A recipe over what it extends; stages of it take the place of inputs with their names."""
+    """A recipe over what it extends; stages of it take the place of inputs with their names.
+
+    A stage stands where its kind is first said: one of which only params lie below, where the recipe puts it.
+    """
     merged, stages, own = _merge(below, above), above.get("stages"), above.get("inputs") or {}
+    if isinstance(stages, dict) and isinstance(under := below.get("stages"), dict):
+        first = [n for n, stage in under.items() if n not in stages or not isinstance(stage, dict) or "stage" in stage]
+        merged["stages"] = {n: merged["stages"][n] for n in (*first, *stages) if n in merged["stages"]}
     inputs = merged.get("inputs")
     if isinstance(inputs, dict) and isinstance(stages, dict):
         merged["inputs"] = {name: given for name, given in inputs.items() if name not in stages or name in own}

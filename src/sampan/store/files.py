@@ -46,6 +46,19 @@ def write_atomic(path: Path, text: str) -> None:
     sync_folder(path.parent)
 
 
+def appended_lines(path: Path) -> list[str]:
+    """Lines of a file that work in progress appends to, [] if it is not there.
+
+    A last line that a kill cut off, perhaps inside a letter, is taken away; lines end at line feeds alone.
+    """
+    if not path.is_file():
+        return []
+    whole, end, cut = path.read_bytes().rpartition(b"\n")
+    if cut:
+        write_atomic(path, (whole + end).decode("utf-8"))
+    return whole.decode("utf-8").split("\n") if whole else []
+
+
 def read_json(path: Path) -> Any:
     """Parsed JSON, or None if there is no such file; StoreError if it is damaged."""
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+from ..store.files import write_atomic
 
 T = TypeVar("T")
 Rows = list[dict]
@@ -20,14 +21,8 @@ def in_pieces(
     Pieces are cut at the same places after a kill, so a resumed run does the same work in the same batches. `work`
     must return JSON values.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(range(0, len(items), size)):
         path = folder / f"{name}-{number:05d}.json"
         if not path.is_file():
-            aside = path.with_suffix(".tmp")
-            with open(aside, "w", encoding="utf-8") as file:
-                json.dump(work(items[start : start + size]), file, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(path)
+            write_atomic(path, json.dumps(work(items[start : start + size]), ensure_ascii=False))
         yield json.loads(path.read_text(encoding="utf-8"))

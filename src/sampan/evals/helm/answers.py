@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ...model.chat import stop_ids
 from ...model.encoding import encode_prompt
 from ...model.generate import Decoding, generate
+from ..team import PROMPTS, Progress, whole
 from .prompts import Messages, base_text
 from .tasks import V1, SeaTask
 
@@ -32,23 +33,28 @@ def answer_task(
     base: bool,
     batch_size: int,
     seed: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
+    cut: Callable[..., list] = whole,
 ) -> list[str]:
-    """What the model writes to each question, cut where the answer ends."""
+    """What the model writes to each question, cut where the answer ends. Processes share the work by `cut`."""
     prompts = [base_text(question, profile) if base else question for question in questions]
 
     def text(ids: Sequence[int]) -> str:
         return tokenizer.decode(ids, skip_special_tokens=True)
 
-    rows = generate(
-        model,
-        [encode_prompt(tokenizer, prompt) for prompt in prompts],
-        Decoding(max_new_tokens=task.max_tokens, temperature=task.temperature, seed=seed),
-        stop_ids=stop_ids(tokenizer),
-        batch_size=batch_size,
-        ended=(lambda ids: base_end(text(ids), task, profile) >= 0) if base else (lambda ids: False),
-        progress=progress,
-    )
+    def write(piece: Sequence[list[int]], start: int, progress: Progress) -> list[list[int]]:
+        return generate(
+            model,
+            piece,
+            Decoding(max_new_tokens=task.max_tokens, temperature=task.temperature, seed=seed),
+            stop_ids=stop_ids(tokenizer),
+            streams=range(start, start + len(piece)),
+            batch_size=batch_size,
+            ended=(lambda ids: base_end(text(ids), task, profile) >= 0) if base else (lambda ids: False),
+            progress=progress,
+        )
+
+    rows = cut([encode_prompt(tokenizer, prompt) for prompt in prompts], PROMPTS, write, progress)
     written = [text(row) for row in rows]
     if not base:
         return written

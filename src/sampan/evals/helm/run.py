@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...artifacts.item_values import Asked, ItemValues, write_item_values
-from ...artifacts.profile_table import Cell, ProfileTable, write_profile_table
+from ...artifacts.profile_table import Cell, ProfileTable, cell_score, write_profile_table
 from ...artifacts.scores import Score, write_scores
 from ...core.errors import InputError, RecipeError, did_you_mean
 from ...core.identity import digest_value
-from ...core.lines import lines_of
+from ...core.lines import lines_of, write_jsonl
 from ...core.stage import Artifact, Inputs, Runtime
 from ..groups import code, describe_prompt
 from ..marks import Mark
-from ..resume import kept
+from ..progress import parts_of_bar
+from ..team import Team
 from . import rows as stored
 from .answers import answer_task
 from .marks import Marked, mark_task
@@ -71,14 +73,14 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     outside = Outside.read(inputs, params.judged_as)
     earlier = _earlier(inputs.many("answers"))
     models = list({model.digest: model for model in inputs.many("models")}.values())
-    size = sum(len(sheet.questions) for sheet in sheets)
-    found: dict[str, list[tuple[Sheet, Result, Marked | None, list[str]]]] = {}
-    for number, model in enumerate(models):
-        progress = _progress(runtime, number * size, len(models) * size)
-        found[model.name] = [
-            _examined(params, sheet, model, answers, outside)
-            for sheet, answers in _answered(params, runtime, model, sheets, earlier, progress)
+    answers = _answers(params, runtime, models, sheets, earlier)
+    found = {
+        model.name: [
+            _examined(params, sheet, model, answers[model.digest, sheet.digest] if sheet.questions else [], outside)
+            for sheet in sheets
         ]
+        for model in models
+    }
     return _write(params, runtime, models, found, sheets)
 
 
@@ -128,49 +130,44 @@ def _shots(params: Params, task: SeaTask) -> int:
     return BASE_SHOTS if params.base_model else 0
 
 
-def _answered(
+def _answers(
     params: Params,
     runtime: Runtime,
-    model: Artifact,
+    models: Sequence[Artifact],
     sheets: Sequence[Sheet],
     earlier: Mapping[tuple[str, str], list[str]],
-    progress: Callable[[int], Callable[[int, int], None]],
-) -> list[tuple[Sheet, list[str]]]:
-    """Every sheet with the model's answers, [] for sheets that are not asked. The model is loaded when needed."""
-    loaded: list[Any] = []
-    out = []
-    for sheet in sheets:
-        if not sheet.questions:
-            out.append((sheet, []))
-            continue
-        report = progress(len(sheet.questions))
-        known = earlier.get((model.digest, sheet.digest))
-        if known is None:
-            state = runtime.state / f"task-{digest_value([model.digest, sheet.digest])[:16]}.json"
+) -> dict[tuple[str, str], list[str]]:
+    """Every model's answers by its digest and the sheet's: those of an earlier run, and new ones, which the processes
+    of this run write together."""
+    todo = [(m, s) for m in models for s in sheets if s.questions and (m.digest, s.digest) not in earlier]
+    starts = [0, *itertools.accumulate(len(sheet.questions) for _, sheet in todo)]
+    team, loaded = Team(runtime), {}
 
-            def work(sheet: Sheet = sheet, report: Callable = report) -> dict[str, Any]:
-                if not loaded:
-                    loaded.extend(_load(params, runtime, model))
-                answers = answer_task(
-                    *loaded,
-                    sheet.task,
-                    params.profile,
-                    sheet.questions,
-                    base=params.base_model,
-                    batch_size=params.batch_size,
-                    seed=params.seed,
-                    progress=report,
-                )
-                return {"answers": answers}
+    def work(number: int) -> dict[str, Any]:
+        model, sheet = todo[number]
+        if model.digest not in loaded:
+            loaded.clear()
+            gc.collect()
+            loaded[model.digest] = _load(params, team, model)
+        answers = answer_task(
+            *loaded[model.digest],
+            sheet.task,
+            params.profile,
+            sheet.questions,
+            base=params.base_model,
+            batch_size=params.batch_size,
+            seed=params.seed,
+            progress=parts_of_bar(runtime, starts[number], starts[-1])(len(sheet.questions)),
+            cut=team.cut,
+        )
+        return {"answers": answers}
 
-            known = kept(state, work)["answers"]
-        out.append((sheet, known))
-    loaded.clear()
-    gc.collect()
-    return out
+    keys = [(model.digest, sheet.digest) for model, sheet in todo]
+    found = team.units([f"task-{digest_value(list(key))[:16]}" for key in keys], work)
+    return {**earlier, **{key: each["answers"] for key, each in zip(keys, found, strict=True)}}
 
 
-def _load(params: Params, runtime: Runtime, model: Artifact) -> tuple[Any, Any]:
+def _load(params: Params, team: Team, model: Artifact) -> tuple[Any, Any]:
     from ...model.checkpoint import load_model
     from ...model.tokenizer import load_tokenizer
 
@@ -181,7 +178,7 @@ def _load(params: Params, runtime: Runtime, model: Artifact) -> tuple[Any, Any]:
             where=model.name,
             how="Set `base_model: true`, or set `chat_template` where the tokenizer is made or imported.",
         )
-    return load_model(model.path, dtype=params.dtype, device=runtime.device), tokenizer
+    return load_model(model.path, dtype=params.dtype, device=team.device), tokenizer
 
 
 def _earlier(sources: Sequence[Artifact]) -> dict[tuple[str, str], list[str]]:
@@ -228,7 +225,10 @@ def _write(
             raise RecipeError("nothing of the suite can be asked", where="evals.sea_helm", how=_reasons(cells))
         coverage[model.name] = [len(cells[-1].ran), len(cells[-1].ran) + len(cells[-1].not_run)]
         asked = digest_value([sheet.digest for sheet in sheets])
-        scores += [_total_score(params, model, cell, asked) for cell in cells if cell.value is not None]
+        for cell in cells:
+            if cell.value is not None:  # the digest holds what of it was run: only equal parts are compared
+                part = digest_value([asked, sorted(cell.ran)])
+                scores.append(cell_score(params.profile, model.name, model.digest, cell, part))
         for sheet, result, marked, answers in found[model.name]:
             for mark in _told(result, marked):
                 row = _score(params, model, sheet, mark)
@@ -245,8 +245,7 @@ def _write(
     digests = {model.name: model.digest for model in models}
     whole = ProfileTable(profile=params.profile, suite=params.suite, digests=digests, cells=table)
     write_profile_table(runtime.out, whole)
-    lines = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in written)
-    (runtime.out / ANSWERS).write_text(lines, encoding="utf-8")
+    write_jsonl(runtime.out / ANSWERS, written)
     return {"scores": len(scores), "models": len(models), "coverage": coverage}
 
 
@@ -284,14 +283,6 @@ def _score(params: Params, model: Artifact, sheet: Sheet, mark: Mark) -> Score:
     )
 
 
-def _total_score(params: Params, model: Artifact, cell: Cell, asked: str) -> Score:
-    """A total; its digest also holds what of it was run, so that only equal parts are compared."""
-    plain = Mark(cell.competency, cell.value or 0.0, cell.stderr, cell.n)
-    task = SeaTask(name="", language=cell.language, code="", competency=cell.competency, metric="", kind="", needs="")
-    row = _score(params, model, Sheet(task), plain)
-    return replace(row, task=params.profile, prompt_digest=digest_value([asked, sorted(cell.ran)]))
-
-
 def _samples(params: Params, model: Artifact, sheet: Sheet, marked: Marked, answers: Sequence[str]) -> list[dict]:
     return [
         {
@@ -320,14 +311,3 @@ def _answers_row(model: Artifact, sheet: Sheet, marked: Marked, answers: Sequenc
             value if value is None or isinstance(value, bool | int | str) else str(value) for value in marked.read
         ],
     }
-
-
-def _progress(runtime: Runtime, base: int, total: int) -> Callable[[int], Callable[[int, int], None]]:
-    start = base
-
-    def part(size: int) -> Callable[[int, int], None]:
-        nonlocal start
-        here, start = start, start + size
-        return lambda done, of: runtime.progress(here + size * done // max(1, of), total, "questions")
-
-    return part

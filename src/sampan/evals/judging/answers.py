@@ -46,6 +46,8 @@ class Answering:
     batch_size: int
     dtype: str
     seed: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """More fields of the requests to an endpoint."""
 
 
 def check_chats(models: Sequence[Artifact]) -> None:
@@ -110,7 +112,9 @@ def answer_at(
                     talk = messages_so_far(question, replies[number], turn)
                     groups[how.temperature(question.category)][number] = talk
             for temperature, talks in sorted(groups.items()):
-                sampling = Sampling(temperature=temperature, max_tokens=how.max_new_tokens, seed=how.seed, options={})
+                sampling = Sampling(
+                    temperature=temperature, max_tokens=how.max_new_tokens, seed=how.seed, options=how.options
+                )
                 keys = {number: digest_value([temperature, talk]) for number, talk in talks.items()}
                 found = ask_all(
                     EndpointJudge(endpoint, sampling),

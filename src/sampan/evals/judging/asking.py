@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ...artifacts.tables import read_rows
 from ...core.errors import InputError, StageError
 from ...core.stage import Artifact
 from ...model.endpoint import Reply
+from ...store.files import appended_lines
 from .judges import NOT_RECORDED, Judge, Request
 
 REPLIES = "replies.jsonl"
@@ -58,16 +60,7 @@ class Record:
                 self.known[key] = reply
 
     def _resumed(self) -> None:
-        if not self._path.is_file():
-            return
-        text = self._path.read_text(encoding="utf-8")
-        whole, _, cut = text.rpartition("\n")
-        if cut:  # the line that a kill left unfinished
-            aside = self._path.with_suffix(".tmp")
-            aside.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
-            aside.replace(self._path)
-        for line in whole.split("\n") if whole else ():  # not splitlines: texts may hold other line ends
-            row = json.loads(line)
+        for row in map(json.loads, appended_lines(self._path)):
             self.known[row["asked"], row["attempt"]] = Reply(**row["reply"])
 
     def keep(self, asked: str, attempt: int, reply: Reply) -> None:
@@ -88,6 +81,26 @@ class Record:
             self._file.close()
 
 
+def reply_rows(name: str, how: Mapping[str, Any], replies: Mapping[str, Sequence[Reply]]) -> Iterator[dict[str, Any]]:
+    """Rows of REPLIES for whoever is called `name`, in the order of their keys."""
+    for key, told in sorted(replies.items()):
+        for attempt, reply in enumerate(told, 1):
+            yield {"asked": key, "attempt": attempt, "judge": name, "how": how, "reply": asdict(reply)}
+
+
+def spent(replies: Iterable[Reply], prompt_price: float, completion_price: float) -> dict[str, Any]:
+    """Tokens of all replies, None where the server did not count them, and their `cost` where a price is given."""
+    told: dict[str, Any] = {}
+    answered = [reply for reply in replies if not reply.failure]
+    for name in ("prompt_tokens", "completion_tokens"):
+        counts = [getattr(reply, name) for reply in answered]
+        told[name] = sum(counts) if counts and None not in counts else None
+    if (prompt_price or completion_price) and None not in told.values():
+        cost = prompt_price * told["prompt_tokens"] + completion_price * told["completion_tokens"]
+        told["cost"] = round(cost / 1e6, 6)
+    return told
+
+
 class Outages:
     """Counts requests that nobody answered, and ends the work where they are too many to be a result."""
 
@@ -100,8 +113,8 @@ class Outages:
             raise StageError(
                 f"{self.count} of {self._total} requests were not answered, the last with: {reply.text}",
                 where=self._where,
-                how="Run again when the judge answers: the verdicts so far are kept. `max_outages` says how many may "
-                "be missing.",
+                how="Run again when the endpoint answers: what it has said so far is kept. In evals.judge "
+                "`max_outages` says how many may be missing.",
             )
 
 

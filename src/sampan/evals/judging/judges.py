@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ...core.errors import InputError
 from ...core.identity import digest_value
 from ...core.stage import Artifact, Runtime
-from ...model.endpoint import ChatClient, Endpoint, Reply
+from ...model.endpoint import Client, Endpoint, Reply
 
 Message = dict[str, str]
 NOT_RECORDED = "not_recorded"
@@ -46,6 +46,14 @@ class Judge(Protocol):
         """`on_reply(number, reply)` for every request, in any order."""
 
 
+def with_options(body: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's body with more fields: None leaves one out, and `max_completion_tokens` stands for `max_tokens`."""
+    whole = {**body, **options}
+    if "max_completion_tokens" in options:
+        del whole["max_tokens"]
+    return {name: value for name, value in whole.items() if value is not None}
+
+
 class EndpointJudge:
     """A model behind an OpenAI-compatible server."""
 
@@ -53,7 +61,7 @@ class EndpointJudge:
 
     def __init__(self, endpoint: Endpoint, sampling: Sampling) -> None:
         self.name, self.how, self._sampling = endpoint.model, asdict(sampling), sampling
-        self._client = ChatClient(endpoint)
+        self._client = Client(endpoint)
 
     def replies(self, asked: Sequence[Request], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
         self._client.ask_all([self._body(request.messages, attempt) for request in asked], on_reply)
@@ -66,9 +74,7 @@ class EndpointJudge:
             "max_tokens": how.max_tokens,
             "seed": how.seed + attempt - 1,
         }
-        if "max_completion_tokens" in how.options:
-            del body["max_tokens"]
-        return {name: value for name, value in {**body, **how.options}.items() if value is not None}
+        return with_options(body, how.options)
 
 
 class CheckpointJudge:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ...core.errors import RecipeError, did_you_mean
 from ...core.identity import digest_value
 from ...core.stage import Inputs, Runtime
-from ...model.endpoint import Endpoint
 from .answers import Answering, Contestant, answer, answer_at
 from .benchmark import Benchmark
 from .judges import CheckpointJudge, EndpointJudge, Judge, LikeliestJudge, Sampling
@@ -40,8 +39,7 @@ def the_judge(params: Params, rules: Benchmark, inputs: Inputs, runtime: Runtime
     if local:
         return CheckpointJudge(local, sampling, runtime, dtype=params.dtype, batch_size=params.batch_size)
     if params.base_url:
-        endpoint = _endpoint(params, params.base_url, params.judge_model, params.key_variable)
-        return EndpointJudge(endpoint, sampling)
+        return EndpointJudge(params.endpoint(params.base_url, params.judge_model, params.key_variable), sampling)
     if inputs.many("verdicts"):
         return None
     raise RecipeError(
@@ -49,19 +47,6 @@ def the_judge(params: Params, rules: Benchmark, inputs: Inputs, runtime: Runtime
         where=WHERE,
         how="Give `base_url` and `judge_model` of an OpenAI-compatible endpoint, a checkpoint as the input `judge`, or "
         "recorded `verdicts`.",
-    )
-
-
-def _endpoint(params: Params, url: str, model: str, key_variable: str) -> Endpoint:
-    return Endpoint(
-        base_url=url,
-        model=model,
-        key_variable=key_variable,
-        timeout_seconds=params.timeout_seconds,
-        tries=params.request_tries,
-        retry_seconds=params.retry_seconds,
-        requests_per_minute=params.requests_per_minute,
-        concurrency=params.concurrency,
     )
 
 
@@ -77,6 +62,7 @@ def contestants(
         batch_size=params.batch_size,
         dtype=params.dtype,
         seed=params.seed,
+        options=params.answer_options,
     )
     models = inputs.many("models")
     everyone = len(models) + len(params.answer_models)
@@ -89,8 +75,8 @@ def contestants(
 
     found = [answer(model, questions, how, runtime, progress) for model in models]
     for name in params.answer_models:
-        endpoint = _endpoint(params, params.answer_url, name, params.answer_key_variable)
-        found.append(answer_at(endpoint, questions, how, runtime, progress, max_outages=params.max_outages))
+        most = params.max_outages
+        found.append(answer_at(params.answering(name), questions, how, runtime, progress, max_outages=most))
     for name, answers in read_answers(inputs.many("answers")).items():
         texts = tuple(answers.of(question)[: len(question.turns)] for question in questions)
         found.append(Contestant(name, digest_value(texts), texts))

@@ -12,7 +12,7 @@ from ...core.stage import Inputs, Runtime
 from ...lang.codes import normalise_code
 from ...model.endpoint import Reply
 from .answers import Contestant, check_chats
-from .asking import Record, ask_all
+from .asking import Record, ask_all, spent
 from .benchmark import Benchmark, Message, Wording, load_benchmark, load_templates
 from .judges import Judge, RecordJudge, Request
 from .parties import WHERE, contestants, the_judge, the_opponent
@@ -209,19 +209,7 @@ def _grade(rules: Benchmark, text: str) -> float | None:
 
 
 def _spent(params: Params, replies: Mapping[str, list[Reply]], record: Record) -> dict[str, Any]:
-    """Tokens of all verdicts, and their price where it was given; None for tokens that the judge did not count."""
+    """What all verdicts took, those that were known before among them."""
     every = [reply for told in replies.values() for reply in told]
-    spent: dict[str, Any] = {"replies": len(every), "replies_known_before": record.given}
-    for name in ("prompt_tokens", "completion_tokens"):
-        counts = [getattr(reply, name) for reply in every if not reply.failure]
-        spent[name] = sum(counts) if counts and None not in counts else None
-    if (params.prompt_price or params.completion_price) and None not in (
-        spent["prompt_tokens"],
-        spent["completion_tokens"],
-    ):
-        read, written = (
-            params.prompt_price * spent["prompt_tokens"],
-            params.completion_price * spent["completion_tokens"],
-        )
-        spent["cost"] = round((read + written) / 1e6, 6)
-    return spent
+    costs = spent(every, params.prompt_price, params.completion_price)
+    return {"replies": len(every), "replies_known_before": record.given, **costs}

@@ -7,23 +7,21 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...artifacts.item_values import Asked, ItemValues, write_item_values
 from ...artifacts.scores import Score, write_scores
 from ...core.identity import digest_value
+from ...core.lines import write_jsonl
 from ...core.params import all_values
 from ..degeneration import is_empty, is_loop
 from .answers import Contestant
-from .asking import REPLIES
+from .asking import REPLIES, reply_rows
 from .radar import draw
 from .reading import records, samples
 from .result import Result
 from .tables import ALL, Cell, Judged, as_value, cells, coverage
 from .verdicts import leaning
-
-if TYPE_CHECKING:
-    pass
 
 OVERALL = "mul"
 """The language of means over languages (ISO 639-2: several languages)."""
@@ -48,10 +46,10 @@ def write(result: Result, out: Path) -> dict[str, Any]:
     scores, asked, values = _scores(result, tables)
     write_scores(out, scores, samples(result))
     write_item_values(out, asked, values)
-    _jsonl(out / "answers.jsonl", _answers(result))
-    _jsonl(out / "records.jsonl", records(result))
-    _jsonl(out / "verdicts.jsonl", map(_verdict, result.judged))
-    _jsonl(out / REPLIES, _replies(result))
+    write_jsonl(out / "answers.jsonl", _answers(result))
+    write_jsonl(out / "records.jsonl", records(result))
+    write_jsonl(out / "verdicts.jsonl", map(_verdict, result.judged))
+    write_jsonl(out / REPLIES, reply_rows(result.judge, result.how, result.replies))
     told = _summary(result, tables)
     (out / "judged.json").write_text(json.dumps(told, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
     for table, found in tables:
@@ -235,12 +233,6 @@ def _verdict(row: Judged) -> dict[str, Any]:
     }
 
 
-def _replies(result: Result) -> Iterable[dict[str, Any]]:
-    for key, told in sorted(result.replies.items()):
-        for attempt, reply in enumerate(told, 1):
-            yield {"asked": key, "attempt": attempt, "judge": result.judge, "how": result.how, "reply": asdict(reply)}
-
-
 def _radars(result: Result, table: Table, found: Sequence[Cell], out: Path) -> None:
     """A radar over categories and one over languages, where there are enough of them for a shape."""
     languages = sorted({cell.language for cell in found} - {ALL})
@@ -265,9 +257,3 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for name, count in row.items():
             total[name] = total.get(name, 0) + count
     return dict(sorted(total.items()))
-
-
-def _jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")

@@ -48,7 +48,7 @@ def lineage(data: ReportData, model: str) -> Lineage:
     """The training text of `model` by the recipe's graph, and how much of it was searched."""
     views = {stage.name: stage for stage in data.stages}
     searched = {digest for each in data.findings for digest in each.corpora}
-    found, todo, seen = Lineage(), [model], set()
+    found, todo, seen = Lineage(imported=set() if model in views else {model}), [model], set()
     while todo:
         name = todo.pop()
         if name in seen or name not in views:

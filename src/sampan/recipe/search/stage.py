@@ -15,6 +15,7 @@ from ...core.stage import Inputs, Runtime, Stage
 from ...evals.run import STAGE as EVALS
 from ...merge.methods import METHODS
 from ...merge.weights import STAGE as MERGE
+from .trials import EVALS_ROLES
 
 _HERE = "merge.search"
 
@@ -101,7 +102,7 @@ STAGE = Stage(
     params=Params,
     inputs={
         **MERGE.inputs,
-        **{role: spec for role, spec in EVALS.inputs.items() if role != "models"},
+        **{role: spec for role, spec in EVALS.inputs.items() if role in EVALS_ROLES},
     },
     output="checkpoint",
     run=run,
