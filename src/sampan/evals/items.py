@@ -10,6 +10,7 @@ from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from ..lang.profile import reads_own_profiles
+from .suites import check_tasks
 
 
 @params
@@ -22,6 +23,7 @@ class Params:
     """Only these languages, as codes like tha_Thai; empty = every language that is there."""
 
     def __post_init__(self) -> None:
+        check_tasks(self.tasks)
         if not self.tasks:
             raise ValueError("tasks is empty")
 

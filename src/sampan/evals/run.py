@@ -11,6 +11,7 @@ from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from ..lang.profile import reads_own_profiles
+from .suites import check_tasks
 
 
 @params
@@ -56,6 +57,7 @@ class Params:
     """Seed of the choice of items, documents and sample prompts. Decoding is greedy and needs none."""
 
     def __post_init__(self) -> None:
+        check_tasks(self.tasks)
         for name in ("max_items", "max_documents", "sample_prompts", "keep_items"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ..core.errors import InputError, StageError
 from ..core.params import params
 from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
 
 
@@ -81,6 +82,7 @@ class Params:
     """Name of a chat template to write beside the tokenizer; `keep` leaves what the base has."""
 
     def __post_init__(self) -> None:
+        check_languages(self)
         if self.replace < 0:
             raise ValueError("replace must not be below 0")
         if self.num_new_tokens < 1 or self.min_frequency < 1 or self.max_piece_chars < 1 or self.pad_to_multiple < 1:

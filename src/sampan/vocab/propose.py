@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
 
 
@@ -42,6 +43,7 @@ class Params:
     apart by spaces."""
 
     def __post_init__(self) -> None:
+        check_languages(self)
         if self.num_new_tokens < 1 or self.min_frequency < 1 or self.max_documents < 1:
             raise RecipeError("num_new_tokens, min_frequency and max_documents must be at least 1")
         if any(budget < 0 for budget in self.budgets.values()) or self.max_kept_rate < 0:
