@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmark_tables import benchmarks_page
 from merge_tables import merges_page
 
 from sampan.cli.main import VERBS
@@ -61,7 +62,12 @@ def merging_page() -> str:
     return NOTE + "\n" + merges_page()
 
 
-PAGES = {"stages.md": stages_page, "cli.md": cli_page, "merges.md": merging_page}
+def results_page() -> str:
+    """Markdown of what the benchmarks measured."""
+    return NOTE.replace("the code's doc strings", "the results") + "\n" + benchmarks_page()
+
+
+PAGES = {"stages.md": stages_page, "cli.md": cli_page, "merges.md": merging_page, "benchmarks.md": results_page}
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)

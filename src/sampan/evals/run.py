@@ -77,10 +77,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item as 200 tokens with its choices."""
+    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item of unknown size as 200 tokens."""
     models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
     tokens = sum(fact.get("text_bytes", 0.0) for fact in facts.get("held_out", [])) / 3
-    tokens += 200 * sum(fact.get("documents", 0.0) for fact in facts.get("items", []))
+    for fact in facts.get("items", []):
+        tokens += fact["text_bytes"] / 3 if fact.get("text_bytes") else 200 * fact.get("documents", 0.0)
     tokens += 200 * 5 * (params.max_items or 500) * (len(params.tasks) + 10 * bool(params.suite))
     width = 2 if params.dtype == "bfloat16" else 4
     return {

@@ -11,6 +11,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
+from .selection import read_bytes
 
 
 @params
@@ -57,8 +58,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    size = sum(fact.get("text_bytes", 0.0) for fact in facts.get("documents", ()))
-    return {"seconds": 10 + size / 1e6, "memory_bytes": 1e9 + 4 * size, "disk_bytes": 100.0 * params.num_new_tokens}
+    gone_through, size = read_bytes(facts.get("documents", ()), params.max_documents)
+    seconds = 10 + size / 1e6 + gone_through / 1e8
+    return {"seconds": seconds, "memory_bytes": 1e9 + 4 * size, "disk_bytes": 100.0 * params.num_new_tokens}
 
 
 STAGE = Stage(
