@@ -135,7 +135,7 @@ WRONG = {
                       "sampan do corpus.dedup: threshold is a similarity"),
     "do: language": (["do", "crawl.table", "--from", "files=rows.jsonl", "--with", "language=xx", "--out", "x"],
                      "sampan do crawl.table: language: there is no language 'xx'. Known: eng_Latn, "),
-    "do: empty folder": (["do", "crawl.table", "--from", "files=empty", "--out", "x"], "nothing readable|no table in"),
+    "do: empty folder": (["do", "crawl.table", "--from", "files=empty", "--out", "x"], "/empty: no file of a kind .*reads. The folder is empty[.]$"),
     "chat with text": (["chat", "rows.jsonl"], "nothing here is called"),
     "report": (["report", "recipe.yaml", "--to", "x"], "no stage 'x'"),
     "report into a folder": (["report", "recipe.yaml", "--out", "empty"], "--out empty: this is a folder. Name"),
