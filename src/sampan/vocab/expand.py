@@ -135,7 +135,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     after = growth.build()
     kept_rows = report(kept, after)
     _check(params, growth, after, found, kept_rows)
-    growth.save(runtime.out)
+    growth.save(runtime.out, after)
     facts |= {"runtimes": write_report(growth, runtime.out)}
     if params.chat_template != "keep":
         write_template(runtime.out, params.chat_template)
