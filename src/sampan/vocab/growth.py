@@ -201,7 +201,7 @@ class Growth(ABC):
             raise StageError(f"the grown tokenizer does not load ({str(error)[:200]})") from None
 
     def save(self, out: Path, after: Tokenizer) -> None:
-        """Write the grown files into `out`, everything else of the tokenizer as it was. `after` is what `build` gave."""
+        """Write the grown files into `out`, everything else of the tokenizer as it was; `build` gave `after`."""
         from ..model.tokenizer import copy_tokenizer
 
         copy_tokenizer(self.folder, out)
