@@ -108,6 +108,8 @@ def _evaluation() -> list[str]:
         f"{shown(runs['choice']['ratio'], 1)} times on five-shot multiple choice",
         f"{shown(runs['generation']['ratio'], 1)} times on five-shot generation",
         f"{shown(runs['generation, trained, zero-shot']['ratio'], 1)} times with a model of 260,000",
+        f"{shown(runs['choice, examples drawn']['ratio'], 1)} times with examples drawn",
+        f"{shown(runs['generation, larger']['ratio'], 1)} times with 64 million",
     ]
 
 
