@@ -31,12 +31,12 @@ check: check-style
 	$(BIN)/python -m pytest -m "not slow"
 
 check-style: install
-	$(BIN)/ruff check src tests benchmarks tools
-	$(BIN)/ruff format --check src tests benchmarks tools
+	$(BIN)/ruff check src tests benchmarks tools docs
+	$(BIN)/ruff format --check src tests benchmarks tools docs
 
 format: install
-	$(BIN)/ruff check --fix src tests benchmarks tools
-	$(BIN)/ruff format src tests benchmarks tools
+	$(BIN)/ruff check --fix src tests benchmarks tools docs
+	$(BIN)/ruff format src tests benchmarks tools docs
 
 # Each script runs us and the peer in turn on the same input and prints one line of JSON.
 # They need the shared data (SAMPAN_SHARED); mixture_vs_lightgbm.py needs RegMix's published results and is run by hand.

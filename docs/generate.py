@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmark_tables import benchmarks_page
 from merge_tables import merges_page
 
 from sampan.cli.main import VERBS
@@ -20,11 +21,12 @@ NOTE = "<!-- Written by docs/generate.py (`make docs`); edit the code's doc stri
 def stages_page() -> str:
     """Markdown of all stages."""
     parts = [NOTE, "# Stages\n", "A stage is named in a recipe with `stage:`, or run alone with `sampan do`.\n"]
+    parts += [*contents(), ""]
     for name in STAGES:
         stage = STAGES.load(name)
         made = stage.output if isinstance(stage.output, str) else "depends on its params and inputs"
         parts += [f"## {name}\n", f"{stage.summary}\n", f"Makes: {made}. Revision {stage.revision}. {stage.paper}\n"]
-        parts += ["| input | takes | what |", "|---|---|---|"]
+        parts += ["| input | takes | what |", "|---|---|---|"] if stage.inputs else ["It has no inputs."]
         for role, spec in stage.inputs.items():
             takes = " or ".join(spec.kinds) + (", many" if spec.many else "") + ("" if spec.required else ", optional")
             parts.append(f"| `{role}` | {takes} | {cell(spec.help)} |")
@@ -33,6 +35,15 @@ def stages_page() -> str:
             parts.append(f"| `{row['name']}` | `{cell(row['type'])}` | `{cell(row['default'])}` | {cell(row['doc'])} |")
         parts.append("")
     return "\n".join(parts)
+
+
+def contents() -> list[str]:
+    """A line of links for each room, in the order of the page."""
+    rooms: dict[str, list[str]] = {}
+    for name in STAGES:
+        room, _, own = name.partition(".")
+        rooms.setdefault(room, []).append(f"[{own}](#{name.replace('.', '')})")
+    return [f"- {room}: {', '.join(links)}" for room, links in rooms.items()]
 
 
 def cli_page() -> str:
@@ -61,7 +72,12 @@ def merging_page() -> str:
     return NOTE + "\n" + merges_page()
 
 
-PAGES = {"stages.md": stages_page, "cli.md": cli_page, "merges.md": merging_page}
+def results_page() -> str:
+    """Markdown of what the benchmarks measured."""
+    return NOTE.replace("the code's doc strings", "the results") + "\n" + benchmarks_page()
+
+
+PAGES = {"stages.md": stages_page, "cli.md": cli_page, "merges.md": merging_page, "benchmarks.md": results_page}
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)

@@ -102,8 +102,9 @@ def run_stage(tmp_path):
         out = tmp_path / f"out-{count}"
         out.mkdir()
         runtime = Runtime(out=out, state=tmp_path / state)
-        stage.check_inputs({role: [a.kind for a in found] for role, found in given.items()}, where="test")
-        metrics = stage.run(parse_params(stage.params, values, where="test"), Inputs(given), runtime)
+        params = parse_params(stage.params, values, where="test")
+        stage.check_inputs({role: [a.kind for a in found] for role, found in given.items()}, params, where="test")
+        metrics = stage.run(params, Inputs(given), runtime)
         return out, metrics
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import json
 import os
@@ -51,6 +52,7 @@ def here(tmp_path):
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     rows = [{"id": str(n), "text": f"Row {n} says something.", "language": "en"} for n in range(50)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "empty").mkdir()
     return tmp_path
 
 
@@ -118,7 +120,8 @@ def test_a_session(here):
 
 WRONG = {
     "no recipe": (["run", "none.yaml"], "none.yaml: no such recipe"),
-    "unknown bundled recipe": (["run", "vilage"], "no recipe 'vilage'.*village"),
+    "unknown bundled recipe": (["run", "vilage"], "no recipe 'vilage'. Did you mean 'village'[?]$"),
+    "unlike any recipe": (["run", "x"], "no recipe 'x'. Give a YAML file or one of: real-mini,"),
     "setting": (["run", "recipe.yaml", "--set", "table.languag=x"], "no parameter 'languag'. Did you mean 'language'"),
     "target": (["run", "recipe.yaml", "--to", "tabel"], "no stage 'tabel'. Did you mean 'table'"),
     "missing input": (["run", "recipe.yaml", "--set", "inputs.rows=nothing.jsonl"], "no such file"),
@@ -127,8 +130,16 @@ WRONG = {
     "do: no out": (["do", "crawl.table", "--from", "files=rows.jsonl"], "--out DIR"),
     "do: missing file": (["do", "crawl.table", "--from", "files=no.jsonl", "--out", "x"], "no.jsonl: no such file"),
     "do: role": (["do", "crawl.table", "--from", "file=rows.jsonl", "--out", "x"], "no input 'file'. Did you mean"),
+    "do: no input": (["do", "crawl.table", "--out", "x"], "needs the input 'files' .* Give it with --from files=PATH"),
+    "do: parameter": (["do", "corpus.dedup", "--from", "documents=rows.jsonl", "--with", "threshold=3", "--out", "x"],
+                      "sampan do corpus.dedup: threshold is a similarity"),
+    "do: language": (["do", "crawl.table", "--from", "files=rows.jsonl", "--with", "language=xx", "--out", "x"],
+                     "sampan do crawl.table: language: there is no language 'xx'. Known: eng_Latn, "),
+    "do: empty folder": (["do", "crawl.table", "--from", "files=empty", "--out", "x"],
+                         "/empty: no file of a kind .*reads. The folder is empty[.]$"),
     "chat with text": (["chat", "rows.jsonl"], "nothing here is called"),
     "report": (["report", "recipe.yaml", "--to", "x"], "no stage 'x'"),
+    "report into a folder": (["report", "recipe.yaml", "--out", "empty"], "--out empty: this is a folder. Name"),
     "new": (["new", "m", "--languages", "tha_Tha", "--base", "dir:x"], "Did you mean 'tha_Thai'"),
     "new: unpinned": (["new", "m", "--languages", "th", "--base", "hf:org/name@main"], "not pinned"),
 }  # fmt: skip
@@ -205,6 +216,7 @@ def test_reference_pages_are_fresh(tmp_path):
     """docs/reference is what docs/generate.py writes today (`make docs`)."""
     copy = tmp_path / "docs"
     shutil.copytree(ROOT / "docs", copy)
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks")
     done = subprocess.run([sys.executable, copy / "generate.py"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     for page in (ROOT / "docs" / "reference").glob("*.md"):
@@ -227,6 +239,34 @@ def test_force_replaces_only_what_do_has_made(here):
 def test_a_file_as_store(here):
     (here / "file").write_text("x")
     fails("plan", "recipe.yaml", "--store", "file", cwd=here)
+
+
+@pytest.mark.parametrize(("number", "says"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot write here")])
+def test_a_disk_that_cannot_be_written_is_told_with_the_option_for_another(here, monkeypatch, capsys, number, says):
+    """By `new`, `report` and `do`, whose place is --out and not the store."""
+    import sampan.cli.main as cli
+    import sampan.cli.new
+    import sampan.cli.report
+    import sampan.recipe.alone
+
+    def broken(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sampan.cli.new, "write_atomic", broken)
+    monkeypatch.setattr(sampan.cli.report, "write_atomic", broken)
+    monkeypatch.setattr(sampan.recipe.alone, "run_stage", broken)
+    for words in (
+        ["new", "m", "--languages", "th", "--base", "dir:x"],
+        ["report", "recipe.yaml"],
+        ["do", "crawl.table", "--from", "files=rows.jsonl", "--out", "x"],
+    ):
+        assert cli.main(words) == 1
+        said = capsys.readouterr().err
+        assert says in said, words
+        assert "--out" in said, words
+        assert "--store" not in said, words
+    assert not (here / "x").exists()
 
 
 def _left(folder: Path) -> list[str]:

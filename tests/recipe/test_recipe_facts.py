@@ -68,6 +68,25 @@ def test_an_expanded_model_has_its_new_rows():
     assert stage.estimate(params, {"base": [{**base, "tied": 1}]})["parameters"] == 1000 + 28 * 8
 
 
+def test_learning_pieces_takes_memory_for_the_documents_that_are_read_not_for_all():
+    """175 GB of text and 20,000 documents of each language: some hundred megabytes are kept."""
+    facts = {"documents": [{"text_bytes": 175e9, "documents": 50e6}]}
+    for name in ("vocab.expand", "vocab.propose"):
+        stage = STAGES.load(name)
+        assert 1e9 < stage.estimate(stage.params(), facts)["memory_bytes"] < 20e9
+        few = stage.estimate(stage.params(max_documents=100), facts)
+        assert few["memory_bytes"] < 1.1e9
+        assert few["seconds"] > 1000, "all are gone through"
+
+
+def test_the_shape_of_a_model_made_from_scratch_goes_on_to_what_is_grown_from_it():
+    init, expand = STAGES.load("model.init"), STAGES.load("vocab.expand")
+    facts = init.estimate(init.params(hidden_size=64, num_layers=2), {"tokenizer": [{"vocab_size": 1024}]})
+    grown = expand.estimate(expand.params(num_new_tokens=1024), {"base": [facts]})
+    assert grown["vocab_size"] == 2048
+    assert grown["parameters"] == facts["parameters"] + 1024 * 64, "tied"
+
+
 def test_a_mixtures_budgets_are_whole_and_add_up():
     stage = STAGES.load("corpus.mix")
     params = stage.params(budget=100, shares={"a": 1, "b": 2})

@@ -34,6 +34,9 @@ WRONG = {
     "no scheme": ('"file:rows.jsonl"', '"rows.jsonl"', r"'rows.jsonl' is not an input. Write file:PATH"),
     "no name": ("recipe: r\n", "", r"needs a name of"),
     "name": ("recipe: r\n", "recipe: ../r\n", r"needs a name of"),
+    "extends": ("recipe: r\n", "recipe: r\nextends: vilage\n", r":2: there is no recipe 'vilage'.* mean 'village'\?$"),
+    "languages": ("recipe: r\n", "recipe: r\nlanguages: [thx]\n", r":2, `languages`: there is no language 'thx'"),
+    "a name of the parent's": ("  a:", "  bb: {with: {}}\n  a:", r"'bb': a stage is a mapping.* Did you mean 'b'\?"),
 }  # fmt: skip
 
 
@@ -172,3 +175,39 @@ def test_a_linked_folder_inside_an_input_is_refused(tmp_path):
     (tmp_path / "input" / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(SampanError, match="is a link"):
         digest_tree(tmp_path / "input")
+
+
+NEVER_TO_BE_BUILT = {
+    "cpt: {with: {mixture: [{until: 0.5, weights: {'0/*': 1}}]}}": r"'cpt'.*mixture: the last phase ends at 0.5",
+    "cpt: {with: {mixture: [{until: 1, weights: {'0/*': 0}}]}}": r"mixture, phase 1: every weight is 0",
+    "cpt: {with: {mixture: [{until: 1, weights: {'5/*': 1}}]}}": r"weighs '5/\*', and there are 2 `tokens`",
+    "cpt: {with: {context_len: -1}}": r"\(train.causal_lm\): context_len must be at least 1. See `sampan do",
+    "clean: {with: {languages: [thai]}}": r"'clean' .*there is no language 'thai'. Did you mean 'tha_Thai'\?$",
+    "clean: {with: {languages: [qqq]}}": r"Known: eng_Latn, ind_Latn, jav_Latn, .*, zho_Hans\.$",
+    "clean: {with: {filters: [goper]}}": r"there is no filter 'goper'. Did you mean 'gopher'\?",
+    "unique: {with: {threshold: 3}}": r"threshold is a similarity above 0 and at most 1",
+    "region_tokens: {with: {bpe_dropout: 3}}": r"bpe_dropout is a probability below 1",
+    "expanded: {with: {keep_languages: [enn]}}": r"keep_languages: there is no language 'enn'",
+    "aligned: {with: {objective: simp}}": r"there is no objective 'simp'. Did you mean 'simpo'\?",
+    "final: {with: {method: dare_tis}}": r"'final' \(merge.weights\): .*'dare_tis'. Did you mean 'dare_ties'\?",
+    "final: {with: {weights: [1, 2, 3]}}": r"weights has 3 values for 2 models",
+    "scores_base: {with: {tasks: [xcopaa]}}": r"there is no task 'xcopaa'. Did you mean 'xcopa'\?",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", NEVER_TO_BE_BUILT)
+def test_what_a_stage_would_refuse_is_said_before_anything_is_built(tmp_path, stage):
+    """At its line, not after the hours that the stages before it take."""
+    path = tmp_path / "x.yaml"
+    path.write_text(f"recipe: x\nextends: village\nstages:\n  {stage}\n")
+    with pytest.raises(SampanError, match=NEVER_TO_BE_BUILT[stage]) as caught:
+        resolve(load_recipe(path))
+    assert "x.yaml:4, stage" in str(caught.value)
+    assert len(str(caught.value)) < 400, "not the whole of its parameters"
+
+
+def test_languages_are_full_codes_however_they_are_written(tmp_path):
+    """The report looks them up by code."""
+    path = tmp_path / "x.yaml"
+    path.write_text(GOOD + "languages: [th, ms-MY, eng_Latn]\n")
+    assert load_recipe(path).languages == ["tha_Thai", "msa_Latn", "eng_Latn"]

@@ -21,6 +21,7 @@ from ..recipe.alone import foresee, run_alone
 from ..recipe.engines import Place
 from ..recipe.ranks import follows
 from ..recipe.stages import STAGES
+from ..store.files import disk_errors
 from ..store.locks import locked
 from ..store.store import MANIFEST
 from .engine import add_engine, add_spread, engine_options, spread_of
@@ -145,7 +146,7 @@ def _publish(stage: Stage, params: Any, sources: dict[str, list[Path]], options:
         with tempfile.TemporaryDirectory() as folder:
             _run(stage, params, sources, options, place, aside=_aside_of(out), made=Path(folder) / "out")
         return
-    with _aside(out) as aside:
+    with disk_errors(out.parent, option="--out"), _aside(out) as aside:
         manifest = _run(stage, params, sources, options, place, aside=aside, made=aside / "out")
         if out.exists():
             os.rename(out, aside / "old")

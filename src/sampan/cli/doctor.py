@@ -22,7 +22,7 @@ EXAMPLES = """examples:
 
 OK, NOTE, BAD = "ok", "note", "MISSING"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-_EXTRA = re.compile(r"extra == ['\"](\w+)")
+_EXTRA = re.compile(r"extra == ['\"]([\w-]+)")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +31,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def call(options: argparse.Namespace) -> int:
     found = [*_machine(options), *_libraries(), *_accelerator()]
+    width = max(len(what) for _, what, _ in found) + 2
     for level, what, text in found:
-        print(f"{level:8}{what:16}{text}")
+        print(f"{level:8}{what:{width}}{text}")
     return int(any(level == BAD for level, _, _ in found))
 
 

@@ -33,7 +33,7 @@ EXAMPLES = """examples:
   sampan run recipes/village.yaml            build the demo lineage (minutes on a laptop)
   sampan plan recipes/village.yaml           what that would do
   sampan report recipes/village.yaml         what every step did, as one HTML page
-  sampan chat village/aligned                talk to a model of it
+  sampan chat village/final                  talk to a model of it
   sampan VERB --help                         more about one verb"""
 
 

@@ -10,7 +10,7 @@ from ..lang.codes import normalise_code
 from ..lang.profile import load_profile
 from ..recipe.load import check_name
 from ..recipe.starter import starter
-from ..store.files import write_atomic
+from ..store.files import disk_errors, write_atomic
 from ..store.outside import check_spec
 
 EXAMPLES = """examples:
@@ -33,6 +33,8 @@ def call(options: argparse.Namespace) -> int:
     out = options.out or Path(f"{options.name}.yaml")
     if out.exists() and not options.force:
         raise RecipeError("there is such a file already", where=str(out), how="Give another name, --out or --force.")
-    write_atomic(out, starter(options.name, codes, [load_profile(code).name for code in codes], options.base))
+    recipe = starter(options.name, codes, [load_profile(code).name for code in codes], options.base)
+    with disk_errors(out.parent, option="--out"):
+        write_atomic(out, recipe)
     print(f"wrote {out}; next: sampan plan {out} --set inputs.text=DIR --set inputs.chat=FILE")
     return 0

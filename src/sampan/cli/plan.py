@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--machine",
         metavar="KINDxN",
-        help="forecast training on N devices: h100, h200, a100 (GPUs) or core (one CPU core), such as h100x8",
+        help="forecast training on N devices: h100, h200, a100, a800 (GPUs) or core (one CPU core), such as h100x8",
     )
     parser.add_argument(
         "--mfu", type=float, metavar="SHARE", help="share of the peak FLOPs that training reaches there"

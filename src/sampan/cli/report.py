@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..core.errors import RecipeError
 from ..recipe.plan import check_inputs
 from ..recipe.report import render
 from ..recipe.reporting import report_data
@@ -29,8 +30,10 @@ def call(options: argparse.Namespace) -> int:
     plan, store = open_plan(options)
     check_inputs(plan)
     out = options.out or Path(f"{plan.recipe.name}-report.html")
+    if out.is_dir():
+        raise RecipeError("this is a folder", where=f"--out {out}", how=f"Name the page: --out {out}/report.html.")
     page = render(report_data(plan, store))
-    with disk_errors(out.parent):
+    with disk_errors(out.parent, option="--out"):
         write_atomic(out, page)
     print(f"{out} ({size(len(page.encode()))})")
     if options.open:

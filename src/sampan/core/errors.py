@@ -18,7 +18,9 @@ class SampanError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head.rstrip('.')}. {self.how}".rstrip() if self.how else head
+        if not self.how:
+            return head
+        return f"{head} {self.how}" if head.endswith("?") else f"{head.rstrip('.')}. {self.how}"
 
     def __reduce__(self):
         return _rebuild, (type(self), self.what, self.where, self.how)

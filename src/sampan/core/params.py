@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, TypeVar, dataclass_transform
 
-from .errors import RecipeError, did_you_mean
+from .errors import RecipeError, SampanError, did_you_mean
 
 T = TypeVar("T")
 MISSING = dataclasses.MISSING
@@ -47,6 +47,9 @@ def parse_params(cls: type[T], given: Mapping[str, Any] | None, *, where: str, h
         return _adapter(cls).validate_python(dict(given or {}))
     except ValidationError as error:
         raise RecipeError(_explain(cls, error), where=where, how=how) from None
+    except SampanError as error:  # of a `__post_init__`, which names the parameter
+        what = f"{error.where}: {error.what}" if error.where else error.what
+        raise RecipeError(what, where=where, how=error.how or how) from None
 
 
 def _explain(cls: type, error: Any) -> str:
@@ -58,6 +61,8 @@ def _explain(cls: type, error: Any) -> str:
             says.append(f"there is no parameter '{name}'. {did_you_mean(name, known)}")
         elif item["type"] in ("missing", "missing_argument"):
             says.append(f"parameter '{name}' is required")
+        elif not name:  # a `__post_init__`, which says what is wrong with which parameter
+            says.append(item["msg"].removeprefix("Value error, "))
         else:
             says.append(f"parameter '{name}' = {item.get('input')!r}: {item['msg']}")
     return "; ".join(says)

@@ -49,11 +49,13 @@ class Registry(Mapping[str, str]):
         found = _REVISION.search(Path(spec.origin).read_text(encoding="utf-8")) if spec and spec.origin else None
         return found[1] if found else ""
 
+    def check(self, name: str, *, where: str = "") -> None:
+        """RecipeError with the nearest name if there is no `name`; imports nothing."""
+        if name not in self:
+            raise RecipeError(f"there is no {self.what} '{name}'", where=where, how=did_you_mean(name, self))
+
     def load(self, name: str, *, where: str = "") -> Any:
         """Import and return the object called `name`; RecipeError with the nearest name if there is none."""
-        try:
-            target = self[name]
-        except KeyError:
-            raise RecipeError(f"there is no {self.what} '{name}'", where=where, how=did_you_mean(name, self)) from None
-        module, _, attribute = target.partition(":")
+        self.check(name, where=where)
+        module, _, attribute = self[name].partition(":")
         return getattr(importlib.import_module(module), attribute)

@@ -196,6 +196,8 @@ class Stage:
     reads: Callable[[Any], Mapping[str, str]] | None = None
     """By name, what of the package decides the result beside the stage's own revision: digests of language profiles and
     task files, revisions of the methods, filters and objectives that are used. Part of the key."""
+    check: Callable[[Any, Mapping[str, Sequence[str]]], None] | None = None
+    """Refuses params that do not go with the inputs, before anything is built: of (params, {role: kinds given})."""
     heavy: bool = False
     """Whether `run` imports torch and transformers, so that the engine can load them once for all stages."""
     spreads: bool = False
@@ -213,8 +215,16 @@ class Stage:
         read = {f"reads {name}": [digest] for name, digest in (self.reads(params) if self.reads else {}).items()}
         return stage_key(self.name, self.revision, non_default(params), {**inputs, **read})
 
-    def check_inputs(self, given: Mapping[str, Sequence[str]], *, where: str) -> None:
-        """RecipeError unless the roles and kinds `given` ({role: kinds}) are what this stage takes."""
+    def check_inputs(
+        self,
+        given: Mapping[str, Sequence[str]],
+        params: Any,
+        *,
+        where: str,
+        add: str = "Add it under `from:`, as `{role}: NAME`.",
+    ) -> None:
+        """RecipeError unless the roles and kinds `given` ({role: kinds}) are what this stage takes with these params.
+        `add` tells how an input is given."""
         for role, kinds in given.items():
             spec = self.inputs.get(role)
             if spec is None:
@@ -231,5 +241,10 @@ class Stage:
                 raise RecipeError(
                     f"stage {self.name} needs the input '{role}' ({spec.help})",
                     where=where,
-                    how=f"Add it under `from:`, as `{role}: NAME`.",
+                    how=add.format(role=role),
                 )
+        if self.check:
+            try:
+                self.check(params, given)
+            except RecipeError as error:
+                raise RecipeError(error.what, where=where, how=error.how) from None

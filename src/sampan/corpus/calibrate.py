@@ -7,8 +7,9 @@ from dataclasses import field
 from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from .clean import reads
-from .filters import ORDER
+from .filters import FILTERS, ORDER
 
 NOT_LEARNT = ("encoding", "length", "harmful")
 
@@ -31,6 +32,9 @@ class Params:
     """Documents of each language that are measured, sampled by a hash of their text. Ours."""
 
     def __post_init__(self) -> None:
+        check_languages(self)
+        for name in self.filters:
+            FILTERS.check(name, where="filters")
         if not 0.5 <= self.keep <= 1:
             raise RecipeError(f"`keep` = {self.keep} is no share from 0.5 to 1")
         if min(self.min_documents, self.max_documents) < 1:

@@ -8,6 +8,7 @@ from typing import Literal
 from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import profiles_digest
 from ..lang.thresholds import check_limits
 from .filters import FILTERS, ORDER
@@ -40,7 +41,10 @@ class Params:
     before, after, count, the most frequent of each reason. About doubles the time."""
 
     def __post_init__(self) -> None:
+        check_languages(self)
         check_limits(self.limits, where="limits")
+        for name in self.filters:
+            FILTERS.check(name, where="filters")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:

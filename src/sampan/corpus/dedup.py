@@ -37,6 +37,12 @@ class Params:
     """Whether to write into `meta.copies` how many documents each one stands for, from which a mixture can weigh it
     (FineWeb-2 repeats what was found often, up to a point). Counts from an earlier deduplication add up."""
 
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise ValueError("threshold is a similarity above 0 and at most 1")
+        if self.num_perm < 1 or min(self.word_ngram, self.cluster_ngram) < 1:
+            raise ValueError("num_perm, word_ngram and cluster_ngram must be at least 1")
+
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
     from .deduplication import deduplicate

@@ -23,7 +23,6 @@ import numpy as np
 
 from ..artifacts.document_shards import gather_documents, read_job
 from ..artifacts.documents import DocumentWriter
-from ..core.errors import RecipeError
 from ..core.shards import Shard
 from ..core.stage import Artifact, Runtime
 from .minhash import bands
@@ -39,8 +38,6 @@ def deduplicate(
 
     Documents that are in a set with one of `against` all go.
     """
-    if not 0 < params.threshold <= 1 or params.num_perm < 1 or min(params.word_ngram, params.cluster_ngram) < 1:
-        raise RecipeError("threshold is in 0..1, num_perm, word_ngram and cluster_ngram are at least 1")
     jobs = shard_jobs(params, sources, against)
     sign = phase(runtime, "sign", "signing:sign", jobs, read=True)
     seen = documents_in(sign, jobs, sources)

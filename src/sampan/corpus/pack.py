@@ -27,6 +27,12 @@ class Params:
     stream_name: str = ""
     """Stream of everything packed here; empty makes one stream per language."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.bpe_dropout < 1:
+            raise ValueError("bpe_dropout is a probability below 1")
+        if self.repeat < 1:
+            raise ValueError("repeat must be at least 1")
+
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:
     from .packing import pack

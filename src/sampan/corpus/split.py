@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import profiles_digest
 
 
@@ -25,6 +26,11 @@ class Params:
     """Keep at most so many documents of each language, a sample by hash; 0 keeps all."""
     max_bytes_per_language: int = 0
     """Keep at most so many UTF-8 bytes of each language, a sample by hash; 0 keeps all."""
+
+    def __post_init__(self) -> None:
+        check_languages(self)
+        if not 0 <= self.held_out_share <= 1:
+            raise ValueError("held_out_share is a share between 0 and 1")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:

@@ -6,6 +6,7 @@ from dataclasses import field
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import profiles_digest
 
 
@@ -23,6 +24,9 @@ class Params:
     """Most n-grams kept of a language, the most frequent; each takes 8 to 16 bytes."""
     held_out_share: float = 0.02
     """Share of the documents, by the hash of their ids, that only measure the model."""
+
+    def __post_init__(self) -> None:
+        check_languages(self)
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
 
 _BYTES_PER_ROW = 600  # for forecasts
@@ -39,6 +40,9 @@ class Params:
     template: dict[str, str] = field(default_factory=dict)
     """Text by role with `{column}` places, to make conversations (keys system, user, assistant) or preferences (keys
     system, user, chosen, rejected) of rows with other columns, such as parallel sentences."""
+
+    def __post_init__(self) -> None:
+        check_languages(self)
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:

@@ -6,6 +6,7 @@ from dataclasses import field
 
 from ..core.params import params
 from ..core.stage import Inputs, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
 
 
@@ -35,6 +36,9 @@ class Params:
     """Wait after a first refusal; it doubles with each, unless the server says how long to wait."""
     retries: int = 8
     """Tries of one request before the stage gives up; what was fetched is kept for the next run."""
+
+    def __post_init__(self) -> None:
+        check_languages(self)
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:

@@ -29,7 +29,8 @@ def matching_files(source: Artifact, patterns: Sequence[str], accepts: Callable[
     if not patterns:
         found = [name for name in names if accepts(root / name)]
         if not found:
-            raise InputError("nothing readable in this folder", where=str(root))
+            how = f"{_held(names)} Name other files with `paths`." if names else _held(names)
+            raise InputError("no file of a kind that this stage reads", where=str(root), how=how)
         return [root / name for name in found]
     chosen = set()
     for pattern in patterns:
@@ -40,10 +41,17 @@ def matching_files(source: Artifact, patterns: Sequence[str], accepts: Callable[
             raise RecipeError(
                 f"no file matches '{pattern}'",
                 where=source.name,
-                how=f"The folder has {', '.join(names[:8])}{' …' if len(names) > 8 else ''}.",
+                how=_held(names),
             )
         chosen.update(matches)
     return [root / name for name in sorted(chosen)]
+
+
+def _held(names: Sequence[str]) -> str:
+    """What a folder holds, in a sentence."""
+    return (
+        f"The folder has {', '.join(names[:8])}{' …' if len(names) > 8 else ''}." if names else "The folder is empty."
+    )
 
 
 def forecast_bytes(

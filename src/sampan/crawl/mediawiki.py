@@ -6,6 +6,7 @@ from dataclasses import field
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
 
 _SUFFIXES = (".xml", ".xml.bz2", ".xml.gz", ".xml.zst")
@@ -27,6 +28,9 @@ class Params:
     """Source name given to every document."""
     license: str = ""
     """Licence given to every document: CC-BY-SA-4.0 for Wikipedia's text."""
+
+    def __post_init__(self) -> None:
+        check_languages(self)
 
 
 def is_dump(path) -> bool:

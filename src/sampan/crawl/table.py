@@ -6,6 +6,7 @@ from dataclasses import field
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
 
 
@@ -25,6 +26,9 @@ class Params:
     """Quality bucket given to every row, such as `high` for a curated source."""
     max_documents: int = 0
     """Most documents kept from one file, the first ones; 0 keeps all."""
+
+    def __post_init__(self) -> None:
+        check_languages(self)
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict:

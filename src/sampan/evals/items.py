@@ -11,6 +11,7 @@ from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from ..lang.profile import reads_own_profiles
+from .suites import check_tasks
 
 
 @params
@@ -21,6 +22,9 @@ class Params:
     """Where the tasks' files are inside the `data` input, as in `evals.run`."""
     languages: list[str] = field(default_factory=list)
     """Only these languages, as codes like tha_Thai; empty = every language that is there."""
+
+    def __post_init__(self) -> None:
+        check_tasks(self.tasks)
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:

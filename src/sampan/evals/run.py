@@ -12,6 +12,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from ..lang.profile import reads_own_profiles
 from .elsewhere import Elsewhere
+from .suites import check_tasks
 
 
 @params
@@ -58,6 +59,7 @@ class Params(Elsewhere):
 
     def __post_init__(self) -> None:
         Elsewhere.__post_init__(self)
+        check_tasks(self.tasks)
         for name in ("max_items", "max_documents", "sample_prompts", "keep_items"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
@@ -77,10 +79,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item as 200 tokens with its choices."""
+    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item of unknown size as 200 tokens."""
     models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
     tokens = sum(fact.get("text_bytes", 0.0) for fact in facts.get("held_out", [])) / 3
-    tokens += 200 * sum(fact.get("documents", 0.0) for fact in facts.get("items", []))
+    for fact in facts.get("items", []):
+        tokens += fact["text_bytes"] / 3 if fact.get("text_bytes") else 200 * fact.get("documents", 0.0)
     tokens += 200 * 5 * (params.max_items or 500) * (len(params.tasks) + 10 * bool(params.suite))
     width = 2 if params.dtype == "bfloat16" else 4
     return {

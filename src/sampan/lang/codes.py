@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
 from ..core.errors import RecipeError, did_you_mean
 from .profile import languages, load_profile, per_profiles
 
@@ -25,6 +29,8 @@ def normalise_code(code: str, *, where: str = "") -> str:
     A region (`th-TH`) is ignored; a script that is not the profile's (`zh-Hant`, `ms-Arab`) is another language.
     RecipeError with the nearest known code otherwise.
     """
+    if code in languages():  # which reads no profile
+        return code
     table = _spellings()
     tag = code.strip().replace("_", "-").lower()
     if tag in table:
@@ -37,11 +43,28 @@ def normalise_code(code: str, *, where: str = "") -> str:
         return table[base]
     if base in table and scripts and f"{base}-{scripts[0]}" in table:
         return table[f"{base}-{scripts[0]}"]
-    raise RecipeError(
-        f"there is no language '{code}'",
-        where=where,
-        how=did_you_mean(code, [*languages(), *sorted(table)]) if code else "Give a code such as tha_Thai.",
-    )
+    how = _nearest(code, table) if code else "Give a code such as tha_Thai."
+    raise RecipeError(f"there is no language '{code}'", where=where, how=how)
+
+
+def check_languages(params: Any) -> None:
+    """RecipeError for a code that is no language in the params of a stage that name languages: said by `plan`, before
+    hours of work."""
+    for name in ("language", "languages", "keep_languages", "words_language"):
+        given = getattr(params, name, ())
+        for code in filter(None, [given] if isinstance(given, str) else given):
+            normalise_code(code, where=name)
+
+
+def _nearest(code: str, table: Mapping[str, str]) -> str:
+    """The remedy for an unknown code: the language that it is near to, in any spelling or by its name, or all codes."""
+    spellings = {code: code for code in languages()} | table
+    for each in languages():
+        profile = load_profile(each)
+        spellings |= {profile.name.lower(): each, profile.native_name: each}
+    near = difflib.get_close_matches(code, spellings, n=1, cutoff=0.6)
+    near = near or difflib.get_close_matches(code.lower(), spellings, n=1, cutoff=0.6)
+    return f"Did you mean '{spellings[near[0]]}'?" if near else did_you_mean(code, languages())
 
 
 @per_profiles

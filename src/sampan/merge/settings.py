@@ -8,7 +8,7 @@ from typing import Any
 from ..core.errors import RecipeError
 from .knobs import Setting, value_at
 from .method import Method, Settings
-from .params import HERE, Params, Slice, Source
+from .params import HERE, Params, Slice, Source, check_counts
 
 _PER_MODEL = ("density", "gamma")
 _OFF = {"density": 1.0, "gamma": 0.01, "weight": 1.0}
@@ -23,7 +23,7 @@ class Filler:
         self._each = {name: _listed(getattr(given, name), models) for name in _PER_MODEL}
         if given.slices is None:
             self._check_arity(models)
-        self._check_counts()
+        check_counts(given, models)
         self._check_unused()
 
     def _check_arity(self, models: int) -> None:
@@ -33,11 +33,6 @@ class Filler:
             raise RecipeError(
                 f"{self._given.method} merges {wants} model{'s' * (wants != '1')}, not {models}", where=HERE
             )
-
-    def _check_counts(self) -> None:
-        for name, values in (("weights", self._weights), *self._each.items()):
-            if len(values) != self._models:
-                raise RecipeError(f"{name} has {len(values)} values for {self._models} models", where=HERE)
 
     def _check_unused(self) -> None:
         given, method = self._given, self._method

@@ -12,7 +12,7 @@ from typing import Any
 from ..core.errors import RecipeError
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .methods import METHODS
-from .params import HERE, Params
+from .params import HERE, Params, check_counts
 
 _MEMORY_BYTES = 2.4e8
 """Beside the blocks: 250 MB were measured in all while the fused kernels are compiled, 180 MB after that, 55 MB without
@@ -75,6 +75,11 @@ def _report(given: Params, tally: Any, method: Any, has_base: bool) -> dict[str,
     return metrics
 
 
+def check(given: Params, kinds: Mapping[str, Sequence[str]]) -> None:
+    """RecipeError unless what is listed by model fits the models."""
+    check_counts(given, len(kinds.get("models", ())))
+
+
 def estimate(given: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
     """Parameters of the base (or first model), and its size on disk where its dtype is kept; memory does not grow with
     the model.
@@ -116,5 +121,6 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check,
     paper="arXiv:2504.05747 (SEA-LION v3, sections 3.2 and 3.3); each method names its own",
 )

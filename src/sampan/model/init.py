@@ -75,7 +75,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """Parameters from the shape; the vocabulary's size from the tokenizer's facts, 32 000 while unknown."""
+    """Parameters from the shape, and the shape; the vocabulary's size from the tokenizer's facts, 32 000 while
+    unknown."""
     vocab = (facts.get("tokenizer") or [{}])[0].get("vocab_size", 32_000)
     wide = params.intermediate_size or -(-params.hidden_size * 8 // 3 // 32) * 32
     kv = (params.num_kv_heads or params.num_heads) / params.num_heads
@@ -83,7 +84,15 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     count = params.num_layers * block + vocab * params.hidden_size * (1 if params.tie_embeddings else 2)
     if count <= 0:
         raise RecipeError("a model needs at least one parameter")
-    return {"parameters": count, "disk_bytes": 4 * count, "memory_bytes": 8 * count, "seconds": 10 + count / 5e7}
+    shape = {
+        "vocab_size": vocab,
+        "hidden_size": params.hidden_size,
+        "num_layers": params.num_layers,
+        "attention_size": params.hidden_size,
+        "tied": int(params.tie_embeddings),
+    }
+    cost = {"disk_bytes": 4 * count, "memory_bytes": 8 * count, "seconds": 10 + count / 5e7}
+    return {"parameters": count, **shape, **cost}
 
 
 STAGE = Stage(

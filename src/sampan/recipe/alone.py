@@ -41,9 +41,7 @@ def run_alone(
     `state` gives the folder of unfinished work for a stage key; `place` is where shards run.
     """
     inputs = {role: [_artifact(path) for path in paths] for role, paths in sources.items()}
-    where = f"sampan do {stage.name}"
-    kinds = {role: [item.kind for item in items] for role, items in inputs.items()}
-    stage.check_inputs(kinds, where=where)
+    kinds = _kinds(stage, params, inputs)
     digests = {role: [item.digest for item in items] for role, items in inputs.items()}
     key = stage.key(params, digests)
     out.mkdir(parents=True)
@@ -60,7 +58,7 @@ def run_alone(
         on_log=on_log,
     )
     runtime.run_shards = place.runner()
-    with disk_errors(out.parent):
+    with disk_errors(out.parent, option="--out"):
         metrics = run_stage(stage, params, Inputs(inputs), runtime)
     manifest = {
         "name": stage.name,
@@ -87,9 +85,15 @@ def foresee(stage: Stage, params: Any, sources: Mapping[str, Sequence[Path]]) ->
     """What `run_alone` would take, by the stage's own forecast; refuses the inputs that it would refuse by their kind.
     Reads nothing but headers."""
     inputs = {role: [_artifact(path, digest=False) for path in paths] for role, paths in sources.items()}
-    kinds = {role: [item.kind for item in items] for role, items in inputs.items()}
-    stage.check_inputs(kinds, where=f"sampan do {stage.name}")
+    _kinds(stage, params, inputs)
     return forecast(stage, params, {role: [of_outside(item) for item in items] for role, items in inputs.items()})
+
+
+def _kinds(stage: Stage, params: Any, inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, list[str]]:
+    """The kinds of the inputs by role; RecipeError unless the stage takes them."""
+    kinds = {role: [item.kind for item in items] for role, items in inputs.items()}
+    stage.check_inputs(kinds, params, where=f"sampan do {stage.name}", add="Give it with --from {role}=PATH.")
+    return kinds
 
 
 def _artifact(path: Path, *, digest: bool = True) -> Artifact:

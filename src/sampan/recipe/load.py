@@ -8,13 +8,14 @@ Ablations of the recipe stand under `variants:` (see `variants`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import RecipeError, did_you_mean
+from ..lang.codes import normalise_code
 from ..lang.profile import use_profiles
 from . import yaml
 from .given import Given, input_spec, read_input, set_input
@@ -112,7 +113,9 @@ def _find(path: Path) -> Path:
     known = bundled()
     if path.name in known and path.parent == Path("."):
         return known[path.name]
-    raise RecipeError(f"no recipe '{path}'", how=f"Give a YAML file or one of: {', '.join(known)}.")
+    near = did_you_mean(path.name, known)
+    how = near if near.endswith("?") else f"Give a YAML file or one of: {', '.join(known)}."
+    raise RecipeError(f"no recipe '{path}'", how=how)
 
 
 Places = dict[tuple[str, ...], str]
@@ -140,11 +143,20 @@ def _read(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], Places]:
     merged: dict[str, Any] = {}
     below: Places = {}
     for parent in parents:
-        places_to_look = (path.parent / parent, _bundle() / parent)
-        base = next((place for place in places_to_look if place.is_file()), None) or _find(Path(parent))
-        more, more_places = _read(base, (*seen, path.resolve()))
+        more, more_places = _read(_parent(parent, path, places[("extends",)]), (*seen, path.resolve()))
         merged, below = _over(merged, more), {**below, **more_places}
     return _over(merged, data), {**below, **places}
+
+
+def _parent(name: str, path: Path, where: str) -> Path:
+    """The file of a recipe that the recipe in `path` extends: beside it, or among those that come with Sampan."""
+    for place in (path.parent / name, _bundle() / name, bundled().get(name)):
+        if place and place.is_file():
+            return place
+    beside = [file.name for file in path.parent.glob("*.yaml") if file.name != path.name]
+    raise RecipeError(
+        f"there is no recipe '{name}' to extend", where=where, how=did_you_mean(name, [*beside, *bundled()])
+    )
 
 
 def _anchor(inputs: Any, path: Path) -> None:
@@ -241,11 +253,12 @@ def _build(data: Mapping[str, Any], places: Places, path: Path, variants: Sequen
         raise RecipeError("`inputs:` is a mapping of names", where=places[("inputs",)])
     if not isinstance(languages, list) or not all(isinstance(code, str) for code in languages):
         raise RecipeError("`languages:` is a list of codes", where=places[("languages",)], how="[tha_Thai, lao_Laoo]")
+    languages = [normalise_code(code, where=f"{places[('languages',)]}, `languages`") for code in languages]
     given = {key: read_input(value, key, where=places[("inputs", key)]) for key, value in inputs.items()}
     both = sorted(set(inputs) & set(stages))
     if both:
         raise RecipeError(f"'{both[0]}' is both an input and a stage", where=places[("stages", both[0])])
-    own = {key: _stage(key, value, places) for key, value in stages.items()}
+    own = {key: _stage(key, value, places, others=stages) for key, value in stages.items()}
 
     def read(stage: str, over: Mapping[str, Any], where: str) -> StageDecl:
         return _stage(stage, _merge(stages[stage], over), {("stages", stage): where})
@@ -271,12 +284,15 @@ def _build(data: Mapping[str, Any], places: Places, path: Path, variants: Sequen
     )
 
 
-def _stage(name: str, value: Any, places: Places) -> StageDecl:
+def _stage(name: str, value: Any, places: Places, *, others: Iterable[str] = ()) -> StageDecl:
+    """A stage as it is read; `others` are the names beside it, of which one may have been meant."""
     where = f"{places.get(('stages', name), name)}, stage '{name}'"
     if not _NAME.fullmatch(str(name)):
         raise RecipeError("a stage's name needs letters, digits, '-' and '_', a letter first", where=where)
     if not isinstance(value, dict) or not isinstance(value.get("stage"), str):
-        raise RecipeError("a stage is a mapping with `stage: KIND`", where=where)
+        near = did_you_mean(name, [other for other in others if other != name])
+        how = near if isinstance(value, dict) and "stage" not in value and near.endswith("?") else ""
+        raise RecipeError("a stage is a mapping with `stage: KIND`", where=where, how=how)
     for key in value:
         if key not in PER_STAGE:
             raise RecipeError(f"there is no key '{key}' in a stage", where=where, how=did_you_mean(key, PER_STAGE))

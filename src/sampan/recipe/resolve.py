@@ -49,7 +49,7 @@ def resolve(recipe: Recipe) -> dict[str, Node]:
             role: [EXTERNAL if source in recipe.inputs else nodes[source].kind for source in names]
             for role, names in decl.sources.items()
         }
-        stage.check_inputs(given, where=place)
+        stage.check_inputs(given, params, where=place)
         nodes[name] = Node(decl, stage, params, stage.kind(params, given))
     return nodes
 

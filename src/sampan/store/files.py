@@ -77,23 +77,25 @@ def tree_bytes(folder: Path) -> int:
 
 
 @contextmanager
-def disk_errors(root: Path) -> Iterator[None]:
-    """Turn a full disk, a quota or a read-only store into a StoreError that says what to do."""
+def disk_errors(root: Path, *, option: str = "--store") -> Iterator[None]:
+    """Turn a full disk, a quota or a read-only folder into a StoreError that says what to do. `option` is how another
+    place is named."""
     try:
         yield
     except Exception as error:
         number = _error_number(error)
         if number in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreError(
-                "the disk is full",
-                where=str(root),
-                how="Nothing that was published is lost. Free space (`sampan gc --yes` drops what no recipe names), "
-                "or put the store elsewhere with --store, then run the same command again.",
-            ) from error
+            how = "Free space, or give another place with {option}."
+            if option == "--store":
+                how = (
+                    "Nothing that was published is lost. Free space (`sampan gc --yes` drops what no recipe names), or "
+                    "put the store elsewhere with --store, then run the same command again."
+                )
+            raise StoreError("the disk is full", where=str(root), how=how.format(option=option)) from error
         if number in (errno.EROFS, errno.EACCES, errno.EPERM):
             where = str(getattr(error, "filename", None) or root)
             raise StoreError(
-                f"cannot write here ({os.strerror(number)})", where=where, how="Choose --store DIR."
+                f"cannot write here ({os.strerror(number)})", where=where, how=f"Give another place with {option}."
             ) from error
         raise
 

@@ -10,6 +10,7 @@ from ..core.errors import RecipeError, StageError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
+from .mixture import check_phases
 from .objectives import OBJECTIVES
 from .settings import HELD_OUT, NEURONS, Optimisation
 
@@ -48,6 +49,7 @@ class Params(Optimisation):
             raise ValueError("global_batch_tokens must be at least 1")
         if not self.skip_tokens >= 0 or self.skip_tokens % self.global_batch_tokens:
             raise ValueError("skip_tokens must be a multiple of global_batch_tokens")
+        check_phases([(phase.until, phase.weights) for phase in self.mixture])
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
@@ -134,6 +136,18 @@ def make_batches(
     return ShardBatches(streams, mixture, steps=steps, context_len=params.context_len, short=short, first=first)
 
 
+def check(params: Params, given: Mapping[str, Sequence[str]]) -> None:
+    """RecipeError for a weight of the mixture that names a `tokens` input which is not there."""
+    count = len(given.get("tokens", ()))
+    for key in {key for phase in params.mixture for key in phase.weights}:
+        number = key.partition("/")[0]
+        if number.isdigit() and int(number) >= count:
+            raise RecipeError(
+                f"the mixture weighs '{key}', and there {'is' if count == 1 else 'are'} {count} `tokens`",
+                how="N/ counts them from 0.",
+            )
+
+
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     tokens = params.num_tokens or max(1, token_count(facts, "tokens", per_document=500) - params.skip_tokens)
     out = forecast(
@@ -178,6 +192,7 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check,
     heavy=True,
     spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §2.3, §3.2; SEA-LION v3 (arXiv:2504.05747) §2.",

@@ -45,6 +45,23 @@ class Mixture:
         return tuple(base + high - low for base, (low, high) in zip(phase.base, pairwise(cuts), strict=True))
 
 
+def check_phases(phases: Sequence[tuple[float, Mapping[str, float]]]) -> None:
+    """RecipeError unless these (until, weights) follow each other to the end of the run, each with a weight above 0."""
+    last = 0.0
+    for number, (until, weights) in enumerate(phases, 1):
+        where = f"mixture, phase {number}"
+        if not last < until <= 1:
+            raise RecipeError(f"`until` = {until} must be above {last} and at most 1", where=where)
+        for key, weight in weights.items():
+            if not weight >= 0:
+                raise RecipeError(f"the weight of '{key}' is negative", where=where)
+        if not sum(weights.values()) > 0:
+            raise RecipeError("every weight is 0", where=where)
+        last = until
+    if phases and last != 1:
+        raise RecipeError(f"the last phase ends at {last}, not at 1", where="mixture", how="Let its `until` be 1.")
+
+
 def make_mixture(
     phases: Sequence[tuple[float, Mapping[str, float]]],
     tokens: Mapping[str, int],
@@ -63,18 +80,15 @@ def make_mixture(
     names = list(tokens)
     if not phases:
         return Mixture([(0, [tokens[name] for name in names])], tokens_per_step)
-    out, start, last = [], 0, 0.0
+    check_phases(phases)
+    out, start = [], 0
     for number, (until, weights) in enumerate(phases):
         where = f"mixture, phase {number + 1}"
-        if not last < until <= 1:
-            raise RecipeError(f"`until` = {until} must be above {last} and at most 1", where=where)
         shares = _spread(weights, tokens, where)
         _check_visible(shares, names, tokens_per_step, where)
         if round(until * steps) > start:
             out.append((start, shares))
-        start, last = round(until * steps), until
-    if last != 1:
-        raise RecipeError(f"the last phase ends at {last}, not at 1", where="mixture", how="Let its `until` be 1.")
+        start = round(until * steps)
     return Mixture(out, tokens_per_step)
 
 
@@ -87,15 +101,11 @@ def _spread(weights: Mapping[str, float], tokens: Mapping[str, int], where: str)
             streams = {name.partition("/")[2] for name in tokens}
             known = {*tokens, *streams, *(f"*/{stream.partition('/')[2]}" for stream in streams if "/" in stream)}
             raise RecipeError(f"no stream '{key}' in the tokens", where=where, how=did_you_mean(key, known))
-        if weight < 0:
-            raise RecipeError(f"the weight of '{key}' is negative", where=where)
         for name in found:
             if name in owner:
                 raise RecipeError(f"stream {name} is weighted by both '{owner[name]}' and '{key}'", where=where)
             owner[name] = key
             shares[name] = weight * tokens[name] / sum(tokens[other] for other in found)
-    if not sum(shares.values()) > 0:
-        raise RecipeError("every weight is 0", where=where)
     return list(shares.values())
 
 

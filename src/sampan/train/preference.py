@@ -57,6 +57,7 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        OBJECTIVES.check(self.objective, where="objective")
         if self.z_loss:
             raise ValueError("train.preference does not read z_loss: leave it out")
         if self.global_batch_pairs < 1 or self.epochs <= 0 or self.beta <= 0:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 
 
 @params
@@ -35,6 +36,7 @@ class Params:
     """Whether embedding and head are one matrix."""
 
     def __post_init__(self) -> None:
+        check_languages(self)
         if min(self.points, self.max_documents, self.hidden_size, self.num_layers, self.intermediate_size) < 1:
             raise ValueError("points, max_documents and the model's sizes must be at least 1")
         if not 0 < self.min_saving < 1:

@@ -130,8 +130,8 @@ class ByteLevelGrowth(Growth):
             [(token, -float(n)) for n, token in zip(ranks, self._old_tokens, strict=True)]
         )
 
-    def save(self, out: Path) -> None:
-        super().save(out)
+    def save(self, out: Path, after: Tokenizer) -> None:
+        super().save(out, after)
         if self.by_rank:
             (out / "tokenizer.tiktoken").write_bytes(self.ranks())
 

@@ -10,7 +10,9 @@ from typing import Any, Literal
 from ..core.errors import InputError, StageError
 from ..core.params import params
 from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
+from .selection import read_bytes
 
 
 @params
@@ -81,6 +83,7 @@ class Params:
     """Name of a chat template to write beside the tokenizer; `keep` leaves what the base has."""
 
     def __post_init__(self) -> None:
+        check_languages(self)
         if self.replace < 0:
             raise ValueError("replace must not be below 0")
         if self.num_new_tokens < 1 or self.min_frequency < 1 or self.max_piece_chars < 1 or self.pad_to_multiple < 1:
@@ -132,7 +135,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     after = growth.build()
     kept_rows = report(kept, after)
     _check(params, growth, after, found, kept_rows)
-    growth.save(runtime.out)
+    growth.save(runtime.out, after)
     facts |= {"runtimes": write_report(growth, runtime.out)}
     if params.chat_template != "keep":
         write_template(runtime.out, params.chat_template)
@@ -295,12 +298,13 @@ def output_kind(params: Params, given: Mapping[str, Sequence[str]]) -> str:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """The base's vocabulary and parameters grown; about 1 MB of text per second."""
+    """The base's vocabulary and parameters grown; about 1 MB a second of the text that is learnt from."""
     base = (facts.get("base") or [{}])[0]
-    size = sum(fact.get("text_bytes", 0.0) for fact in facts.get("documents", ()))
+    gone_through, size = read_bytes(facts.get("documents", ()), params.max_documents)
     old = base.get("vocab_size", 32_000)
     vocab_size = -(-(old + params.num_new_tokens) // params.pad_to_multiple) * params.pad_to_multiple
-    out = {"vocab_size": vocab_size, "seconds": 20 + size / 1e6, "memory_bytes": 1e9 + 8 * size}
+    seconds = 20 + size / 1e6 + gone_through / 1e8
+    out = {"vocab_size": vocab_size, "seconds": seconds, "memory_bytes": 1e9 + 8 * size}
     if parameters := base.get("parameters", 0.0):
         parameters += (vocab_size - old) * base.get("hidden_size", 0.0) * (1 if base.get("tied") else 2)
         out |= {"parameters": parameters, "disk_bytes": 4 * parameters, "memory_bytes": 1e9 + 8 * size + 8 * parameters}

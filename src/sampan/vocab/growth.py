@@ -164,11 +164,12 @@ class Growth(ABC):
         return dict(zip([*self.pieces, *self.reserved], [*self.piece_ids, *after], strict=True)) | self.fillers
 
     def document(self) -> dict[str, Any]:
-        """The grown tokenizer.json."""
+        """The grown tokenizer.json, merges as pairs: a list of each of hundreds of thousands would cost a fifth of
+        the time of growing, most of it Python's collector looking at them."""
         out = copy.copy(self.base)
         out["model"] = dict(self.base["model"])
         out["model"]["vocab"] = self.vocab | self.new_ids()
-        out["model"]["merges"] = [list(merge) for merge in self.all_merges()]
+        out["model"]["merges"] = self.all_merges()
         marker = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
         ids = self.new_ids()
         added = [{"id": ids[name], "content": name, **marker} for name in [*self.fillers, *self.reserved]]
@@ -199,15 +200,15 @@ class Growth(ABC):
         except Exception as error:  # tokenizers raises plain Exception
             raise StageError(f"the grown tokenizer does not load ({str(error)[:200]})") from None
 
-    def save(self, out: Path) -> None:
-        """Write the grown files into `out`, everything else of the tokenizer as it was."""
+    def save(self, out: Path, after: Tokenizer) -> None:
+        """Write the grown files into `out`, everything else of the tokenizer as it was; `build` gave `after`."""
         from ..model.tokenizer import copy_tokenizer
 
         copy_tokenizer(self.folder, out)
         (out / "fertility.json").unlink(missing_ok=True)
         for stale in ("vocab.json", "merges.txt"):  # the slow tokenizer's files, which would no longer agree
             (out / stale).unlink(missing_ok=True)
-        self.build().save(str(out / "tokenizer.json"))
+        after.save(str(out / "tokenizer.json"))
 
 
 def open_growth(folder: Path, *, scripts: Iterable[str], rows: int = 0, repair: bool = True) -> Growth:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
 
 
@@ -36,6 +37,7 @@ class Params:
     3's and Qwen's files are known."""
 
     def __post_init__(self) -> None:
+        check_languages(self)
         if self.max_documents < 1 or not self.factor > 0:
             raise ValueError("max_documents must be at least 1 and factor more than 0")
 

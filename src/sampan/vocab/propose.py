@@ -9,7 +9,9 @@ from typing import Any, Literal
 from ..core.errors import RecipeError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
+from .selection import read_bytes
 
 
 @params
@@ -42,6 +44,7 @@ class Params:
     apart by spaces."""
 
     def __post_init__(self) -> None:
+        check_languages(self)
         if self.num_new_tokens < 1 or self.min_frequency < 1 or self.max_documents < 1:
             raise RecipeError("num_new_tokens, min_frequency and max_documents must be at least 1")
         if any(budget < 0 for budget in self.budgets.values()) or self.max_kept_rate < 0:
@@ -55,8 +58,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    size = sum(fact.get("text_bytes", 0.0) for fact in facts.get("documents", ()))
-    return {"seconds": 10 + size / 1e6, "memory_bytes": 1e9 + 4 * size, "disk_bytes": 100.0 * params.num_new_tokens}
+    gone_through, size = read_bytes(facts.get("documents", ()), params.max_documents)
+    seconds = 10 + size / 1e6 + gone_through / 1e8
+    return {"seconds": seconds, "memory_bytes": 1e9 + 4 * size, "disk_bytes": 100.0 * params.num_new_tokens}
 
 
 STAGE = Stage(

@@ -67,8 +67,10 @@ def add_held(
 ) -> Applied:
     """`add_pieces`, then out again with those that change kept text too much (reason changes_kept_text), the most
     frequent ones last. A piece that loses only what it was merged from is tried again another way."""
-    before, worth = set(growth.pieces), {growth.spell(item.piece): float(item.count) for item in proposals}
     out = Applied()
+    if not proposals:
+        return out
+    before, worth = set(growth.pieces), {growth.spell(item.piece): float(item.count) for item in proposals}
     refused: set[str] = set()
     waiting = list(proposals)
     for _ in range(_ATTEMPTS):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..artifacts.documents import Document
 
 _CONVERSATIONS = "conversations"
+_DOCUMENT_BYTES = 3000.0
+_LANGUAGES = 12
+"""For forecasts, where the number is not known: a page's text, and the languages of a region."""
 
 
 @dataclass
@@ -126,3 +129,11 @@ def samples(
             how="Identify languages first (corpus.clean), or give a column `language` such as tha_Thai.",
         )
     return dict(sorted(found.items()))
+
+
+def read_bytes(facts: Sequence[Mapping[str, float]], max_documents: int) -> tuple[float, float]:
+    """For forecasts, of documents with these facts: bytes that are gone through, and bytes that `samples` takes."""
+    size = sum(fact.get("text_bytes", 0.0) for fact in facts)
+    count = sum(fact.get("documents", 0.0) for fact in facts)
+    each = size / count if count else _DOCUMENT_BYTES
+    return size, min(size, max_documents * _LANGUAGES * each)

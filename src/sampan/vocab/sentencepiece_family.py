@@ -13,13 +13,16 @@ import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError, StageError
 from ..model.sentencepiece_bpe import SPACE, merges_from_scores
 from .from_sentencepiece import NORMAL, USER_DEFINED, parse_model
 from .growth import Growth, Merge
 from .guard import Guard
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 _PARKED = -1e8
 
@@ -86,8 +89,8 @@ class SentencePieceGrowth(Growth):
         ranked += [(item[0], item[-1]) for item in sorted(extra)]
         return [merge for _, merge in sorted(ranked, key=lambda item: item[0])]
 
-    def save(self, out: Path) -> None:
-        super().save(out)
+    def save(self, out: Path, after: Tokenizer) -> None:
+        super().save(out, after)
         if self.proto is not None:
             (out / "tokenizer.model").write_bytes(self.grown_model())
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ..core.errors import StageError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
+from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
 
 
@@ -43,6 +44,7 @@ class Params:
     """Documents read at most, in order. Ours, not the paper's."""
 
     def __post_init__(self) -> None:
+        check_languages(self)
         if self.vocab_size < 300:
             raise ValueError("vocab_size must leave room for 256 bytes and some pieces: at least 300")
         if not 0 < self.character_coverage <= 1:
