@@ -79,7 +79,9 @@ def test_the_section_says_what_can_be_told():
 
 def two_skills_and_bits() -> ReportData:
     """What `page` has, a second skill and bits per byte, in one language and English each."""
-    data = page({"tha_Thai": [0.0, 0.0, 0.0, 1.0], "eng_Latn": [1.0] * 4}, {"tha_Thai": [1.0] * 4, "eng_Latn": [1.0] * 4})
+    data = page(
+        {"tha_Thai": [0.0, 0.0, 0.0, 1.0], "eng_Latn": [1.0] * 4}, {"tha_Thai": [1.0] * 4, "eng_Latn": [1.0] * 4}
+    )
     more = [("other", "acc", True, [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0])]
     more += [("held_out", "bits_per_byte", False, [2.0, 3.0, 2.5, 2.5], [1.9, 2.9, 2.4, 2.4])]
     more += [("skill", "acc_bytes", True, [1.0] * 4, [0.0] * 4), ("chrf", "chrf", True, [50.0] * 4, [10.0] * 4)]
