@@ -30,7 +30,7 @@ CHANGED = {
     "no_self_preference": {"aligned", "scores_aligned"},
     "another_seed": {"cpt", "hybrid", "sft_english", "sft"},
 }
-"""Stages that ask for other work or read another of the recipe's own stages; the rest differs by what it is made from."""
+"""Stages that ask for other work or read another of the recipe's own stages; the rest differs by what is upstream."""
 
 
 @pytest.fixture(scope="module")

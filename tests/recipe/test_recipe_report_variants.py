@@ -104,7 +104,7 @@ def test_one_line_a_variant_says_bits_and_the_mean_of_skills():
     assert place[BITS, "Region"].delta == pytest.approx(-0.1, rel=1e-9)
     assert place[BITS, "Region"].better
     # Skills: the mean of +3/4 and -1/4; a task's second metric and what is no share are left out. In both skills items
-    # 0 to 2 are 1/4 above its mean and item 3 is 3/4 below: over the items (1/4 + 1/4)/8 three times and -(3/4 + 3/4)/8.
+    # 0 to 2 are 1/4 above its mean, item 3 is 3/4 below: over the items (1/4 + 1/4)/8 three times and -(3/4 + 3/4)/8.
     skill = place[SKILLS, "Region"]
     assert skill.delta == 0.25
     assert skill.stderr == pytest.approx(math.sqrt(4 / 3 * (3 * (0.5 / 8) ** 2 + (1.5 / 8) ** 2)), rel=1e-9)

@@ -85,19 +85,20 @@ def _overview(columns: Sequence[tuple[str, str]], found: Sequence[tuple[VariantV
     rows = []
     for variant, places in found:
         if places:
-            first = tag("th", breakable(variant.name), tag("small", variant.about), scope="row")
-            rows.append([first, *_line(columns, *list(places.items())[-1])])
-    return _lines("Variant", columns, rows, "Variants against the recipe") if rows else None
+            place, last = list(places.items())[-1]
+            name = tag("th", breakable(variant.name), tag("small", variant.about), scope="row")
+            rows.append([name, breakable(place), *_line(columns, last)])
+    return _lines(["Variant", "Judged at"], columns, rows, "Variants against the recipe") if rows else None
 
 
-def _lines(first: str, columns: Sequence[tuple[str, str]], rows: Sequence[list], label: str) -> Raw:
+def _lines(first: list[str], columns: Sequence[tuple[str, str]], rows: Sequence[list], label: str) -> Raw:
     head = [join(name, tag("small", f"{group}, points" if name == SKILLS else group)) for name, group in columns]
-    return scroll_table([first, "judged at", *head], rows, label=label, class_="board")
+    return scroll_table([*first, *head], rows, label=label, class_="board")
 
 
-def _line(columns: Sequence[tuple[str, str]], place: str, found: Mapping[tuple[str, str], Gap]) -> list:
-    """A place, and what the variant changed there."""
-    return [breakable(place), *(_effect(found.get(column)) for column in columns)]
+def _line(columns: Sequence[tuple[str, str]], found: Mapping[tuple[str, str], Gap]) -> list:
+    """What a variant changed at one place, column by column."""
+    return [_effect(found.get(column)) for column in columns]
 
 
 def _effect(gap: Gap | None) -> Raw | str:
@@ -122,11 +123,11 @@ def _block(data: ReportData, variant: VariantView, columns: Sequence[tuple[str, 
     better = sum(gap.better for gap in told)
     note = f"Skill by skill {better} better, {len(told) - better} worse, {len(found) - len(told)} with {NO_DIFFERENCE}."
     single = {data.name_of(code): [code] for codes in groups.values() for code in codes}
-    rows = [[breakable(variant.stages[place]), *_line(columns, place, own)] for place, own in places.items()]
+    rows = [[breakable(variant.stages[place]), *_line(columns, own)] for place, own in places.items()]
     return tag(
         "div",
         *head,
-        _lines("Model", columns, rows, f"Models of {variant.name}") if rows else None,
+        _lines(["Model"], columns, rows, f"Models of {variant.name}") if rows else None,
         tag("p", note),
         _folded("Skill by skill", _table(data, found, f"{variant.name} against the recipe")),
         _folded(
