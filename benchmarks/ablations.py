@@ -7,14 +7,11 @@ A seed is given to every stage that draws by chance, from continued pre-training
 vocabulary and all data stay. What is compared is what the report's section Variants shows: the variant's score minus
 the recipe's, for bits per byte and for the mean of its skills, over the region and over English. Intervals are those of
 the items, for one seed; over seeds the mean and the sample deviation are told. Prints the table of the docs as well.
-Processor seconds are those of a build from an empty store; what was built before counts for nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,7 +22,7 @@ from typing import Any
 from result import conclude
 
 from sampan.recipe.load import bundled, load_recipe
-from sampan.recipe.plan import make_plan
+from sampan.recipe.plan import Plan, make_plan
 from sampan.recipe.report.variants import BITS, SKILLS, effects
 from sampan.recipe.reporting import report_data
 from sampan.recipe.resolve import resolve
@@ -53,24 +50,33 @@ def settings(seed: int) -> list[str]:
     return [f"{stage}.seed={seed}" for stage in DRAWN] if seed else []
 
 
-def build(store: Path, seed: int, *more: str) -> float:
-    """Build the recipe with a seed; returns the processor seconds that it took, 0 if it was there."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    words = ["run", RECIPE, "--store", str(store), "--workers", "1", *more]
+def build(store: Path, seed: int) -> None:
+    """Build the recipe and its variants with a seed; what is there already is kept."""
+    words = ["run", RECIPE, "--store", str(store), "--workers", "1"]
     words += [word for setting in settings(seed) for word in ("--set", setting)]
     done = subprocess.run([sys.executable, "-m", "sampan.cli.main", *words], capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
-    now = resource.getrusage(resource.RUSAGE_CHILDREN)
-    built = int(re.search(r"(\d+) built", done.stdout)[1])
-    return round(now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime, 1) if built else 0.0
 
 
-def found(store: Path, seed: int) -> Iterator[tuple[str, str, tuple[str, str], dict[str, float]]]:
+def open_built(store: Path, seed: int) -> tuple[Plan, Store]:
+    recipe, opened = load_recipe(bundled()[RECIPE], settings(seed)), Store(store)
+    return make_plan(recipe, resolve(recipe), opened), opened
+
+
+def spent(plan: Plan) -> dict[str, float]:
+    """Processor seconds of the recipe's own stages and of each variant's, as their manifests have them."""
+    seconds = {
+        name: (step.manifest or {}).get("times", {}).get("cpu_seconds", 0.0) for name, step in plan.steps.items()
+    }
+    copies = {variant.name: set(variant.stages.values()) for variant in plan.recipe.variants.values()}
+    own = seconds.keys() - set().union(*copies.values())
+    return {name: round(sum(seconds[each] for each in names), 1) for name, names in {"recipe": own, **copies}.items()}
+
+
+def found(plan: Plan, store: Store) -> Iterator[tuple[str, str, tuple[str, str], dict[str, float]]]:
     """(variant, place, column, what it changed) of a built recipe."""
-    recipe = load_recipe(bundled()[RECIPE], settings(seed))
-    open_store = Store(store)
-    data = report_data(make_plan(recipe, resolve(recipe), open_store), open_store)
+    data = report_data(plan, store)
     for variant in data.variants:
         for place, gaps in effects(data, variant).items():
             for column, gap in gaps.items():
@@ -78,11 +84,11 @@ def found(store: Path, seed: int) -> Iterator[tuple[str, str, tuple[str, str], d
                 yield variant.name, place, column, {name: round(value, 5) for name, value in figures.items()}
 
 
-def gathered(store: Path, seeds: list[int]) -> list[dict[str, Any]]:
+def gathered(built: Mapping[int, tuple[Plan, Store]]) -> list[dict[str, Any]]:
     """A row for each variant, place and column, with what each seed gave."""
     rows: dict[tuple, dict[str, Any]] = {}
-    for seed in seeds:
-        for variant, place, (measure, group), figures in found(store, seed):
+    for seed, (plan, store) in built.items():
+        for variant, place, (measure, group), figures in found(plan, store):
             fixed = {"variant": variant, "place": place, "measure": measure, "group": group}
             rows.setdefault(tuple(fixed.values()), {**fixed, "seeds": {}})["seeds"][str(seed)] = figures
     for row in rows.values():
@@ -122,14 +128,10 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    spent = {}
     for seed in options.seeds:
-        spent[seed] = {
-            "recipe": build(options.store, seed, "--variant", "none"),
-            "variants": build(options.store, seed),
-        }
-        print(seed, spent[seed], file=sys.stderr)
-    rows = gathered(options.store, options.seeds)
+        build(options.store, seed)
+    built = {seed: open_built(options.store, seed) for seed in options.seeds}
+    rows = gathered(built)
     print(table(rows))
     names = {row["variant"] for row in rows} - {YARDSTICK}
     result = {
@@ -140,7 +142,7 @@ def main() -> int:
         "bar": 1.0,
         "ok": len(names) == 6,
         "seeds": options.seeds,
-        "cpu_seconds": spent,
+        "cpu_seconds": {str(seed): spent(plan) for seed, (plan, _) in built.items()},
     }
     return conclude(result, options.out, packages=("torch", "transformers"), details={"effects": rows})
 
