@@ -9,7 +9,7 @@ import pytest
 
 from sampan.artifacts.conversations import read_conversations, read_preferences
 from sampan.artifacts.documents import read_documents
-from sampan.artifacts.items import read_items
+from sampan.artifacts.items import CLUSTER, read_items
 from sampan.core.errors import RecipeError
 from sampan.core.identity import digest_file, tree_files
 from sampan.core.params import parse_params
@@ -343,6 +343,16 @@ def test_enough_questions_of_each_task(made):
     answers = Counter(item.answer for item in made["questions"] if item.task == "village_region_facts")
     assert set(answers) == set("0123")
     assert len({(item.id, item.task) for item in made["questions"]}) == len(made["questions"])
+
+
+def test_what_says_the_same_in_several_languages_is_one_draw(made):
+    """Questions go together by their fact, held-out documents by their plan; training text names no cluster."""
+    for item in made["questions"]:
+        assert item.meta[CLUSTER] == (item.meta.get("fact") or item.meta["facts"][0]), item.id
+    for document in made["held_out"]:
+        assert document.id == f"{document.meta[CLUSTER]}-{document.language}"
+    assert len({document.meta[CLUSTER] for document in made["held_out"]}) == 250
+    assert not any(CLUSTER in document.meta for document in made["documents"])
 
 
 def test_plain_prompts_for_base_models_and_chats_for_the_others(made):

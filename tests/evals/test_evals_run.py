@@ -9,7 +9,7 @@ import pytest
 
 from sampan.artifacts.documents import Document, write_documents
 from sampan.artifacts.item_values import read_item_values
-from sampan.artifacts.items import Item, read_items, write_items
+from sampan.artifacts.items import CLUSTER, Item, read_items, write_items
 from sampan.artifacts.scores import read_records, read_samples, read_scores
 from sampan.core.errors import InputError, RecipeError
 from sampan.evals.groups import thin
@@ -39,6 +39,21 @@ def items(tmp_path, artifact):
     rows.append(Item("p", "pair", "preference", "eng_Latn", "the ", ["cab", "c c c"]))
     write_items(folder, rows)
     return artifact(folder, "items")
+
+
+def test_documents_may_name_what_they_are_translations_of(run_stage, artifact, tiny, tmp_path):
+    folder = tmp_path / "parallel"
+    folder.mkdir()
+    rows = [("tha_Thai", "มานาน ", {CLUSTER: "a"}), ("tha_Thai", "ฉันมา ", {}), ("eng_Latn", "the cab ", {})]
+    write_documents(folder, [Document(str(n), text, code, meta=meta) for n, (code, text, meta) in enumerate(rows)])
+    out, _ = run_stage(
+        STAGE, {"models": [artifact(tiny, "checkpoint", "base")], "held_out": [artifact(folder, "documents")]}
+    )
+    clusters = {row.language: row.clusters for row in read_item_values(out)[0]}
+    first, second = clusters["tha_Thai"]
+    assert "a" in (first, second)
+    assert first != second
+    assert clusters["eng_Latn"] == [], "where no document names any, each counts for itself"
 
 
 def test_evals_run_writes_one_row_per_model_task_language_metric(run_stage, artifact, tiny, other, held_out, items):

@@ -12,7 +12,7 @@ from sampan.artifacts.scores import Score
 from sampan.recipe.report import ReportData, StageView, VariantView, render
 from sampan.recipe.report.headline import ends
 from sampan.recipe.report.scoreboard import boards
-from sampan.recipe.report.variants import compare, language_groups, section
+from sampan.recipe.report.variants import BITS, SKILLS, compare, effects, language_groups, section
 
 PLAIN = VariantView(name="plain", about="No replay.", stages={"cpt": "cpt.plain"}, changed=("cpt",))
 
@@ -68,13 +68,56 @@ def test_differences_of_a_variant_by_hand():
 
 def test_the_section_says_what_can_be_told():
     text = str(section(page(OWN, VARIANT)))
-    assert "No replay. Changes cpt; 1 of 1 own stages built." in text
+    assert "No replay. Changes: cpt; 1 of 1 own stages built." in text
     assert "0 better, 1 worse, 1 with no difference that can be told." in text
     assert "+0.25 ± 0.14" in text
     assert "▼ −0.75 ± 0.069" in text  # sqrt(40/39 · (30·(1/4)² + 10·(3/4)²))/40 = 0.0693
     assert "Language by language" in text
     assert "same items" in text
     assert "Variants" in render(page(OWN, VARIANT))
+
+
+def two_skills_and_bits() -> ReportData:
+    """What `page` has, a second skill and bits per byte, in one language and English each."""
+    data = page(
+        {"tha_Thai": [0.0, 0.0, 0.0, 1.0], "eng_Latn": [1.0] * 4}, {"tha_Thai": [1.0] * 4, "eng_Latn": [1.0] * 4}
+    )
+    more = [("other", "acc", True, [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0])]
+    more += [("held_out", "bits_per_byte", False, [2.0, 3.0, 2.5, 2.5], [1.9, 2.9, 2.4, 2.4])]
+    more += [("skill", "acc_bytes", True, [1.0] * 4, [0.0] * 4), ("chrf", "chrf", True, [50.0] * 4, [10.0] * 4)]
+    scores, values, asked = list(data.scores), list(data.item_values), list(data.asked)
+    for task, metric, higher, *rows in more:
+        for model, row in zip(("cpt", "cpt.plain"), rows, strict=True):
+            shared = {"model": model, "model_digest": "", "task": task, "language": "tha_Thai", "metric": metric}
+            shared |= {"prompt_digest": "tha_Thai", "revision": 1}
+            scores.append(Score(value=sum(row) / 4, stderr=0.1, n=4, higher_is_better=higher, **shared))
+            values.append(ItemValues(values=row, **shared))
+        asked.append(Asked(task, "tha_Thai", "tha_Thai", [str(n) for n in range(4)], [], []))
+    return replace(data, scores=tuple(scores), item_values=tuple(values), asked=tuple(asked))
+
+
+def test_one_line_a_variant_says_bits_and_the_mean_of_skills():
+    data = two_skills_and_bits()
+    (place,) = effects(data, PLAIN).values()
+    assert list(place) == [(BITS, "Region"), (SKILLS, "Region"), (SKILLS, "English")]
+    # Bits fall by 0.1 on every item: no error at all, and less is better.
+    assert place[BITS, "Region"].delta == pytest.approx(-0.1, rel=1e-9)
+    assert place[BITS, "Region"].better
+    # Skills: the mean of +3/4 and -1/4; a task's second metric and what is no share are left out. In both skills items
+    # 0 to 2 are 1/4 above its mean, item 3 is 3/4 below: over the items (1/4 + 1/4)/8 three times and -(3/4 + 3/4)/8.
+    skill = place[SKILLS, "Region"]
+    assert skill.delta == 0.25
+    assert skill.stderr == pytest.approx(math.sqrt(4 / 3 * (3 * (0.5 / 8) ** 2 + (1.5 / 8) ** 2)), rel=1e-9)
+    text = str(section(data))
+    assert "▼" not in text.partition("<h3>")[0]
+    assert "▲ −0.1" in text
+    # 3.182 standard errors of 1/4 on either side of 1/4, in points
+    assert "no difference that can be told<small>+25 (−55 to +105)" in text
+
+
+def test_what_a_variant_leaves_out_is_named():
+    data = replace(page(OWN, VARIANT), variants=(replace(PLAIN, changed=(), replaced={"cpt": "base"}),))
+    assert "No replay. Changes: cpt left out (base instead); 1 of 1 own stages built." in str(section(data))
 
 
 def test_less_is_better_where_the_metric_says_so():

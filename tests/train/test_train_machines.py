@@ -71,6 +71,16 @@ def test_the_public_runs_are_told_right(kind, name, told):
     assert run["tokens_per_second"] * whole / row["flops"] == pytest.approx(told, abs=2e-4)
 
 
+@pytest.mark.parametrize(("kind", "steps", "hours", "devices"), [("h200", 9000, 200, 64), ("h100", 38684, 495, 128)])
+def test_runs_that_are_told_in_hours_are_told_right(kind, steps, hours, devices):
+    """The card of Llama-SEA-LION-v3-70B gives steps and hours; every step has 512 sequences of 8,192 tokens."""
+    (run,) = (run for run in known_machines()[kind]["runs"] if run["name"] == "sea-lion-v3-70b-8192")
+    assert run["devices"] == devices
+    assert run["tokens_per_second"] == round(steps * 512 * 8192 / (hours * 3600 * devices), 1)
+    llama = 80 * (2 * 8192**2 + 2 * 8192 * 1024 + 3 * 8192 * 28672 + 2 * 8192) + 2 * 128256 * 8192 + 8192
+    assert run["parameters"] == llama, "from its config.json: attention, feed-forward, norms, embeddings"
+
+
 def test_a_model_whose_shape_is_known_is_not_guessed():
     llama = {"parameters": 8030261248, "vocab_size": 128256, "hidden_size": 4096, "num_layers": 32, "tied": 0}
     shape = shape_of(llama)

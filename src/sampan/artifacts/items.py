@@ -43,6 +43,9 @@ class Item:
         return self.id or digest_value(self.prompt)[:16]
 
 
+CLUSTER = "cluster"
+"""Key of an item's meta, or of a document's: what it shares with others, such as the passage that it asks about, or the
+original that it is a translation of. What shares one counts as one draw in the errors of scores."""
 TEXTS = "texts"
 """Key of an item's meta: the texts it was made of, without the labels of a prompt."""
 _COLUMNS = ("id", "task", "type", "language", "prompt", "choices", "answer", "pattern", "meta")

@@ -86,7 +86,7 @@ def render(plan: Plan) -> str:
     lines += [f"warning: {name}: {step.warning}" for name, step in plan.steps.items() if step.warning]
     lines.append(licence_gate.summary_line(plan.recipe, plan.manifests))
     lines += [f"licence: {finding}" for finding in plan.licence_findings()]
-    lines += [_source_line(name, step) for name, step in plan.steps.items() if step.estimate.get("tokens_by_source")]
+    lines += [_source_line(name, plan.steps[name]) for name in _with_sources(plan)]
     if plan.recipe.variants:
         lines += ["", render_variants(plan)]
     if plan.missing:
@@ -104,13 +104,21 @@ def render_variants(plan: Plan) -> str:
         shown = [
             form(cost[key]) if cost[key] else "" for key, form in zip(COSTS, (quantity, size, duration), strict=True)
         ]
-        rows.append([name, str(len(own)), str(len(todo)), *shown, ", ".join(variant.changed), variant.about])
+        changes = [*variant.changed, *(f"{stage} → {other}" for stage, other in variant.replaced.items())]
+        rows.append([name, str(len(own)), str(len(todo)), *shown, ", ".join(changes), variant.about])
     header = ["variant", "its own stages", "to do", "FLOPs", "disk", "CPU time", "changes", ""]
     return table(header, rows, right=(1, 2, 3, 4, 5))
 
 
 def _costs(steps: list[Step]) -> dict[str, float]:
     return {key: sum(step.estimate.get(key, 0) for step in steps) for key in COSTS}
+
+
+def _with_sources(plan: Plan) -> list[str]:
+    """Stages that tell where their tokens come from; a variant's copy only if that differs from the recipe's own."""
+    parts = {name: step.estimate.get("tokens_by_source") for name, step in plan.steps.items()}
+    owners = {copy: stage for variant in plan.recipe.variants.values() for stage, copy in variant.stages.items()}
+    return [name for name, own in parts.items() if own and own != parts.get(owners.get(name, ""))]
 
 
 def _source_line(name: str, step: Step) -> str:

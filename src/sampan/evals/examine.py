@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifacts.documents import Document
 from ..artifacts.item_values import Asked, ItemValues, write_item_values
+from ..artifacts.items import CLUSTER, Item
 from ..artifacts.scores import Score, write_records, write_scores
 from ..core.errors import RecipeError
 from ..core.identity import digest_value
@@ -21,7 +22,7 @@ from .degeneration import is_empty, is_loop
 from .examinee import Checkpoint, Examinee
 from .extraction import extract
 from .generation import Outputs, Question, answer_all, sample_questions
-from .groups import CLUSTER, Group, clusters_of, code, describe_prompt, held_out, only_languages, own_items, thin
+from .groups import Group, clusters_of, code, describe_prompt, held_out, only_languages, own_items, thin
 from .judging.asking import REPLIES
 from .likelihood import multiple_choice, preference
 from .marks import Mark
@@ -266,9 +267,13 @@ def _asked(exam: Exam) -> list[Asked]:
         texts = [document.text for document in documents]
         ids = [digest_value(text)[:16] for text in texts]
         sizes = [len(text.encode()) for text in texts]
-        rows.append(Asked(HELD_OUT, language, digest_value(texts), ids, [], sizes))
+        rows.append(Asked(HELD_OUT, language, digest_value(texts), ids, _clusters(documents), sizes))
     for group in exam.groups:
         ids = [item.key for item in group.items]
-        clusters = clusters_of(group.items) if any(CLUSTER in item.meta for item in group.items) else []
-        rows.append(Asked(group.task, group.language, group.prompt_digest, ids, clusters, []))
+        rows.append(Asked(group.task, group.language, group.prompt_digest, ids, _clusters(group.items), []))
     return rows
+
+
+def _clusters(items: Sequence[Item | Document]) -> list[str]:
+    """The clusters of items or documents; none if not one of them names its own."""
+    return clusters_of(items) if any(CLUSTER in item.meta for item in items) else []

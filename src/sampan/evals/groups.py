@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..artifacts.documents import Document, read_documents
-from ..artifacts.items import TEXTS, Item, read_items
+from ..artifacts.items import CLUSTER, TEXTS, Item, read_items
 from ..core.errors import InputError, RecipeError, did_you_mean
 from ..core.identity import digest_text, digest_value
 from ..core.stage import Artifact
 from ..lang.codes import normalise_code
-
-CLUSTER = "cluster"
-"""Key of an item's meta: what it shares with other items, such as the passage that it asks about."""
 
 
 @dataclass(slots=True)
@@ -51,8 +48,8 @@ class Group:
         return list(*named)
 
 
-def clusters_of(items: Sequence[Item]) -> list[str]:
-    """Each item's cluster; an item that names none is its own."""
+def clusters_of(items: Sequence[Item | Document]) -> list[str]:
+    """Each item's or document's cluster; one that names none is its own."""
     return [str(item.meta.get(CLUSTER) or f"\0{n}") for n, item in enumerate(items)]
 
 

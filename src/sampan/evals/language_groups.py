@@ -1,13 +1,15 @@
-"""Two models compared over groups of languages: the mean of a test's differences, and how sure that is.
+"""Two models compared over groups of languages: the mean of a test's differences, or of several tests', and how sure
+that is.
 
-A group's mean counts each of its languages alike. Where the values of each item are kept, both models are compared item
-by item (`statistics.paired_mean`); where they are not, as independent figures, which overstates the error.
+A mean counts each of its languages alike, and each of its tests in each language. Where the values of each item are
+kept, both models are compared item by item (`statistics.paired_mean`); where they are not, as independent figures,
+which overstates the error.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..artifacts.item_values import Asked, ItemValues
@@ -20,8 +22,8 @@ _NORMAL_95 = 1.959964
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A child against its parent in one test over the languages of one group. `delta` is the child's score minus the
-    parent's; `low` and `high` bound it with 95 % confidence."""
+    """A child against its parent in one test, or in the mean of several, over the languages of one group. `delta` is
+    the child's score minus the parent's; `low` and `high` bound it with 95 % confidence."""
 
     parent: str
     child: str
@@ -49,32 +51,49 @@ class Gap:
         return self.delta != 0 and (self.delta > 0) == self.higher_is_better
 
 
+Test = tuple[str, str]
+"""A task and one of its metrics."""
+
+
 def gaps(
     scores: Iterable[Score],
     asked: Iterable[Asked],
     values: Iterable[ItemValues],
     parents: Mapping[str, str],
     groups: Mapping[str, Collection[str]],
+    means: Mapping[str, Sequence[Test]] | None = None,
 ) -> list[Gap]:
     """Every model in `parents` ({child: parent}) against its parent, for each test and each of `groups` ({name:
-    languages}), over the languages in which both were asked the same items. A group without one has no entry."""
+    languages}), over the languages in which both were asked the same items. A group without one has no entry.
+
+    `means` ({name: tests with one unit and direction}): for each of these means of tests instead of for each test;
+    its name stands in `Gap.task`.
+    """
     table = {(row.model, row.task, row.metric, row.language): row for row in scores}
     items = {(row.task, row.language, row.prompt_digest): row for row in asked}
     each = {(row.model, row.task, row.metric, row.language, row.prompt_digest): row.values for row in values}
     found = []
     for child, parent in parents.items():
-        for task, metric in dict.fromkeys((row.task, row.metric) for row in table.values() if row.model == child):
+        own = dict.fromkeys((row.task, row.metric) for row in table.values() if row.model == child)
+        for name, tests in _named(means, own):
             for group, languages in groups.items():
-                places = [(task, metric, code) for code in languages]
+                places = [(*test, code) for test in tests for code in languages]
                 pairs = [(table.get((parent, *place)), table.get((child, *place))) for place in places]
                 both = [(a, b) for a, b in pairs if a and b and a.prompt_digest == b.prompt_digest]
-                gap = _gap(both, group, items, each) if both else None
+                gap = _gap(both, name, group, items, each) if both else None
                 found += [gap] if gap else []
     return found
 
 
-def _gap(both: list[tuple[Score, Score]], group: str, items: Mapping, each: Mapping) -> Gap | None:
+def _named(means: Mapping[str, Sequence[Test]] | None, own: Iterable[Test]) -> list[tuple[Test, Sequence[Test]]]:
+    """What to compare, under (task, metric): the means that were asked for, or each test of the child's own."""
+    return [(test, [test]) for test in own] if means is None else [((name, ""), means[name]) for name in means]
+
+
+def _gap(both: list[tuple[Score, Score]], name: Test, group: str, items: Mapping, each: Mapping) -> Gap | None:
     first, count = both[0][1], len(both)
+    if any(after.higher_is_better != first.higher_is_better for _, after in both):
+        raise ValueError(f"the tests of '{name[0]}' have two directions")
     parts = [_part(before, after, items, each) for before, after in both]
     if all(parts):
         met = paired_mean(parts)
@@ -91,10 +110,10 @@ def _gap(both: list[tuple[Score, Score]], group: str, items: Mapping, each: Mapp
     return Gap(
         parent=both[0][0].model,
         child=first.model,
-        task=first.task,
-        metric=first.metric,
+        task=name[0],
+        metric=name[1],
         group=group,
-        languages=tuple(after.language for _, after in both),
+        languages=tuple(dict.fromkeys(after.language for _, after in both)),
         before=math.fsum(before.value for before, _ in both) / count,
         after=math.fsum(after.value for _, after in both) / count,
         delta=delta,

@@ -103,7 +103,7 @@ def reads(params: Params) -> dict[str, str]:
 
 STAGE = Stage(
     name="evals.run",
-    revision=4,
+    revision=5,
     summary="Scores of every checkpoint: bits per byte of held-out text, and tasks by likelihood or by generation.",
     params=Params,
     inputs={

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..artifacts.items import TEXTS, Item
+from ..artifacts.items import CLUSTER, TEXTS, Item
 from ..artifacts.tables import PACKED, read_rows
 from ..core.errors import InputError
 from ..core.identity import digest_value
-from .groups import CLUSTER, Group, check_item
+from .groups import Group, check_item
 from .options import shuffled
 from .task_examples import Examples
 from .task_file import FOLDER, Language, MissingValue, Task, fields, fill, listed, load_task, walk

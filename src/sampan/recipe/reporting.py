@@ -38,7 +38,9 @@ def report_data(plan: Plan, store: Store) -> ReportData:
         recipe=recipe.name,
         stages=sources,
         variants=[
-            VariantView(name=each.name, about=each.about, stages=each.stages, changed=each.changed)
+            VariantView(
+                name=each.name, about=each.about, stages=each.stages, changed=each.changed, replaced=each.replaced
+            )
             for each in recipe.variants.values()
         ],
         languages=tuple(recipe.languages),

@@ -41,6 +41,8 @@ class Variant:
     """{the recipe's stage: its copy}, in recipe order."""
     changed: list[str] = field(default_factory=list)
     """The recipe's stages that the variant itself changes; the other copies differ by what they read."""
+    replaced: dict[str, str] = field(default_factory=dict)
+    """{a stage that is left out: what is read instead}."""
 
 
 Read = Callable[[str, Mapping[str, Any], str], "StageDecl"]
@@ -113,7 +115,8 @@ def _one(
     clash = next((copy for copy in names.values() if copy in stages or copy in inputs), "")
     if clash:
         raise RecipeError(f"'{clash}' would be a stage of this variant and is there already", where=where)
-    variant = Variant(name, str(value.get("about") or ""), where, names, [each for each in changed if each in names])
+    own_changes = [stage for stage in names if stage in overrides]
+    variant = Variant(name, str(value.get("about") or ""), where, names, own_changes, dict(swaps))
     return variant, {copy: _renamed(own[stage], copy, names) for stage, copy in names.items()}
 
 

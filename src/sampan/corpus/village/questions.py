@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-from ...artifacts.items import Item
+from ...artifacts.items import CLUSTER, Item
 from .chats import user
 from .grammar import load_language
 from .pairs import preferences
@@ -37,7 +37,7 @@ def questions(world: World, languages: Sequence[str], *, seed: int, clozes_per_f
                 prompt=pair.prompt,
                 choices=[pair.chosen, pair.rejected],
                 answer="0",
-                meta=pair.meta,
+                meta={**pair.meta, CLUSTER: pair.meta["facts"][0]},
             )
 
 
@@ -47,6 +47,11 @@ def _values(world: World, fact: Fact, seed: int) -> tuple[list[str | int], int]:
     values = [fact.value, *world.wrong_values(fact, NUM_CHOICES - 1, rng)]
     rng.shuffle(values)
     return values, values.index(fact.value)
+
+
+def _meta(fact: Fact) -> dict[str, str]:
+    """One fact asked in several languages, or in several ways, is one draw."""
+    return {"fact": fact.id, "relation": fact.relation, CLUSTER: fact.id}
 
 
 def _cloze(world: World, fact: Fact, code: str, seed: int, number: int) -> Item:
@@ -60,7 +65,7 @@ def _cloze(world: World, fact: Fact, code: str, seed: int, number: int) -> Item:
         prompt=prompt,
         choices=choices,
         answer=str(right),
-        meta={"fact": fact.id, "relation": fact.relation},
+        meta=_meta(fact),
     )
 
 
@@ -76,7 +81,7 @@ def _chat_choice(world: World, fact: Fact, code: str, seed: int) -> Item:
         prompt=[user(lang.ask(fact, rng))],
         choices=[lang.fill(frame, fact.with_value(value)) for value in values_right[0]],
         answer=str(values_right[1]),
-        meta={"fact": fact.id, "relation": fact.relation},
+        meta=_meta(fact),
     )
 
 
@@ -90,5 +95,5 @@ def _format(fact: Fact, code: str, seed: int) -> Item:
         language=code,
         prompt=[user(lang.ask_form(fact, rng))],
         pattern=lang.form_pattern(),
-        meta={"fact": fact.id, "relation": fact.relation, "answer": lang.short(fact)},
+        meta={**_meta(fact), "answer": lang.short(fact)},
     )

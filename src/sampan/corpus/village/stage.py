@@ -101,6 +101,7 @@ def counts_of(given: int | Mapping[str, int], languages: Sequence[str]) -> dict[
 def documents_of(params: Params, world: Any) -> Iterator[Any]:
     """Documents in order of number, then language: equal numbers are the same document in another language."""
     from ...artifacts.documents import Document
+    from ...artifacts.items import CLUSTER
     from .documents import make_plan, tell_plan
     from .grammar import load_language
     from .noise import is_spoiled, spoil
@@ -114,6 +115,7 @@ def documents_of(params: Params, world: Any) -> Iterator[Any]:
         for code in (c for c in params.languages if index < counts[c]):
             told = tell_plan(plan, code, seed, index)
             base = f"{name}-{index:05d}"
+            shared = {CLUSTER: base} if held_out else {}  # translations of each other are one draw
             document = Document(
                 id=f"{base}-{code}",
                 text=told.text,
@@ -123,7 +125,7 @@ def documents_of(params: Params, world: Any) -> Iterator[Any]:
                 url=f"https://village.example/{code}/{base}",
                 license="CC0-1.0",
                 quality="high",
-                meta={"theme": plan.theme, "facts": [f.id for f in told.facts]},
+                meta={"theme": plan.theme, "facts": [f.id for f in told.facts], **shared},
             )
             if not held_out and is_spoiled(params.noise, seed, code, index):
                 document = spoil(document, world, seed, index, params.noise, params.languages)
@@ -217,7 +219,7 @@ def reads(params: Params) -> dict[str, str]:
 
 STAGE = Stage(
     name="corpus.village",
-    revision=1,
+    revision=2,
     summary="The village: a seeded invented world as documents, chats, preferences and questions in eleven languages.",
     params=Params,
     inputs={},

@@ -112,6 +112,14 @@ class VariantView:
     """{the recipe's stage: its copy}."""
     changed: Sequence[str] = ()
     """The recipe's stages that the variant itself changes."""
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    """{a stage that is left out: what is read instead}."""
+
+    @property
+    def change(self) -> str:
+        """What it does to the recipe, in a few words."""
+        left_out = [f"{stage} left out ({other} instead)" for stage, other in self.replaced.items()]
+        return ", ".join([*self.changed, *left_out])
 
 
 @dataclass(frozen=True, kw_only=True)
