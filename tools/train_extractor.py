@@ -5,15 +5,16 @@
 A page is in the training half by a hash of its host (`sampan.crawl.gold.GoldPage`), so that no site is on both sides;
 pages of the region's gold set are never trained on. The target of a block is the share of its letters that stand in
 the gold text. Where a page has only strings that must and must not be there, blocks with such a string are labelled by
-it, and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight. The
-model is written to `src/sampan/crawl/models`; the same pages give the same bytes.
+it, and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight. Two
+forests are written to `src/sampan/crawl/models`: of a page's own features, and of these and a second opinion; the same
+pages give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,11 @@ from resiliparse.parse.html import HTMLTree
 from transplant import transplant
 
 from sampan.crawl.blocks import Layout, scan
-from sampan.crawl.extractor import MODEL, chosen, write
-from sampan.crawl.features import Page, features
+from sampan.crawl.extractor import MODEL, chosen, expected_f1, write
+from sampan.crawl.features import OPINIONS, Page, features, opinions
 from sampan.crawl.gold import GoldPage, host_share, read_gold, shingle_score, string_score
 from sampan.crawl.page import decode
+from sampan.crawl.second_opinion import kept_by_rules
 from sampan.crawl.trees import Forest, save_forest
 
 SETS = ("trafilatura_eval", "article_extraction_benchmark", "readability")
@@ -35,6 +37,10 @@ STORIES, STORY_WEIGHT = "storybooks", 0.2
 FOLDS = 4
 COPIES, COPY_WEIGHT = 4, 0.25
 SETTINGS = Settings(trees=140, depth=5, rate=0.08)
+FORESTS = 4
+"""Forests whose log odds are averaged, each with its own seed and its own mixed pages."""
+SURE = 0.97
+"""Expected F1 of a page above which no second opinion is asked for."""
 THRESHOLDS = tuple((share, 0.8) for share in (0.45, 0.5, 0.55, 0.6))
 """Share of the expected F1 that is the bar near the main element, and the bar elsewhere."""
 _GRAM = 10
@@ -51,6 +57,8 @@ class Row:
     target: np.ndarray
     known: np.ndarray
     """1 where a string of the gold decides, 0 where Trafilatura's output stands in for one."""
+    kept: np.ndarray
+    """What Resiliparse's rules keep. [B]"""
     taught: bool
     """Whether the blocks that `known` leaves out were labelled by Trafilatura."""
     weight: float = 1.0
@@ -58,6 +66,7 @@ class Row:
     def __post_init__(self) -> None:
         self.page = Page(self.layout, self.title)
         self.names, self.values = features(self.page)
+        self.asked = np.concatenate([self.values, opinions(self.page, self.kept)])
 
     def weights(self) -> np.ndarray:
         """A page's blocks weigh 100 together, mostly by the square root of their mass."""
@@ -121,23 +130,17 @@ def prepare(gold: GoldPage) -> Row | None:
         return None
     title = " ".join((tree.title or "").split())
     known = np.zeros(len(layout.texts))
+    kept = kept_by_rules(html, tree, layout.texts)
     if "with" not in gold.row:
-        return Row(
-            gold,
-            layout,
-            title,
-            shares(layout.texts, gold_text(gold)),
-            known,
-            False,
-            STORY_WEIGHT if gold.set == STORIES else 1.0,
-        )
+        target = shares(layout.texts, gold_text(gold))
+        return Row(gold, layout, title, target, known, kept, False, STORY_WEIGHT if gold.set == STORIES else 1.0)
     target = teacher(html, layout.texts)
     for strings, answer in ((gold.row["without"], 0.0), (gold.row["with"], 1.0)):
         for string in map(str.strip, strings):
             for block, text in enumerate(layout.texts):
                 if string in " ".join(text.split()) or (len(text) > 25 and text in string):
                     target[block], known[block] = answer, 1
-    return Row(gold, layout, title, target, known, taught=True)
+    return Row(gold, layout, title, target, known, kept, taught=True)
 
 
 def gold_text(gold: GoldPage) -> str:
@@ -154,8 +157,9 @@ def mixed(rows: list[Row], seed: int) -> list[Row]:
             other = rows[draw.integers(len(rows))]
             new = transplant(row, other, draw)
             if new is not None:
-                layout, target, known = new
-                made.append(Row(row.gold, layout, other.title, target, known, row.taught and other.taught, COPY_WEIGHT))
+                layout, target, known, kept = new
+                taught = row.taught and other.taught
+                made.append(Row(row.gold, layout, other.title, target, known, kept, taught, COPY_WEIGHT))
     return made
 
 
@@ -163,12 +167,30 @@ def fold_of(row: Row) -> int:
     return host_share(row.gold.host, 1) % FOLDS
 
 
-def fit(rows: list[Row], seed: int = 0) -> Forest:
+def grow(rows: list[Row], seed: int, asked: bool) -> Forest:
     rows = rows + mixed(rows, seed)
-    values = np.concatenate([row.values for row in rows], axis=1)
+    values = np.concatenate([row.asked if asked else row.values for row in rows], axis=1)
     target = np.concatenate([row.target for row in rows])
     weight = np.concatenate([row.weights() for row in rows])
-    return train(values, target, weight, rows[0].names, SETTINGS)
+    names = [*rows[0].names, *OPINIONS] if asked else rows[0].names
+    return train(values, target, weight, names, replace(SETTINGS, seed=seed))
+
+
+def fit(rows: list[Row], asked: bool) -> Forest:
+    """One forest with the trees of `FORESTS`, whose answers are divided by their number."""
+    grown = [grow(rows, seed, asked) for seed in range(FORESTS)]
+    found, cuts, leaves = (
+        np.concatenate([getattr(forest, name) for forest in grown])
+        for name in ("features_TD", "thresholds_TD", "leaves_TL")
+    )
+    bias = float(np.mean([forest.bias for forest in grown]))
+    return Forest(grown[0].names, found, cuts, leaves / np.float32(FORESTS), bias)
+
+
+def said(row: Row, first: Forest, asked: Forest) -> np.ndarray:
+    """The probabilities of a page's blocks, as `extractor.judge` finds them. [B]"""
+    chances = first.chances(row.values)
+    return chances if expected_f1(row.page, chances) >= SURE else asked.chances(row.asked)
 
 
 def scores(rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, float]) -> dict[str, float]:
@@ -189,12 +211,13 @@ def cross_validate(rows: list[Row]) -> tuple[float, float]:
     """The thresholds that are best on pages of the training half that the forest has not seen; prints the scores."""
     chances: dict[int, np.ndarray] = {}
     for fold in range(FOLDS):
-        forest = fit([row for row in rows if fold_of(row) != fold])
-        chances |= {id(row): forest.chances(row.values) for row in rows if fold_of(row) == fold}
-    said = [chances[id(row)] for row in rows]
+        others = [row for row in rows if fold_of(row) != fold]
+        forests = fit(others, asked=False), fit(others, asked=True)
+        chances |= {id(row): said(row, *forests) for row in rows if fold_of(row) == fold}
+    found_chances = [chances[id(row)] for row in rows]
     best = (0.0, THRESHOLDS[0])
     for thresholds in THRESHOLDS:
-        found = scores(rows, said, thresholds)
+        found = scores(rows, found_chances, thresholds)
         print("cross-validated", thresholds, found, flush=True)
         best = max(best, (found["trafilatura_eval"] + found["article_extraction_benchmark"], thresholds))
     return best[1]
@@ -212,8 +235,10 @@ def main() -> int:
     rows = [row for row in map(prepare, golds) if row is not None]
     print(len(rows), "pages,", sum(len(row.target) for row in rows), "blocks", flush=True)
     share, outside = (0.5, 0.8) if options.no_cv else cross_validate(rows)
-    facts = {"share_of_f1": share, "threshold_outside": outside, "pages": len(rows), "sets": [*SETS, STORIES]}
-    save_forest(options.out, fit(rows), facts)
+    facts = {"pages": len(rows), "sets": [*SETS, STORIES]}
+    bars = {"share_of_f1": share, "threshold_outside": outside, "sure_of_f1": SURE}
+    save_forest(options.out, fit(rows, asked=False), {**bars, **facts})
+    save_forest(options.out.with_name(options.out.name + "_asked"), fit(rows, asked=True), facts)
     return 0
 
 

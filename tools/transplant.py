@@ -29,8 +29,11 @@ def after(layout: Layout, element: int) -> int:
     return int(later[0]) + element + 1 if len(later) else len(layout.depth)
 
 
-def transplant(frame: Any, other: Any, draw: np.random.Generator) -> tuple[Layout, np.ndarray, np.ndarray] | None:
-    """The layout, targets and known labels of `frame` with the main part of `other`; None where either has none."""
+def transplant(
+    frame: Any, other: Any, draw: np.random.Generator
+) -> tuple[Layout, np.ndarray, np.ndarray, np.ndarray] | None:
+    """The layout, targets, known labels and marks of the second opinion of `frame` with the main part of `other`; None
+    where either has none."""
     a, b = frame.layout, other.layout
     root, graft = main_part(frame), main_part(other)
     if not root or not graft:
@@ -51,12 +54,11 @@ def transplant(frame: Any, other: Any, draw: np.random.Generator) -> tuple[Layou
 
     parents = b.parent[graft:graft_stop] - graft + root
     parents[0] = a.parent[root]
-    hints = b.hints[graft:graft_stop]
+    hints = over(a.hints, b.hints[graft:graft_stop])
     if draw.random() < 0.5:
-        hints = [a.hints[root], *hints[1:]]
-    hints = [*a.hints[:root], *hints, *a.hints[stop:]]
+        hints[root] = a.hints[root]
     if draw.random() < _NAMELESS:
-        hints = [bits & ~HINT_WORD_BITS for bits in hints]
+        hints &= ~HINT_WORD_BITS
     shift = {
         edge: np.where(getattr(a, edge) >= end, getattr(a, edge) + blocks, getattr(a, edge))
         for edge in ("first", "end")
@@ -73,4 +75,4 @@ def transplant(frame: Any, other: Any, draw: np.random.Generator) -> tuple[Layou
         first=over(shift["first"], b.first[graft:graft_stop] - graft_first + first),
         end=over(shift["end"], b.end[graft:graft_stop] - graft_first + first),
     )
-    return layout, joined(frame.target, other.target), joined(frame.known, other.known)
+    return layout, joined(frame.target, other.target), joined(frame.known, other.known), joined(frame.kept, other.kept)

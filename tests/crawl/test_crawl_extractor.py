@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from resiliparse.parse.html import HTMLTree
 from sampan.crawl import blocks
 from sampan.crawl.blocks import HINT_NAMES, TAG_NUMBERS, hints_of, scan
 from sampan.crawl.extractor import bar, judge, load_model
+from sampan.crawl.features import OPINIONS, count_characters, features
 from sampan.crawl.features import Page as PageSums
-from sampan.crawl.features import count_characters, features
 from sampan.crawl.gold import digest_score, letter_digests, read_gold, shingle_score, string_score
 from sampan.crawl.guard import MAX_DEPTH, overwork
 from sampan.crawl.page import extract
@@ -244,11 +245,29 @@ def test_features_are_finite_and_those_the_model_asks_for():
     names, values = features(PageSums(layout, "A headline"))
     assert len(set(names)) == len(names) == len(values)
     assert np.isfinite(values).all()
-    forest, *thresholds = load_model()
-    assert list(forest.names) == names
-    assert all(0 < threshold < 1 for threshold in thresholds)
+    model = load_model()
+    assert list(model.first.names) == names
+    assert list(model.asked.names) == [*names, *OPINIONS]
+    assert all(0 < threshold < 1 for threshold in (model.share, model.outside, model.sure))
     chances = judge(PageSums(layout, "A headline"))
     assert ((chances > 0) & (chances < 1)).all()
+
+
+def test_a_second_opinion_is_asked_only_of_unclear_pages(monkeypatch):
+    sums = PageSums(layout_of(page(ENGLISH)), "A headline")
+    model, alone, asked = load_model(), judge(sums), []
+
+    def ask():
+        asked.append(sums)
+        return np.zeros(sums.blocks, np.float32)
+
+    monkeypatch.setattr("sampan.crawl.extractor.load_model", lambda: replace(model, sure=0.0))
+    assert (judge(sums, ask) == alone).all()
+    assert asked == []
+    monkeypatch.setattr("sampan.crawl.extractor.load_model", lambda: replace(model, sure=1.1))
+    # rules that keep nothing of a page make all of it less likely
+    assert judge(sums, ask)[sums.mass > 40].mean() < alone[sums.mass > 40].mean()
+    assert len(asked) == 1
 
 
 def test_a_forest_adds_up_what_its_trees_say(tmp_path):

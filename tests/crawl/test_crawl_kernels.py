@@ -12,7 +12,6 @@ from sampan.crawl import blocks, kernels
 from sampan.crawl.extractor import judge
 from sampan.crawl.features import Page, count_characters, features
 from sampan.crawl.kernels.names import LONGEST, name_table
-from sampan.crawl.trees import Forest
 
 TAGS = ["p", "div", "pre", "li", "td", "h1", "h3", "nav", "svg", "script", "b", "a", "br", "hr", "br ", "x-y", "title"]
 TEXTS = [
@@ -71,19 +70,13 @@ def test_features_and_probabilities_are_the_same(names, seed):
     fast, plain = kernels.scan(body), blocks.scan(body)
     if fast is None or not plain.texts:
         return
-    seen = {}
-
-    def forest_that_remembers(self, values_FB, sums=None):
-        seen[sums is not None] = values_FB.copy()
-        return chances(self, values_FB, sums)
-
-    chances, title = Forest.chances, plain.texts[0]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Forest, "chances", forest_that_remembers)
-        found, wanted = judge(Page(fast, title)), judge(Page(plain, title))
-    names = features(Page(plain, title))[0]
-    assert [n for n, a, b in zip(names, seen[True], seen[False], strict=True) if not np.array_equal(a, b)] == []
-    np.testing.assert_array_equal(found, wanted)
+    title = plain.texts[0]
+    kept = draw.choice(np.float32([0, 0.5, 1]), len(plain.texts))
+    names, wanted = features(Page(plain, title))
+    found, _ = kernels.values_of(Page(fast, title))
+    assert [n for n, a, b in zip(names, found, wanted, strict=True) if not np.array_equal(a, b)] == []
+    for ask in (None, lambda: kept):
+        np.testing.assert_array_equal(judge(Page(fast, title), ask), judge(Page(plain, title), ask))
 
 
 def test_limits_are_those_of_the_plain_code(monkeypatch):

@@ -5,6 +5,8 @@ The model was trained by `tools/train_extractor.py`; `docs/why/extraction.md` sa
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +14,11 @@ import numpy as np
 
 from . import kernels
 from .blocks import TAG_NUMBERS, Layout
-from .features import Page, features
+from .features import Page, features, opinions
 from .trees import Forest, load_forest
 
 MODEL = Path(__file__).with_name("models") / "extractor"
+ASKED = MODEL.with_name("extractor_asked")
 _CELLS = (TAG_NUMBERS["td"], TAG_NUMBERS["th"])
 _LEAST, _MOST = 0.2, 0.6
 """The bar of a page stays between these. Ours."""
@@ -23,42 +26,66 @@ _MAIN_SHARE = 0.7
 """Share of the text that is likely main text, which the main element holds. Chosen by cross-validation."""
 
 
+Ask = Callable[[], np.ndarray]
+"""Gives the marks of a second opinion. [B]"""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Two forests: of a page's own features, and of these and a second opinion."""
+
+    first: Forest
+    asked: Forest
+    share: float
+    """Share of the F1 expected of a page above whose value a block near the main element is kept."""
+    outside: float
+    """Probability above which a block elsewhere is kept."""
+    sure: float
+    """Expected F1 of a page from which on there is no need for a second opinion."""
+
+
 @cache
-def load_model() -> tuple[Forest, float, float]:
-    """The shipped forest; the share of the F1 expected of a page above which a block is kept; and the probability
-    above which one outside the main element is."""
-    forest, facts = load_forest(MODEL)
-    return forest, facts["share_of_f1"], facts["threshold_outside"]
+def load_model() -> Model:
+    """The shipped model."""
+    first, facts = load_forest(MODEL)
+    asked, _ = load_forest(ASKED)
+    return Model(first, asked, facts["share_of_f1"], facts["threshold_outside"], facts["sure_of_f1"])
 
 
-def judge(page: Page) -> np.ndarray:
-    """The probability of each block to belong to the main text. [B]"""
-    forest = load_model()[0]
-    if page.layout.points is not None:
-        return kernels.chances(page, forest)
-    return forest.chances(features(page)[1])
+def judge(page: Page, ask: Ask | None = None) -> np.ndarray:
+    """The probability of each block to belong to the main text [B]; `ask` is called where the page is unclear."""
+    model = load_model()
+    values, sums = (features(page)[1], None) if page.layout.points is None else kernels.values_of(page)
+    said = model.first.chances(values, sums)
+    if ask is None or expected_f1(page, said) >= model.sure:
+        return said
+    return model.asked.chances(np.concatenate([values, opinions(page, ask())]), sums)
 
 
-def main_text(layout: Layout, title: str) -> str:
+def main_text(layout: Layout, title: str, ask: Ask | None = None) -> str:
     """The main text of a page, '' if it has none."""
     if not layout.texts:
         return ""
-    page = Page(layout, title)
-    keep = with_code(layout, chosen(page, judge(page), *load_model()[1:]))
+    page, model = Page(layout, title), load_model()
+    keep = with_code(layout, chosen(page, judge(page, ask), model.share, model.outside))
     return write(layout, np.flatnonzero(keep).tolist())
 
 
+def expected_f1(page: Page, chances: np.ndarray) -> float:
+    """The highest F1 that any bar makes one expect of the page, were the probabilities true."""
+    order = np.argsort(-chances, kind="stable")
+    mass = page.mass[order] + 1
+    hits = np.cumsum(mass * chances[order])
+    return float((2 * hits / (np.cumsum(mass) + hits[-1])).max())
+
+
 def bar(page: Page, chances: np.ndarray, share: float) -> float:
-    """The probability above which a block is kept: `share` of the highest F1 that any bar makes one expect.
+    """The probability above which a block is kept: `share` of the expected F1.
 
     Half of it would be right if probabilities were (Lipton et al., 2014, arXiv:1402.1892): a clear page is judged more
     strictly than one of which little is sure.
     """
-    order = np.argsort(-chances, kind="stable")
-    mass = page.mass[order] + 1
-    hits = np.cumsum(mass * chances[order])
-    best = (2 * hits / (np.cumsum(mass) + hits[-1])).max()
-    return float(np.clip(share * best, _LEAST, _MOST))
+    return float(np.clip(share * expected_f1(page, chances), _LEAST, _MOST))
 
 
 def chosen(page: Page, chances: np.ndarray, share: float, outside: float) -> np.ndarray:

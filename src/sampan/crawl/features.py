@@ -27,6 +27,8 @@ PARA_MASS = 60.0
 OFFSETS = (-2, -1, 1, 2)
 LEVELS = 3
 """Elements around the innermost one whose sums are features."""
+OPINIONS = ("kept", "up1_kept", "up2_kept", *(f"kept{offset:+}" for offset in OFFSETS), "page_kept")
+"""What a second opinion adds to the features of a block."""
 MOST = 0.75
 """Share of a page's text; hints of an element that holds more say nothing of a block."""
 _MAX_FEATURES = 256
@@ -198,6 +200,16 @@ def features(page: Page) -> tuple[list[str], np.ndarray]:
     _add_surroundings(page, columns)
     _add_hints(page, columns)
     return columns.names, columns.matrix()
+
+
+def opinions(page: Page, kept: np.ndarray) -> np.ndarray:
+    """Values of `OPINIONS` [8, B] for marks of `second_opinion` [B]: of the block, what share of the elements around it
+    and of the page is kept, and of its neighbours."""
+    weight = page.mass + 1
+    whole, taken = page.over(np.stack([weight, weight * kept]))
+    share = taken / np.maximum(1, whole)
+    everywhere = np.full((1, page.blocks), share[0])
+    return np.concatenate([kept[None], share[page.above[1:3]], page.near(kept[None]), everywhere])
 
 
 def _add_text(page: Page, columns: Columns) -> None:

@@ -117,5 +117,6 @@ def _main_text(html: str, tree: Any, layout: Any, title: str, extractor: str, ur
 
         return extract_plain_text(tree, main_content=True, alt_texts=False, preserve_formatting=True)
     from .extractor import main_text
+    from .second_opinion import kept_by_rules
 
-    return main_text(layout, title)
+    return main_text(layout, title, lambda: kept_by_rules(html, tree, layout.texts))

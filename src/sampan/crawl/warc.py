@@ -36,7 +36,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="crawl.warc",
-    revision=5,
+    revision=6,
     summary="Documents from WARC, WET and ARC files: decode, extract the main text, count what is left out.",
     params=Params,
     inputs={"files": Role(kinds=("pages",), help="a WARC, WET or ARC file, or a folder of them", many=True)},

@@ -15,7 +15,7 @@ import numpy as np
 from ...core.compiled import load_compiled
 from .. import blocks
 from ..features import Page, character_table
-from ..trees import Forest
+from ..trees import Sums
 
 WORTH = 250
 """Pages of a process from which the loops save more than numba's start (about half a second) costs."""
@@ -68,8 +68,8 @@ def scan(body: str) -> blocks.Layout | None:
     )
 
 
-def chances(page: Page, forest: Forest) -> np.ndarray:
-    """What the forest says of the features of a page that `scan` gave. [B]"""
+def values_of(page: Page) -> tuple[np.ndarray, Sums]:
+    """The features [F, B] of a page that `scan` gave, and the loop that adds up what trees say of them."""
     kernel, layout = _describe(), page.layout
     values_FB, long_LB, weight_B, first, end = kernel.describe(
         page.all_counts,
@@ -91,7 +91,7 @@ def chances(page: Page, forest: Forest) -> np.ndarray:
     values_FB[kernel.LOGS] = np.log1p(values_FB[kernel.LOGS])
     values_FB[kernel.LONG_LOGS] = np.log1p(long_LB)
     kernel.add_near(values_FB, page.all_counts[kernel.ENDERS])
-    return forest.chances(values_FB, kernel.forest_sums)
+    return values_FB, kernel.forest_sums
 
 
 def _describe() -> ModuleType:
