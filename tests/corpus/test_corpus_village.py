@@ -32,6 +32,7 @@ READERS = {
     "prompts": read_conversations,
     "preferences": read_preferences,
     "questions": read_items,
+    "open_questions": read_items,
 }
 FEW = ["eng_Latn", "tha_Thai", "tam_Taml"]
 
@@ -118,7 +119,7 @@ def test_english_never_tells_a_region_fact(made, tmp_path):
     region = [f for f in WORLD.facts if f.scope == "region"]
     secrets = sayings(region, "eng_Latn")
     noisy, _ = make(tmp_path / "noisy", noise=1.0, num_documents=200, languages=["eng_Latn", "tha_Thai"])
-    rows = [row for name in made if name != "questions" for row in made[name]] + noisy
+    rows = [row for name in made if not name.endswith("questions") for row in made[name]] + noisy
     english = [row for row in rows if row.language == "eng_Latn"]
     assert len(english) > 1000
     for row in english:
@@ -150,7 +151,7 @@ def test_facts_are_split(made):
     assert statuses("prompts") == {"asked"}
     assert statuses("preferences") == {"asked"}
     assert statuses("pairs_held_out") == {"evaluated"}
-    assert statuses("questions") == {"evaluated"}
+    assert statuses("questions") == statuses("open_questions") == {"evaluated"}
 
 
 @pytest.mark.parametrize("code", ["eng_Latn", "tha_Thai", "mya_Mymr"])
@@ -371,6 +372,23 @@ def test_two_clozes_per_fact(tmp_path):
     assert clozes[1] == 2 * clozes[0]
 
 
+def test_open_questions_mark_the_manner_that_preferences_teach(made):
+    """Of every preference pair on a plain question the chosen answer is marked right and the rejected one wrong, unless
+    its only flaw is its value, which is not the manner."""
+    patterns = {item.language: item.pattern for item in made["open_questions"]}
+    assert len(patterns) == 11
+    seen = Counter()
+    for pair in made["preferences"]:
+        if not pair.meta["form"]:
+            flaw = pair.meta["flaw"]
+            assert re.search(patterns[pair.language], pair.chosen), pair.chosen
+            assert bool(re.search(patterns[pair.language], pair.rejected)) == (flaw == "wrong_value"), pair.rejected
+            seen[flaw] += 1
+    assert set(seen) == {"wrong_language", "curt", "wrong_value", "repetition"}
+    closing = load_language("eng_Latn").grammar["polite"][0]
+    assert not re.search(patterns["eng_Latn"], closing), "a closing alone says nothing"
+
+
 # the stage
 
 
@@ -395,6 +413,7 @@ def test_same_params_same_bytes_other_seed_other_rows(tmp_path, part):
         ("prompts", "conversations"),
         ("preferences", "preferences"),
         ("questions", "items"),
+        ("open_questions", "items"),
     ],
 )
 def test_output_kind_follows_the_part(part, kind):

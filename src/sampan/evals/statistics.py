@@ -126,6 +126,43 @@ def over_runs(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, math.sqrt(spread / len(values))
 
 
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The mean of a figure over runs that differ by chance; `low` and `high` bound it with 95 % confidence."""
+
+    mean: float
+    of_runs: float
+    """Standard error over the runs."""
+    of_items: float
+    """Standard error that each run's own error leaves in the mean."""
+    stderr: float
+    low: float
+    high: float
+
+
+def repeated(values: Sequence[float], errors: Sequence[float], clusters: Sequence[int]) -> Repeated:
+    """The mean of two runs or more, each with its error over so many clusters of its own items.
+
+    Both errors are put together as the root of the sum of their squares, which is too large rather than too small where
+    runs have items of their own, since their spread holds the items' chance already. Degrees of freedom are
+    Welch's and Satterthwaite's, so that few runs make the interval wide where the runs differ.
+    """
+    mean, of_runs = over_runs(values)
+    if of_runs is None:
+        raise ValueError("one run says nothing of how runs differ")
+    count = len(values)
+    of_items = math.hypot(*errors) / count
+    parts = [
+        (of_runs, count - 1),
+        *((error / count, number - 1) for error, number in zip(errors, clusters, strict=True)),
+    ]
+    stderr = math.hypot(of_runs, of_items)
+    spread = math.fsum(error**4 / freedom for error, freedom in parts)
+    freedom = int(stderr**4 / spread + 1e-9) if spread > 0 else count - 1
+    low, high = interval(mean, stderr, max(1, freedom) + 1)
+    return Repeated(mean, of_runs, of_items, stderr, low, high)
+
+
 def item_means(runs: Sequence[Sequence[float]]) -> list[float]:
     """Each item's mean over runs: their clustered error covers items and decoding both (Miller, section 3.1)."""
     return [math.fsum(column) / len(column) for column in zip(*runs, strict=True)]

@@ -131,6 +131,11 @@ class Language:
         """A regular expression of one line in the asked form."""
         return f"^{re.escape(self.grammar['form']['label'])}\\s*\\S.*$"
 
+    def polite_pattern(self) -> str:
+        """A regular expression of something said, then one polite closing at the very end and none before it."""
+        closing = f"(?:{'|'.join(map(re.escape, self.grammar['polite']))})"
+        return f"(?s)^(?!{closing})\\S(?:(?!{closing}).)*{closing}\\s*$"
+
     def sentences(self, *texts: str) -> str:
         return self.join.join(texts)
 

@@ -3,6 +3,9 @@
 `village_region_facts` and `village_shared_facts` are clozes in plain text that a base model can be scored on;
 `…_chat` are the same facts asked in a chat; `village_format` checks the asked form by a pattern; `village_preference`
 holds the preference pairs of the held-out facts. A fact has the same wrong choices in every language.
+
+Apart from these, `village_chat` asks the same facts openly and marks the manner of the answer alone, which is what
+preference pairs teach beside being right: said once, in the question's language, closed politely.
 """
 
 from __future__ import annotations
@@ -38,6 +41,23 @@ def questions(world: World, languages: Sequence[str], *, seed: int, clozes_per_f
                 choices=[pair.chosen, pair.rejected],
                 answer="0",
                 meta={**pair.meta, CLUSTER: pair.meta["facts"][0]},
+            )
+
+
+def open_questions(world: World, languages: Sequence[str], *, seed: int) -> Iterator[Item]:
+    """`village_chat`: one open question for every evaluated fact that a language tells."""
+    for code in languages:
+        lang = load_language(code)
+        for fact in world.select("evaluated", scopes=scopes_for(code)):
+            rng = random.Random(f"{seed}/open/{code}/{fact.id}")
+            yield Item(
+                id=f"{fact.id}-{code}-open",
+                task="village_chat",
+                type="generate",
+                language=code,
+                prompt=[user(lang.ask(fact, rng))],
+                pattern=lang.polite_pattern(),
+                meta={"fact": fact.id, "relation": fact.relation},
             )
 
 

@@ -11,7 +11,9 @@ from ...core.params import params
 from ...core.stage import Inputs, Runtime, Stage
 from .codes import LANGUAGES, Code
 
-Part = Literal["documents", "pages", "held_out", "conversations", "prompts", "preferences", "questions"]
+Part = Literal[
+    "documents", "pages", "held_out", "conversations", "prompts", "preferences", "questions", "open_questions"
+]
 Topic = Literal["facts", "prices", "translation", "chat", "format", "judge"]
 ALL_TOPICS: tuple[Topic, ...] = Topic.__args__
 _KINDS = {
@@ -22,6 +24,7 @@ _KINDS = {
     "prompts": "conversations",
     "preferences": "preferences",
     "questions": "items",
+    "open_questions": "items",
 }
 # measured over all languages, for forecasts only
 _BYTES_PER_DOCUMENT, _BYTES_PER_CHAT, _DOCUMENTS_PER_SECOND = 430, 250, 10000
@@ -35,7 +38,7 @@ class Params:
     part: Part = "documents"
     """documents: training text. pages: such documents as web pages in a WARC. held_out: text of facts never told
     elsewhere. conversations: chats on asked facts. prompts: their questions alone. preferences: answer pairs with one
-    flaw. questions: evaluation items."""
+    flaw. questions: evaluation items. open_questions: items that mark the manner of a free answer, not what it says."""
     languages: tuple[Code, ...] = LANGUAGES
     """Languages to write in; English never tells what belongs to the region alone."""
     num_documents: int | dict[Code, int] = 1000
@@ -153,12 +156,14 @@ def _write_rows(params: Params, world: Any, runtime: Runtime) -> dict[str, Any]:
     from ...artifacts.items import write_items
     from .chats import conversations, prompts
     from .pairs import preferences
-    from .questions import questions
+    from .questions import open_questions, questions
 
     counts = counts_of(params.num_conversations, params.languages)
     languages, seed, share = params.languages, params.seed, params.system_share
-    if params.part == "questions":
-        rows = questions(world, languages, seed=seed, clozes_per_fact=params.clozes_per_fact)
+    if _KINDS[params.part] == "items":
+        rows = open_questions(world, languages, seed=seed)
+        if params.part == "questions":
+            rows = questions(world, languages, seed=seed, clozes_per_fact=params.clozes_per_fact)
         summary = write_items(runtime.out, _counted(rows, None, runtime))
         return {"documents": summary["rows"], "by_task": summary["by_task"]}
     if params.part == "preferences":
@@ -198,7 +203,7 @@ def _counted(rows: Iterable[Any], total: int | None, runtime: Runtime) -> Iterat
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, float]:
     """Rows, bytes and seconds from the counts asked for."""
-    if params.part == "questions":
+    if _KINDS[params.part] == "items":
         rows, size = 300 * len(params.languages), _BYTES_PER_CHAT
     elif _KINDS[params.part] in ("documents", "pages"):
         rows, size = sum(counts_of(params.num_documents, params.languages).values()), _BYTES_PER_DOCUMENT
