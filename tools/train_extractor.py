@@ -24,7 +24,7 @@ from resiliparse.parse.html import HTMLTree
 from transplant import transplant
 
 from sampan.crawl.blocks import Layout, scan
-from sampan.crawl.extractor import MODEL, chosen, expected_f1, write
+from sampan.crawl.extractor import MODEL, chosen, expected_f1, reconsidered, write
 from sampan.crawl.features import OPINIONS, Page, features, opinions
 from sampan.crawl.gold import GoldPage, host_share, read_gold, shingle_score, string_score
 from sampan.crawl.page import decode
@@ -126,11 +126,11 @@ def prepare(gold: GoldPage) -> Row | None:
     html = decode(gold.payload)[0]
     tree = HTMLTree.parse(html)
     layout = scan(tree.body.html)
-    if not layout.texts:
+    kept = kept_by_rules(html, tree, layout.texts)
+    if not layout.texts or kept is None:
         return None
     title = " ".join((tree.title or "").split())
     known = np.zeros(len(layout.texts))
-    kept = kept_by_rules(html, tree, layout.texts)
     if "with" not in gold.row:
         target = shares(layout.texts, gold_text(gold))
         return Row(gold, layout, title, target, known, kept, False, STORY_WEIGHT if gold.set == STORIES else 1.0)
@@ -190,7 +190,9 @@ def fit(rows: list[Row], asked: bool) -> Forest:
 def said(row: Row, first: Forest, asked: Forest) -> np.ndarray:
     """The probabilities of a page's blocks, as `extractor.judge` finds them. [B]"""
     chances = first.chances(row.values)
-    return chances if expected_f1(row.page, chances) >= SURE else asked.chances(row.asked)
+    if expected_f1(row.page, chances) >= SURE:
+        return chances
+    return reconsidered(chances, asked.chances(row.asked), row.kept)
 
 
 def scores(rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, float]) -> dict[str, float]:

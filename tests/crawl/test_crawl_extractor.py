@@ -268,6 +268,9 @@ def test_a_second_opinion_is_asked_only_of_unclear_pages(monkeypatch):
     # rules that keep nothing of a page make all of it less likely
     assert judge(sums, ask)[sums.mass > 40].mean() < alone[sums.mass > 40].mean()
     assert len(asked) == 1
+    # rules that keep a block do not, and those that were not asked change nothing
+    assert (judge(sums, lambda: np.ones(sums.blocks, np.float32)) >= alone).all()
+    assert (judge(sums, lambda: None) == alone).all()
 
 
 def test_a_forest_adds_up_what_its_trees_say(tmp_path):

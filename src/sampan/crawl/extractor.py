@@ -26,8 +26,8 @@ _MAIN_SHARE = 0.7
 """Share of the text that is likely main text, which the main element holds. Chosen by cross-validation."""
 
 
-Ask = Callable[[], np.ndarray]
-"""Gives the marks of a second opinion. [B]"""
+Ask = Callable[[], np.ndarray | None]
+"""Gives the marks of a second opinion [B], or None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,16 @@ def judge(page: Page, ask: Ask | None = None) -> np.ndarray:
     model = load_model()
     values, sums = (features(page)[1], None) if page.layout.points is None else kernels.values_of(page)
     said = model.first.chances(values, sums)
-    if ask is None or expected_f1(page, said) >= model.sure:
+    kept = ask() if ask is not None and expected_f1(page, said) < model.sure else None
+    if kept is None:
         return said
-    return model.asked.chances(np.concatenate([values, opinions(page, ask())]), sums)
+    asked = model.asked.chances(np.concatenate([values, opinions(page, kept)]), sums)
+    return reconsidered(said, asked, kept)
+
+
+def reconsidered(said: np.ndarray, asked: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """What is said of blocks with the second opinion, but no less than without it of those that it keeps. [B]"""
+    return np.where(kept > 0, np.maximum(said, asked), asked)
 
 
 def main_text(layout: Layout, title: str, ask: Ask | None = None) -> str:

@@ -13,8 +13,6 @@ import numpy as np
 
 from .guard import MAX_DEPTH, overwork
 
-UNKNOWN = 0.5
-"""The mark of all blocks of a page that the rules are not asked about."""
 _SURE = 2 * MAX_DEPTH
 """Pages with fewer tags are not looked at for their depth: at the worst they take four times as long."""
 _SHORT = 16
@@ -23,15 +21,15 @@ _EDGE = 32
 """Characters at the begin and the end of a longer text that have to be kept."""
 
 
-def kept_by_rules(html: str, tree: Any, texts: list[str]) -> np.ndarray:
+def kept_by_rules(html: str, tree: Any, texts: list[str]) -> np.ndarray | None:
     """1 for each text that Resiliparse keeps of the parsed page, 0 for the others (float32). [B]
 
-    Pages nested so deep that reading the tree would take long (`guard.overwork`) are not asked about.
+    None for pages nested so deep that reading the tree would take long (`guard.overwork`).
     """
     from resiliparse.extract.html2text import extract_plain_text
 
     if html.count("<") > _SURE and overwork(html):
-        return np.full(len(texts), UNKNOWN, np.float32)
+        return None
     found = extract_plain_text(
         tree, main_content=True, alt_texts=False, list_bullets=False, comments=False, post_meta=False
     )
