@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.compiled import compiled
 from .. import blocks
+from .lanes import WIDTH, first_of, first_of_four, move
 from .names import LONGEST, MIX_HIGH, MIX_LOW, name_table
 
 _WITHIN, _RAW, _UNREAD = 1, 2, 3
@@ -50,6 +51,11 @@ def blank_at(data, i):
 @compiled
 def find_byte(data, byte, start, end):
     """Place of the first `byte` from `start` on, `end` if there is none."""
+    while start + WIDTH <= end:
+        place = first_of(data, start, byte)
+        if place < WIDTH:
+            return start + place
+        start += WIDTH
     while start < end and data[start] != byte:
         start += 1
     return start
@@ -156,54 +162,59 @@ def _tag_of(data, i, name, size, end):
 
 
 @compiled
-def leave_out(data, out):
-    """Copy without elements that hold no readable text, tags within text, and comments; returns the bytes written."""
-    size = i = 0
+def reduce_into(data, out):
+    """Copy without elements that hold no readable text, tags within text, comments and soft hyphens, with `<br>` as one
+    byte and `&nbsp;` as a blank; `out` has WIDTH bytes more than can be written.
+
+    Returns the bytes written; whether there may be breaks with only blanks between them; and whether something is left
+    out of the midst of a tag, so that the rest says nothing: two passes would read what then meets.
+    """
+    size = i = opened = 0  # `opened` is where the last tag begins that was copied
     end = data.size
+    doubled = False
     while i < end:
+        if i + WIDTH <= end:
+            move(data, i, out, size)
+            place = first_of_four(data, i, _LT, _SEMICOLON, _BREAK, 0xC2)
+            i += place
+            size += place
+            if place == WIDTH:
+                continue
         byte = data[i]
         if byte == _LT:
             at = _left_out_end(data, i, end)
             if at >= 0:
+                if opened < size and out[opened] == _LT and find_byte(out, _GT, opened, size) == size:
+                    return size, False, True
                 i = at
                 continue
-        out[size] = byte
-        size += 1
-        i += 1
-    return size
-
-
-@compiled
-def mark_breaks(data, end, out):
-    """Copy with `<br>` as one byte, without soft hyphens, and with `&nbsp;` as a blank; returns the bytes written and
-    the breaks among them."""
-    size = i = breaks = 0
-    while i < end:
-        byte = data[i]
-        if _LT < byte < 0xC2 or _BREAK < byte < _SEMICOLON:  # the usual case
-            out[size] = byte
-            size += 1
-            i += 1
-            continue
-        if byte == _LT:
             at = _break_end(data, i, end)
             if at > 0:
+                if find_byte(data, _LT, i + 1, at) < at:
+                    return size, False, True
                 byte, i = np.uint8(_BREAK), at - 1
+            else:
+                opened = size
         elif byte == 0xC2 and data[i + 1] == 0xAD:
             i += 2
             continue
+        if byte == _BREAK and size > 0:
+            doubled |= out[size - 1] <= 32 or 0x80 <= out[size - 1] <= 0xAF  # it may end a blank
         out[size] = byte
         size += 1
         i += 1
-        breaks += byte == _BREAK
-        if byte == _SEMICOLON and size >= 6:
-            entity = True
-            for k in range(6):
-                entity &= out[size - 6 + k] == _NBSP[k]
-            if entity:
-                size -= 5
-                out[size - 1] = 32
-    return size, breaks
+        if byte == _SEMICOLON and size >= 6 and _ends_in_nbsp(out, size):
+            size -= 5
+            out[size - 1] = 32
+    return size, doubled, False
+
+
+@compiled
+def _ends_in_nbsp(out, size):
+    for k in range(6):  # noqa: SIM110
+        if out[size - 6 + k] != _NBSP[k]:
+            return False
+    return True
 
 
 @compiled

@@ -7,7 +7,8 @@ import numpy as np
 from ...core.compiled import compiled
 from .. import blocks
 from .hints import hints_at
-from .markup import blank_at, find_byte, leave_out, look_up, mark_breaks, name_end, part_paragraphs
+from .lanes import WIDTH
+from .markup import blank_at, find_byte, look_up, name_end, part_paragraphs, reduce_into
 from .names import name_table
 
 _BITS = 9
@@ -19,6 +20,8 @@ _LINK, _END_LINK, _OTHER, _CLOSED, _PRE = (
     blocks.CLOSED,
     blocks.TAG_NUMBERS["pre"],
 )
+_END = -1
+"""Stands for the tag after the last one."""
 _BITS_OF_TAG = blocks.BITS_OF_TAG
 _LT, _GT, _SLASH, _BREAK = ord("<"), ord(">"), ord("/"), ord(blocks.BREAK)
 _ENTITIES = ("&lt;", "&gt;", "&amp;")
@@ -29,15 +32,13 @@ _ENTITY_CODES = np.array([ord("<"), ord(">"), ord("&")])
 
 @compiled
 def reduced(data):
-    """The bytes of a page without what is not read, and how many they are."""
-    first = np.empty(data.size + 1, np.uint8)
-    size = leave_out(data, first)
-    second = np.empty(size + 1, np.uint8)
-    size, breaks = mark_breaks(first, size, second)
-    if not breaks:
-        return second, size
-    third = np.empty(size + 2 * breaks + 1, np.uint8)
-    return third, part_paragraphs(second, size, third)
+    """The bytes of a page without what is not read, how many they are, and whether they say nothing (`reduce_into`)."""
+    first = np.empty(data.size + WIDTH, np.uint8)
+    size, doubled, odd = reduce_into(data, first)
+    if odd or not doubled:
+        return first, size, odd
+    second = np.empty(2 * size + 1, np.uint8)
+    return second, part_paragraphs(first, size, second), odd
 
 
 @compiled
@@ -93,9 +94,10 @@ def character(data, i, end):
 
 
 @compiled
-def clean_into(data, end, points, start):
-    """Write the characters of a text from `start` on, blanks as `blocks.clean` leaves them; returns their end."""
-    size, gap, i = start, 0, 0
+def clean_into(data, i, end, points, start):
+    """Write the characters of the text data[i:end] from `start` on, blanks as `blocks.clean` leaves them; returns their
+    end."""
+    size, gap = start, 0
     while i < end:
         byte = data[i]
         if 38 < byte < 128 and not gap:  # the usual case
@@ -108,7 +110,7 @@ def clean_into(data, end, points, start):
             gap |= 1
             i += wide
             continue
-        if data[i] == _BREAK:
+        if byte == _BREAK:
             gap = 2
             i += 1
             continue
@@ -125,13 +127,11 @@ def clean_into(data, end, points, start):
 
 
 @compiled
-def keep_into(data, end, points, start):
+def keep_into(data, i, end, points, start):
     """As `clean_into` for preformatted text, of which only the ends are cut."""
-    begin = 0
-    while begin < end and (data[begin] == 10 or data[begin] == _BREAK):
-        begin += 1
+    while i < end and (data[i] == 10 or data[i] == _BREAK):
+        i += 1
     size = kept = start
-    i = begin
     while i < end:
         blank = blank_at(data, i)
         if data[i] == _BREAK:
@@ -147,13 +147,14 @@ def keep_into(data, end, points, start):
 
 
 @compiled
-def _add_block(row, raw, size, preformatted, points, start):
-    """Write a run's text from `start` of `points` on, and where it ends into its row; returns that end."""
+def _add_block(row_5, text, start, end, preformatted, points, size, run):
+    """Write a run's text from `size` of `points` on and, if it has any, its row; returns the end of the characters."""
     if preformatted:
-        row[0] = keep_into(raw, size, points, start)
+        stop = keep_into(text, start, end, points, size)
     else:
-        row[0] = clean_into(raw, size, points, start)
-    return row[0]
+        stop = clean_into(text, start, end, points, size)
+    row_5[0], row_5[1], row_5[2], row_5[3], row_5[4] = stop, run[0], run[1], run[2], run[3]
+    return stop
 
 
 @compiled
@@ -177,30 +178,34 @@ def walk(data, end, most):
     tags = _tags(data, end)
     points, raw = np.empty(end + 1, np.uint32), np.empty(end + 1, np.uint8)
     blocks_B5, elements_E7 = np.empty((tags, 5), np.int64), np.empty((tags, 7), np.int64)
-    latest, pending = np.zeros(tags, np.int64), np.full(tags, -1, np.int64)
-    number_B = number_E = depth = links_open = pre = raw_size = place = filled_to = 0
-    run, begun, filled = blocks_B5[0], False, False
+    latest, pending = np.empty(tags, np.int64), np.empty(tags, np.int64)
+    number_B = number_E = depth = links_open = pre = filled_to = 0
+    links = characters = linked = place = 0  # of the run
+    parts = begin = finish = 0  # of its text: how many, and where it stands, in `raw` if they are more than one
+    filled = False
     at, after, close = _next_tag(data, 0, end)
     if at >= end:  # without a tag there is no text
         elements_E7[0, 0], elements_E7[0, 1], elements_E7[0, 2:] = _OTHER, 1, 0
-        number_E = 1
-    while at < end:
-        code = code_of(data, at + 1, after)
+        return points[:0], blocks_B5[:0], elements_E7[:1], False
+    while True:
+        code = code_of(data, at + 1, after) if at < end else _END
         if code in (_LINK, _END_LINK):
             links_open += 1 if code == _LINK else -1
-            run[1] += code == _LINK
+            links += code == _LINK
         else:
             if filled:
-                stop = _add_block(run, raw, raw_size, pre > 0, points, filled_to)
+                text, run = data if parts == 1 else raw, (links, characters, linked, place)
+                stop = _add_block(blocks_B5[number_B], text, begin, finish, pre > 0, points, filled_to, run)
                 number_B += stop > filled_to
                 filled_to = stop
+            if code == _END:
+                return points[:filled_to], blocks_B5[:number_B], elements_E7[:number_E], False
             if code <= _OTHER:
                 depth += 1
                 if depth < 1:
                     return points[:0], blocks_B5[:0], elements_E7[:0], True
-                row = elements_E7[number_E]
-                row[0], row[1], row[2] = code, depth, latest[depth - 1] if depth > 1 else 0
-                row[3], row[4], row[5], row[6] = number_B, -1, after, close
+                around = latest[depth - 1] if depth > 1 else 0
+                _open(elements_E7, number_E, (code, depth, around, number_B, -1, after, close))
                 latest[depth] = pending[depth] = number_E
                 number_E += 1
             elif _CLOSED <= code <= _CLOSED + _OTHER:
@@ -210,21 +215,33 @@ def walk(data, end, most):
                 depth -= 1
             pre += (code == _PRE) - (code == _PRE + _CLOSED)
             place = latest[depth] if depth >= 1 else 0
-            run, begun, filled, raw_size = blocks_B5[number_B], number_B < most, False, 0
-            run[1], run[2], run[3], run[4] = 0, 0, 0, place
+            links = characters = linked = parts = 0
+            filled = False
         start = close + 1
         at, after, close = _next_tag(data, start, end)
         size, written = measure(data, start, at)
-        run[2] += size
-        run[3] += size if links_open > 0 else 0
-        filled |= written and begun
-        if filled or pre > 0:  # blanks before a text do not matter
-            raw_size = copy(data, start, at, raw, raw_size)
-    if filled:
-        stop = _add_block(run, raw, raw_size, pre > 0, points, filled_to)
-        number_B += stop > filled_to
-        filled_to = stop
-    return points[:filled_to], blocks_B5[:number_B], elements_E7[:number_E], False
+        characters += size
+        linked += size if links_open > 0 else 0
+        filled |= written and number_B < most
+        if (filled or pre > 0) and at > start:  # blanks before a text do not matter
+            begin, finish = _join(data, start, at, raw, parts, begin, finish)
+            parts += 1
+
+
+@compiled
+def _join(data, start, end, raw, parts, begin, finish):
+    """Where the text of a run stands that gets one more part: in `data` if it is the first, else in `raw`."""
+    if parts == 0:
+        return start, end
+    if parts == 1:
+        begin, finish = 0, copy(data, begin, finish, raw, 0)
+    return begin, copy(data, start, end, raw, finish)
+
+
+@compiled
+def _open(elements_E7, number, row):
+    for k in range(7):
+        elements_E7[number, k] = row[k]
 
 
 @compiled
@@ -279,6 +296,6 @@ def holding(blocks_B5, elements_E7, data):
 @compiled
 def scan_bytes(data, most):
     """Everything at once, up to `most` blocks: see `walk` and `holding`."""
-    page, size = reduced(data)
-    points, blocks_B5, elements_E7, odd = walk(page, size, most)
-    return points, blocks_B5, holding(blocks_B5, elements_E7, page), odd
+    page, size, odd = reduced(data)
+    points, blocks_B5, elements_E7, unopened = walk(page, 0 if odd else size, most)
+    return points, blocks_B5, holding(blocks_B5, elements_E7, page), odd or unopened
