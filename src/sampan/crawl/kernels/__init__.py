@@ -22,19 +22,50 @@ WORTH = 250
 _pages = 0
 
 
-def loops(pages: int = 1) -> tuple[ModuleType, ModuleType] | None:
-    """The modules that scan pages and describe blocks, once this process has been asked for WORTH pages; None before,
-    and without numba. `pages` are those of this call."""
+def loops(pages: int = 1) -> tuple[ModuleType, ModuleType, ModuleType] | None:
+    """The modules that scan pages, describe blocks and find words, once this process has been asked for WORTH pages;
+    None before, and without numba. `pages` are those of this call."""
     global _pages
     _pages += pages
     return _loaded() if _pages >= WORTH else None
 
 
 @cache
-def _loaded() -> tuple[ModuleType, ModuleType] | None:
+def _loaded() -> tuple[ModuleType, ModuleType, ModuleType] | None:
     scan = load_compiled("sampan.crawl.kernels.page_scan")
     describe = load_compiled("sampan.crawl.kernels.page_features")
-    return (scan, describe) if scan and describe else None
+    words = load_compiled("sampan.crawl.kernels.words")
+    return (scan, describe, words) if scan and describe and words else None
+
+
+class Source:
+    """The source of a page, in which words of plain letters are looked for."""
+
+    def __init__(self, html: str) -> None:
+        self.html = html
+        found = loops(pages=0)
+        self._find = found[2].find_word if found else None
+        self._encoded = html.encode("utf-8", "surrogatepass") if found else b""
+        self._codes = np.frombuffer(self._encoded, np.uint8)
+
+    def find(self, word: str) -> int:
+        """As `str.find`."""
+        if self._find is None:
+            return self.html.find(word)
+        place = self._place(word)
+        return place - int(np.count_nonzero((self._codes[: max(0, place)] & 0xC0) == 0x80))
+
+    def before(self, word: str, limit: int) -> str:
+        """The source up to the word, or up to `limit` characters where it is not among those."""
+        if self._find is None:
+            end = self.html.find(word)
+            return self.html[: end if 0 <= end < limit else limit]
+        end = self._place(word)
+        found = self._encoded[:end].decode("utf-8", "surrogatepass") if 0 <= end < 4 * limit else None
+        return found if found is not None and len(found) < limit else self.html[:limit]
+
+    def _place(self, word: str) -> int:
+        return self._find(self._codes, np.frombuffer(word.encode("ascii"), np.uint8))
 
 
 def scan(body: str) -> blocks.Layout | None:

@@ -6,6 +6,8 @@ within the arrays.
 
 from __future__ import annotations
 
+import functools
+
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
@@ -19,19 +21,19 @@ def _pointer(context, builder, array_type, array, index):
     return builder.bitcast(builder.gep(data, [index]), _LANES.as_pointer())
 
 
-def _first(context, builder, signature, args, wanted):
-    """The first of the bytes from `args[1]` of the array `args[0]` on that is one of `wanted`, WIDTH if none is."""
-    lanes = builder.load(_pointer(context, builder, signature.args[0], *args[:2]), align=1)
-    found = ir.Constant(ir.VectorType(ir.IntType(1), WIDTH), [0] * WIDTH)
-    for byte in wanted:
-        filled = ir.Constant(_LANES, ir.Undefined)
-        filled = builder.insert_element(filled, byte, ir.Constant(ir.IntType(32), 0))
-        every = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
-        filled = builder.shuffle_vector(filled, ir.Constant(_LANES, ir.Undefined), every)
-        found = builder.or_(found, builder.icmp_unsigned("==", lanes, filled))
+def _equal(context, builder, array_type, array, start, byte):
+    """Which of WIDTH bytes of the array from `start` on are `byte`, as a vector of bits."""
+    lanes = builder.load(_pointer(context, builder, array_type, array, start), align=1)
+    none, first = ir.Constant(_LANES, ir.Undefined), ir.Constant(ir.IntType(32), 0)
+    one = builder.insert_element(none, builder.trunc(byte, ir.IntType(8)), first)
+    every = builder.shuffle_vector(one, none, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH))
+    return builder.icmp_unsigned("==", lanes, every)
+
+
+def _place(builder, found):
+    """Place of the first set bit of a vector, WIDTH if there is none."""
     mask = builder.bitcast(found, ir.IntType(WIDTH))
-    place = builder.cttz(mask, ir.Constant(ir.IntType(1), 0))
-    return builder.zext(place, ir.IntType(64))
+    return builder.zext(builder.cttz(mask, ir.Constant(ir.IntType(1), 0)), ir.IntType(64))
 
 
 @intrinsic
@@ -39,9 +41,21 @@ def first_of(typing_context, data, start, byte):
     """Place, counted from `start`, of the first of WIDTH bytes that equals `byte`; WIDTH if none does."""
 
     def generate(context, builder, signature, args):
-        return _first(context, builder, signature, args, [builder.trunc(args[2], ir.IntType(8))])
+        return _place(builder, _equal(context, builder, signature.args[0], *args))
 
     return types.int64(data, types.int64, types.int64), generate
+
+
+@intrinsic
+def first_of_pair(typing_context, data, start, byte, other_start, other):
+    """As `first_of` of the places at which, counted from `other_start`, there is `other` too."""
+
+    def generate(context, builder, signature, args):
+        kind, (array, start, byte, other_start, other) = signature.args[0], args
+        one = _equal(context, builder, kind, array, start, byte)
+        return _place(builder, builder.and_(one, _equal(context, builder, kind, array, other_start, other)))
+
+    return types.int64(data, types.int64, types.int64, types.int64, types.int64), generate
 
 
 @intrinsic
@@ -49,9 +63,10 @@ def first_of_four(typing_context, data, start, a, b, c, d):
     """Place, counted from `start`, of the first of WIDTH bytes that is one of four; WIDTH if none is."""
 
     def generate(context, builder, signature, args):
-        return _first(context, builder, signature, args, [builder.trunc(each, ir.IntType(8)) for each in args[2:]])
+        found = [_equal(context, builder, signature.args[0], *args[:2], byte) for byte in args[2:]]
+        return _place(builder, functools.reduce(builder.or_, found))
 
-    return types.int64(data, types.int64, types.int64, types.int64, types.int64, types.int64), generate
+    return types.int64(data, *[types.int64] * 5), generate
 
 
 @intrinsic

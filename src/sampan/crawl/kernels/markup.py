@@ -176,10 +176,12 @@ def reduce_into(data, out):
         if i + WIDTH <= end:
             move(data, i, out, size)
             place = first_of_four(data, i, _LT, _SEMICOLON, _BREAK, 0xC2)
+            if place == WIDTH:  # told apart, as else each step would wait for the one before
+                i += WIDTH
+                size += WIDTH
+                continue
             i += place
             size += place
-            if place == WIDTH:
-                continue
         byte = data[i]
         if byte == _LT:
             at = _left_out_end(data, i, end)
