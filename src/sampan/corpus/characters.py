@@ -7,6 +7,7 @@ import functools
 import numpy as np
 import regex
 
+from ..core.kept import kept
 from ..lang.scripts import CHARACTER_WEIGHT, WRITTEN_IN, script_ranges
 from .kernels import loops
 
@@ -30,7 +31,7 @@ _PATTERNS = {
 }
 
 
-@functools.cache
+@kept
 def kinds() -> np.ndarray:
     """Kind bits by code point [POINTS], uint8."""
     table = np.zeros(POINTS, np.uint8)

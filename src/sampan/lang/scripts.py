@@ -9,6 +9,8 @@ import bisect
 import functools
 from collections import Counter
 
+from ..core.kept import kept
+
 # (first, last, script), sorted; the letters of the region's scripts and of those met in its web crawl.
 _RANGES = (
     (0x0041, 0x005A, "Latn"),
@@ -116,7 +118,7 @@ _POINTS = 0x40000
 """Letters stand below this code point; the last one below stands for those above (tags, private use)."""
 
 
-@functools.cache
+@kept
 def _script_table():
     """uint8[_POINTS]: the number of each character's script in `_script_names`, 0 for none."""
     import numpy as np
