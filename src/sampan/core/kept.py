@@ -14,38 +14,43 @@ import os
 import sys
 import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .compiled import cache_folder
 
 
-def kept(function: Callable[[], Any]) -> Callable[[], Any]:
+def kept(*modules: ModuleType) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
     """A decorator of functions without arguments that make a numpy array of numbers: it is made once a machine, and
-    read once a process. All that it is made from stands in the function's file, in `regex` or in Python."""
+    read once a process. All that it is made from stands in the function's file, in those of `modules`, in `regex` or
+    in Python."""
 
-    @functools.cache
-    def table() -> Any:
-        import numpy as np
+    def decorate(function: Callable[[], Any]) -> Callable[[], Any]:
+        @functools.cache
+        def table() -> Any:
+            import numpy as np
 
-        path = _place(function)
-        with contextlib.suppress(OSError, ValueError, EOFError):
-            return np.load(path, allow_pickle=False)
-        made = function()
-        with contextlib.suppress(OSError):
-            _save(path, made)
-        return made
+            path = _place(function, modules)
+            with contextlib.suppress(OSError, ValueError, EOFError):
+                return np.load(path, allow_pickle=False)
+            made = function()
+            with contextlib.suppress(OSError):
+                _save(path, made)
+            return made
 
-    return functools.wraps(function)(table)
+        return functools.wraps(function)(table)
+
+    return decorate
 
 
-def _place(function: Callable) -> Path:
+def _place(function: Callable, modules: Sequence[ModuleType]) -> Path:
     import regex
 
     made_from = [
         function.__qualname__,
-        Path(inspect.getfile(function)).read_bytes(),
+        *(Path(inspect.getfile(each)).read_bytes() for each in (function, *modules)),
         sys.version,
         unicodedata.unidata_version,
         regex.__version__,

@@ -31,7 +31,7 @@ _PATTERNS = {
 }
 
 
-@kept
+@kept()
 def kinds() -> np.ndarray:
     """Kind bits by code point [POINTS], uint8."""
     table = np.zeros(POINTS, np.uint8)

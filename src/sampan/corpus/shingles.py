@@ -45,7 +45,7 @@ def folded(texts: Sequence[str]) -> list[str]:
     return [together[end - len(text) - 1 : end - 1] for text, end in zip(texts, ends, strict=True)]
 
 
-@kept
+@kept()
 def _fold_table() -> np.ndarray:
     """What each code point counts as: its case folding where that is one character, U+0020 for any blank."""
     characters = "".join(map(chr, range(_FOLDED_POINTS)))

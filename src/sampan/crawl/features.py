@@ -35,7 +35,7 @@ MAX_CHAIN = 64
 """Levels that are climbed from the heaviest element to meet a block."""
 
 
-@kept
+@kept()
 def _categories() -> np.ndarray:
     """The two letters of each character's category. [65536, 2]"""
     names = "".join(map(unicodedata.category, map(chr, range(_TABLE)))).encode()

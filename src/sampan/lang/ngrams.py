@@ -23,7 +23,7 @@ _PLANES = ((0, 0x40000), (0xE0000, 0xE0200))
 """Code points among which all letters and marks are; the rest is unassigned or for private use."""
 
 
-@kept
+@kept()
 def letter_table() -> np.ndarray:
     """For each code point its own value if it is a letter or a mark, else a blank (uint32); the last entry stands for
     all code points above."""

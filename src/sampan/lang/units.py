@@ -264,7 +264,7 @@ def _fill(table: np.ndarray, pattern: str, value: int) -> None:
         table[run.start() : run.end()] = value
 
 
-@kept
+@kept()
 def _cluster_classes() -> np.ndarray:
     table = np.zeros(POINTS, np.uint8)
     for number, pattern in _CLASSES:
@@ -272,7 +272,7 @@ def _cluster_classes() -> np.ndarray:
     return table
 
 
-@kept
+@kept()
 def word_kinds() -> np.ndarray:
     """`IN_WORD`, `JOINS` and `LETTER` by code point."""
     table = np.zeros(POINTS, np.uint8)

@@ -7,35 +7,40 @@ tables) are left to those.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
 
 import numpy as np
 
 from ...core.compiled import load_compiled
+from ...core.kept import kept
 from .. import blocks
 from ..features import Page, character_table
 from ..trees import Forest
 
 WORTH = 250
 """Pages of a process from which the loops save more than numba's start (about half a second) costs."""
+_FOLDED = 0x20000
+"""Characters with case are below."""
 _pages = 0
 
 
-def loops(pages: int = 1) -> tuple[ModuleType, ModuleType, ModuleType] | None:
-    """The modules that scan pages, describe blocks and find words, once this process has been asked for WORTH pages;
-    None before, and without numba. `pages` are those of this call."""
+def loops(pages: int = 1) -> tuple[ModuleType, ModuleType, ModuleType, ModuleType] | None:
+    """The modules that scan pages, describe blocks, find words and choose blocks, once this process has been asked for
+    WORTH pages; None before, and without numba. `pages` are those of this call."""
     global _pages
     _pages += pages
     return _loaded() if _pages >= WORTH else None
 
 
 @cache
-def _loaded() -> tuple[ModuleType, ModuleType, ModuleType] | None:
+def _loaded() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType] | None:
     scan = load_compiled("sampan.crawl.kernels.page_scan")
     describe = load_compiled("sampan.crawl.kernels.page_features")
     words = load_compiled("sampan.crawl.kernels.words")
-    return (scan, describe, words) if scan and describe and words else None
+    choice = load_compiled("sampan.crawl.kernels.choice")
+    return (scan, describe, words, choice) if scan and describe and words and choice else None
 
 
 class Source:
@@ -78,8 +83,9 @@ def scan(body: str) -> blocks.Layout | None:
     hints_E = elements[5]
     if odd or (hints_E < 0).any():
         return None
+    ends_B = np.ascontiguousarray(blocks_B5[:, 0])
     text, texts, start = points.tobytes().decode("utf-32-le"), [], 0
-    for end in blocks_B5[:, 0].tolist():
+    for end in ends_B.tolist():
         texts.append(text[start:end])
         start = end
     return blocks.Layout(
@@ -95,13 +101,14 @@ def scan(body: str) -> blocks.Layout | None:
         end=elements[4],
         cut=cut or len(texts) >= blocks.MAX_BLOCKS,
         points=points,
-        counts=found[1].count_points(points, np.ascontiguousarray(blocks_B5[:, 0]), *_table()),
+        ends=ends_B,
+        counts=found[1].count_points(points, ends_B, *_table()),
     )
 
 
 def chances(page: Page, forest: Forest) -> np.ndarray:
     """What the forest says of the features of a page that `scan` gave. [B]"""
-    kernel, layout = _describe(), page.layout
+    kernel, layout = _modules()[1], page.layout
     values_FB, long_LB, weight_B, first, end = kernel.describe(
         page.all_counts,
         layout.linked,
@@ -114,8 +121,8 @@ def chances(page: Page, forest: Forest) -> np.ndarray:
         layout.end,
         layout.hints,
     )
-    kernel.add_ends(values_FB, layout.points, _ends(layout), *_table())
-    values_FB[kernel.PLACE - 2], values_FB[kernel.PLACE - 1] = page.repeated()
+    kernel.add_ends(values_FB, layout.points, layout.ends, *_table())
+    values_FB[kernel.PLACE - 2], values_FB[kernel.PLACE - 1] = _repeated(page)
     inside = float(weight_B[first:end].sum())
     values_FB[kernel.HEAVY + 2] = inside / max(1e-6, float(weight_B.sum()))
     values_FB[kernel.HEAVY + 3] = np.log1p(inside)
@@ -125,14 +132,32 @@ def chances(page: Page, forest: Forest) -> np.ndarray:
     return forest.chances(values_FB, kernel.forest_sums)
 
 
-def _describe() -> ModuleType:
+def chosen(page: Page, chances: np.ndarray, limits: Sequence[float], main_share: float) -> np.ndarray:
+    """`extractor.chosen` for a page that `scan` gave; `limits` are the share of F1, the least and the most bar, and the
+    bar outside. [B]"""
+    layout = page.layout
+    given = np.array(limits, np.float32)
+    return _modules()[3].chosen(page.mass, chances, layout.first, layout.end, layout.parent, given, main_share)
+
+
+def _repeated(page: Page) -> tuple[np.ndarray | list[int], np.ndarray | list[float]]:
+    """`Page.repeated`."""
+    title = np.frombuffer(page.title.encode("utf-32-le", "surrogatepass"), np.uint32)
+    times, titled, several = _modules()[3].repeated(page.layout.points, page.layout.ends, title, _folds())
+    return page.repeated() if several else (times, titled / max(1, len(page.title)))
+
+
+@kept()
+def _folds() -> np.ndarray:
+    """What each character below `_FOLDED` becomes without case, 0 where that is several. uint32"""
+    folds = [chr(point).casefold() for point in range(_FOLDED)]
+    return np.array([ord(fold) if len(fold) == 1 else 0 for fold in folds], np.uint32)
+
+
+def _modules() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
     found = _loaded()
     assert found is not None, "a layout with points was made by compiled loops"
-    return found[1]
-
-
-def _ends(layout: blocks.Layout) -> np.ndarray:
-    return np.cumsum(np.fromiter(map(len, layout.texts), np.int64, len(layout.texts)))
+    return found
 
 
 @cache

@@ -63,3 +63,12 @@ def words(points, kinds, table):
         starts[found], ends[found], hashes[found] = start, size, span_hash(points, start, size, table)
         found += 1
     return starts[:found].copy(), ends[:found].copy(), hashes[:found].copy()
+
+
+@compiled
+def tally(points, table, size):
+    """How many characters have each number below `size` in a table whose last entry stands for all above. [size]"""
+    out, last = np.zeros(size, np.int64), table.size - 1
+    for i in range(points.size):
+        out[table[min(np.int64(points[i]), last)]] += 1
+    return out
