@@ -126,3 +126,27 @@ def find_phrases(hashes_U, firsts, lengths_N, known_K, begins_N):
         depth += inside[start]
         covered += depth != 0
     return different, covered
+
+
+@compiled
+def digit_chains(points, kinds, digit, gaps, least):
+    """Starts and ends of the longest stretches of digits with at most two of the characters `gaps` (sorted) between
+    each two, of `least` digits or more. [R], [R]"""
+    most = points.size // least + 1
+    starts, ends = np.empty(most, np.int64), np.empty(most, np.int64)
+    found, last = 0, kinds.size - 1
+    start, end, size, gap = 0, -1, 0, 0
+    for i in range(points.size + 1):
+        inside = i < points.size and kinds[min(np.int64(points[i]), last)] & digit > 0
+        if inside:
+            if size == 0:
+                start = i
+            end, size, gap = i + 1, size + 1, 0
+        elif size:
+            gap += 1
+            if i == points.size or gap > 2 or _find(gaps, points[i], 0, gaps.size) < 0:
+                if size >= least:
+                    starts[found], ends[found] = start, end
+                    found += 1
+                size = 0
+    return starts[:found].copy(), ends[:found].copy()
