@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
 from sampan.crawl import blocks, kernels
-from sampan.crawl.extractor import judge
+from sampan.crawl.extractor import chosen, judge, load_model
 from sampan.crawl.features import Page, count_characters, features
+from sampan.crawl.kernels import Source
 from sampan.crawl.kernels.names import LONGEST, name_table
 from sampan.crawl.trees import Forest
 
@@ -84,6 +85,36 @@ def test_features_and_probabilities_are_the_same(names, seed):
     names = features(Page(plain, title))[0]
     assert [n for n, a, b in zip(names, seen[True], seen[False], strict=True) if not np.array_equal(a, b)] == []
     np.testing.assert_array_equal(found, wanted)
+    pages, limits = (Page(fast, title), Page(plain, title)), load_model()[1:]
+    np.testing.assert_array_equal(*(chosen(page, wanted, *limits) for page in pages))
+
+
+@given(
+    st.lists(
+        st.sampled_from(["One", "oNE", "Straße", "STRASSE", "ข่าว", "a title of words", "A Title"]),
+        min_size=1,
+        max_size=9,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_repeats_and_titles_are_the_same(texts):
+    body = "<body>" + "".join(f"<p>{text}</p>" for text in texts)
+    fast, plain = kernels.scan(body), blocks.scan(body)
+    for title in ("A Title Of Words, Straße", "", "ข่าว"):
+        found, wanted = kernels._repeated(Page(fast, title)), Page(plain, title).repeated()
+        assert [list(each) for each in found] == [list(each) for each in wanted]
+
+
+@given(st.lists(st.sampled_from(["</head", "</hea", "<p>", "ข่าว", "é", "datetime=", "x" * 37, "d", "="]), max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_words_are_found_where_the_source_has_them(parts):
+    source = Source("".join(parts))
+    assert source._find is not None, "else this compares str.find with itself"
+    for word in ("</head", "datetime="):
+        assert source.find(word) == source.html.find(word)
+    for limit in (5, 40, 400):
+        end = source.html.find("</head")
+        assert source.before("</head", limit) == source.html[: end if 0 <= end < limit else limit]
 
 
 def test_limits_are_those_of_the_plain_code(monkeypatch):
