@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -60,7 +62,8 @@ def test_blocks_of_any_markup_are_the_same(html, parsed):
     if fast is not None:
         assert_same(fast, plain)
     else:
-        assert not parsed or "é" in body, "only stray end tags and letters beyond ASCII are left to the plain code"
+        left = "é" in body or re.search("<[^>]*<", body)
+        assert not parsed or left, "stray end tags, letters beyond ASCII and a < in a tag are left to the plain code"
 
 
 @given(st.lists(st.sampled_from(["div", "p", "li", "h2", "td", "a"]), min_size=1, max_size=30), st.integers(0, 10**6))

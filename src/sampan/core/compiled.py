@@ -29,6 +29,14 @@ def compiled(function: Callable) -> Callable:
     return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
 
 
+def leaf(function: Callable) -> Callable:
+    """As `compiled`, for functions that make no array and give none back: they count no references, which else takes
+    longer than most of them, with an atomic step for every array at every call."""
+    import numba
+
+    return numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False)(function)
+
+
 @functools.cache
 def load_compiled(module: str) -> ModuleType | None:
     """The module of that full name, or None without numba. Importing numba takes about half a second."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import compiled, leaf
 from ...lang.kernels.words import span_hash
 from .repeats import gram
 
@@ -66,7 +66,7 @@ def count_by_span(kinds_C, kind, starts_S, ends_S):
     return out
 
 
-@compiled
+@leaf
 def spans_with(kinds_C, kind, starts_S, ends_S):
     """How many spans have a character of a kind."""
     found = 0
@@ -78,7 +78,7 @@ def spans_with(kinds_C, kind, starts_S, ends_S):
     return found
 
 
-@compiled
+@leaf
 def script_weights(points, script_P, weight_P, number):
     """Weight of the letters of the script of that number, and of all letters."""
     own = every = 0
@@ -91,7 +91,7 @@ def script_weights(points, script_P, weight_P, number):
     return own, every
 
 
-@compiled
+@leaf
 def _find(values, value, low, high):
     """Place of a value in values[low:high], which are sorted; -1 if it is not there."""
     end = high

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import compiled, leaf
 from ...lang import units
 from ...lang.kernels.words import mixed
 from .. import literals
@@ -14,7 +14,7 @@ _F0, _F1, _F2, _F3 = (np.uint64(factor) for factor in literals.FACTORS)
 _DOWN, _LOW = np.uint64(32 - literals.BITS), np.uint64(0xFFFFFFFF)
 
 
-@compiled
+@leaf
 def gram(hashes_U, place, length):
     """`units.ngram_hashes` of one run of units."""
     value, power = np.uint64(0), np.uint64(1)
@@ -69,7 +69,7 @@ def repeats(hashes_U, places_P, length, sums_U, max_ties):
     return kept[:size].copy(), _top(grams_P, first_P, times_P, places_P, most, length, sums_U, max_ties), again
 
 
-@compiled
+@leaf
 def _top(grams_P, first_P, times_P, places_P, most, length, sums_U, max_ties):
     best = 0
     if most <= 2:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import compiled, leaf
 
 _TWO, _ONE = np.float32(2), np.float32(1)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -84,7 +84,7 @@ def repeated(points, ends_B, title, fold):
     return times_B[first_B], titled_B, False
 
 
-@compiled
+@leaf
 def _hashed(folded, start, end):
     value = np.uint64(end - start)
     for i in range(start, end):
@@ -93,7 +93,7 @@ def _hashed(folded, start, end):
     return value * _STEP
 
 
-@compiled
+@leaf
 def _equal(folded, start, size, ends_B, other):
     """Whether the text of `size` characters from `start` on is that of the block `other`."""
     begin = ends_B[other - 1] if other > 0 else 0
@@ -105,7 +105,7 @@ def _equal(folded, start, size, ends_B, other):
     return True
 
 
-@compiled
+@leaf
 def _within(folded, start, size, title):
     """Whether the text of `size` characters from `start` on is in the title."""
     for place in range(title.size - size + 1):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import compiled, leaf
 from .. import blocks
 from .hints import hints_at
 from .lanes import WIDTH
 from .markup import blank_at, find_byte, look_up, name_end, part_paragraphs, reduce_into
-from .names import name_table
+from .names import LONGEST, name_table
 
 _BITS = 9
 _KEYS, _VALUES = name_table({**blocks.CODES, "body": blocks.OTHER_TAG}, _BITS)
@@ -41,7 +41,7 @@ def reduced(data):
     return second, part_paragraphs(first, size, second), odd
 
 
-@compiled
+@leaf
 def code_of(data, start, end):
     """Number of a tag by its name."""
     code = look_up(_KEYS, _VALUES, _BITS, data, start, end)
@@ -50,7 +50,7 @@ def code_of(data, start, end):
     return _OTHER + _CLOSED if data[start] == _SLASH else _OTHER
 
 
-@compiled
+@leaf
 def measure(data, start, end):
     """Characters of a text, and whether one is no blank."""
     size = 0
@@ -65,7 +65,7 @@ def measure(data, start, end):
     return size, start < end
 
 
-@compiled
+@leaf
 def character(data, i, end):
     """The character at `i` and its bytes, an escape read as what it stands for."""
     byte = np.int64(data[i])
@@ -93,7 +93,7 @@ def character(data, i, end):
     )
 
 
-@compiled
+@leaf
 def clean_into(data, i, end, points, start):
     """Write the characters of the text data[i:end] from `start` on, blanks as `blocks.clean` leaves them; returns their
     end."""
@@ -126,7 +126,7 @@ def clean_into(data, i, end, points, start):
     return size
 
 
-@compiled
+@leaf
 def keep_into(data, i, end, points, start):
     """As `clean_into` for preformatted text, of which only the ends are cut."""
     while i < end and (data[i] == 10 or data[i] == _BREAK):
@@ -146,18 +146,20 @@ def keep_into(data, i, end, points, start):
     return kept
 
 
-@compiled
-def _add_block(row_5, text, start, end, preformatted, points, size, run):
+@leaf
+def _add_block(blocks_B5, number, text, start, end, preformatted, points, size, run):
     """Write a run's text from `size` of `points` on and, if it has any, its row; returns the end of the characters."""
     if preformatted:
         stop = keep_into(text, start, end, points, size)
     else:
         stop = clean_into(text, start, end, points, size)
-    row_5[0], row_5[1], row_5[2], row_5[3], row_5[4] = stop, run[0], run[1], run[2], run[3]
+    blocks_B5[number, 0] = stop
+    for k in range(4):
+        blocks_B5[number, k + 1] = run[k]
     return stop
 
 
-@compiled
+@leaf
 def _tags(data, end):
     """More than there can be."""
     tags = 2
@@ -178,15 +180,23 @@ def walk(data, end, most):
     tags = _tags(data, end)
     points, raw = np.empty(end + 1, np.uint32), np.empty(end + 1, np.uint8)
     blocks_B5, elements_E7 = np.empty((tags, 5), np.int64), np.empty((tags, 7), np.int64)
-    latest, pending = np.empty(tags, np.int64), np.empty(tags, np.int64)
+    open_2D = np.empty((2, tags), np.int64)
+    size, number_B, number_E, odd = _walk(data, end, most, points, raw, blocks_B5, elements_E7, open_2D)
+    return points[:size], blocks_B5[:number_B], elements_E7[:number_E], odd
+
+
+@leaf
+def _walk(data, end, most, points, raw, blocks_B5, elements_E7, open_2D):
+    """`walk` into arrays that are large enough; returns how many characters, blocks and elements there are. `open_2D`
+    are the latest element of each depth, and the one there that waits for its end or -1."""
     number_B = number_E = depth = links_open = pre = filled_to = 0
     links = characters = linked = place = 0  # of the run
     parts = begin = finish = 0  # of its text: how many, and where it stands, in `raw` if they are more than one
     filled = False
     at, after, close = _next_tag(data, 0, end)
     if at >= end:  # without a tag there is no text
-        elements_E7[0, 0], elements_E7[0, 1], elements_E7[0, 2:] = _OTHER, 1, 0
-        return points[:0], blocks_B5[:0], elements_E7[:1], False
+        _open(elements_E7, 0, (_OTHER, 1, 0, 0, 0, 0, 0))
+        return 0, 0, 1, False
     while True:
         code = code_of(data, at + 1, after) if at < end else _END
         if code in (_LINK, _END_LINK):
@@ -194,27 +204,30 @@ def walk(data, end, most):
             links += code == _LINK
         else:
             if filled:
-                text, run = data if parts == 1 else raw, (links, characters, linked, place)
-                stop = _add_block(blocks_B5[number_B], text, begin, finish, pre > 0, points, filled_to, run)
+                run = (links, characters, linked, place)
+                if parts == 1:
+                    stop = _add_block(blocks_B5, number_B, data, begin, finish, pre > 0, points, filled_to, run)
+                else:
+                    stop = _add_block(blocks_B5, number_B, raw, begin, finish, pre > 0, points, filled_to, run)
                 number_B += stop > filled_to
                 filled_to = stop
             if code == _END:
-                return points[:filled_to], blocks_B5[:number_B], elements_E7[:number_E], False
+                return filled_to, number_B, number_E, False
             if code <= _OTHER:
                 depth += 1
                 if depth < 1:
-                    return points[:0], blocks_B5[:0], elements_E7[:0], True
-                around = latest[depth - 1] if depth > 1 else 0
+                    return 0, 0, 0, True
+                around = open_2D[0, depth - 1] if depth > 1 else 0
                 _open(elements_E7, number_E, (code, depth, around, number_B, -1, after, close))
-                latest[depth] = pending[depth] = number_E
+                open_2D[0, depth] = open_2D[1, depth] = number_E
                 number_E += 1
             elif _CLOSED <= code <= _CLOSED + _OTHER:
-                if depth >= 1 and pending[depth] >= 0:
-                    elements_E7[pending[depth], 4] = number_B
-                    pending[depth] = -1
+                if depth >= 1 and open_2D[1, depth] >= 0:
+                    elements_E7[open_2D[1, depth], 4] = number_B
+                    open_2D[1, depth] = -1
                 depth -= 1
             pre += (code == _PRE) - (code == _PRE + _CLOSED)
-            place = latest[depth] if depth >= 1 else 0
+            place = open_2D[0, depth] if depth >= 1 else 0
             links = characters = linked = parts = 0
             filled = False
         start = close + 1
@@ -228,7 +241,7 @@ def walk(data, end, most):
             parts += 1
 
 
-@compiled
+@leaf
 def _join(data, start, end, raw, parts, begin, finish):
     """Where the text of a run stands that gets one more part: in `data` if it is the first, else in `raw`."""
     if parts == 0:
@@ -238,13 +251,13 @@ def _join(data, start, end, raw, parts, begin, finish):
     return begin, copy(data, start, end, raw, finish)
 
 
-@compiled
+@leaf
 def _open(elements_E7, number, row):
     for k in range(7):
         elements_E7[number, k] = row[k]
 
 
-@compiled
+@leaf
 def copy(data, start, end, out, size):
     """Put data[start:end] at `size` of `out`; returns the end of it."""
     for i in range(start, end):
@@ -253,7 +266,7 @@ def copy(data, start, end, out, size):
     return size
 
 
-@compiled
+@leaf
 def _next_tag(data, start, end):
     """Where the next tag begins from `start` on, where its name ends, and its last byte; `end` if there is none."""
     while True:
@@ -270,27 +283,38 @@ def _next_tag(data, start, end):
 @compiled
 def holding(blocks_B5, elements_E7, data):
     """The elements that hold text, with the numbers of parents and places among them, and their hints."""
-    blocks_in = len(blocks_B5)
-    number = np.empty(len(elements_E7), np.int64)
+    number_E, word = np.empty(len(elements_E7), np.int64), np.empty(LONGEST, np.uint8)
+    kept_E6 = np.empty((6, _number(number_E, elements_E7, len(blocks_B5))), np.int64)
+    _fill(kept_E6, number_E, blocks_B5, elements_E7, data, word)
+    return kept_E6
+
+
+@leaf
+def _number(number_E, elements_E7, blocks_in):
+    """Number the elements that hold text; returns how many they are."""
     held = 0
     for e in range(len(elements_E7)):
         if elements_E7[e, 4] < 0:
             elements_E7[e, 4] = blocks_in
         held += e == 0 or elements_E7[e, 4] > elements_E7[e, 3]
-        number[e] = held - 1
-    kept_E6 = np.empty((6, held), np.int64)
+        number_E[e] = held - 1
+    return held
+
+
+@leaf
+def _fill(kept_E6, number_E, blocks_B5, elements_E7, data, word):
     at = 0
     for e in range(len(elements_E7)):
-        row = elements_E7[e]
-        if e == 0 or row[4] > row[3]:
-            kept_E6[0, at], kept_E6[1, at], kept_E6[2, at] = row[0], row[1], number[row[2]]
-            kept_E6[3, at], kept_E6[4, at] = row[3], row[4]
-            hints = hints_at(data, row[5], row[6])
-            kept_E6[5, at] = hints | _BITS_OF_TAG[row[0]] if hints >= 0 else hints
+        first, end = elements_E7[e, 3], elements_E7[e, 4]
+        if e == 0 or end > first:
+            code = elements_E7[e, 0]
+            kept_E6[0, at], kept_E6[1, at], kept_E6[2, at] = code, elements_E7[e, 1], number_E[elements_E7[e, 2]]
+            kept_E6[3, at], kept_E6[4, at] = first, end
+            hints = hints_at(data, elements_E7[e, 5], elements_E7[e, 6], word)
+            kept_E6[5, at] = hints | _BITS_OF_TAG[code] if hints >= 0 else hints
             at += 1
-    for b in range(blocks_in):
-        blocks_B5[b, 4] = number[blocks_B5[b, 4]]
-    return kept_E6
+    for b in range(len(blocks_B5)):
+        blocks_B5[b, 4] = number_E[blocks_B5[b, 4]]
 
 
 @compiled

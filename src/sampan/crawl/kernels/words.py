@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ...core.compiled import compiled
+from ...core.compiled import leaf
 from .lanes import WIDTH, first_of_pair
 
 
-@compiled
+@leaf
 def find_word(data, word):
     """Where `word`, of two bytes or more, first stands in `data`; -1 if it does not.
 
@@ -31,7 +31,7 @@ def find_word(data, word):
     return -1
 
 
-@compiled
+@leaf
 def _stands(data, at, word):
     for k in range(word.size):  # noqa: SIM110 - numba compiles no generators
         if data[at + k] != word[k]:
