@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sampan.lang import kernels
 from sampan.lang.identifier import shipped_identifier
+from sampan.lang.scripts import _counts_of_long
 from sampan.lang.units import units
 
 LETTERS = "ab '-’‐\u200c1é\u0301. \nİſ한ภา\U00010400\U000e0041"
@@ -31,6 +32,13 @@ def both(monkeypatch, work):
 @settings(max_examples=200, deadline=None)
 def test_probabilities_are_the_same(text):
     plain, fast = both(pytest.MonkeyPatch(), lambda: shipped_identifier().probabilities(text))
+    assert fast == plain
+
+
+@given(texts)
+@settings(max_examples=100, deadline=None)
+def test_scripts_are_counted_the_same(text):
+    plain, fast = both(pytest.MonkeyPatch(), lambda: _counts_of_long(text))
     assert fast == plain
 
 

@@ -6,15 +6,19 @@ numba nor using it is part of any identity. Machine code is kept in the user's c
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+_BLAS = "scipy.linalg.cython_blas"
 
 
 def compiled(function: Callable) -> Callable:
@@ -23,6 +27,14 @@ def compiled(function: Callable) -> Callable:
     import numba
 
     return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+
+
+def leaf(function: Callable) -> Callable:
+    """As `compiled`, for functions that make no array and give none back: they count no references, which else takes
+    longer than most of them, with an atomic step for every array at every call."""
+    import numba
+
+    return numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False)(function)
 
 
 @functools.cache
@@ -42,22 +54,42 @@ def load_compiled(module: str) -> ModuleType | None:
 
 def _numba() -> ModuleType | None:
     """numba with its tables filled, which else the first call of a compiled function does. The garbage collector waits
-    meanwhile: what a library makes on import stays, and looking it through again and again takes a third of the time.
+    meanwhile, and passes over what is there by then ever after: what a library makes on import stays, and looking it
+    through again and again takes a third of the import and a twentieth of what follows.
     """
     collecting = gc.isenabled()
     gc.disable()
     try:
-        import numba
-        from numba.core.registry import cpu_target
+        with _without_blas():
+            import numba
+            from numba.core.registry import cpu_target
 
-        cpu_target.typing_context.refresh()
-        cpu_target.target_context.refresh()
+            cpu_target.typing_context.refresh()
+            cpu_target.target_context.refresh()
+        gc.freeze()
         return numba
     except ImportError:
         return None
     finally:
         if collecting:
             gc.enable()
+
+
+@contextlib.contextmanager
+def _without_blas() -> Iterator[None]:
+    """Keep numba's import from looking for SciPy's BLAS, which takes a third of it: no loop here multiplies matrices.
+    Afterwards numba takes it for there wherever SciPy is, and looks when a function first needs it."""
+    if _BLAS in sys.modules or "numba" in sys.modules:
+        yield
+        return
+    sys.modules[_BLAS] = None  # type: ignore[assignment] - what the import system takes for "there is none"
+    try:
+        yield
+    finally:
+        del sys.modules[_BLAS]
+    arrays = sys.modules.get("numba.np.arraymath")
+    if arrays is not None and hasattr(arrays, "_HAVE_BLAS") and find_spec("scipy") is not None:
+        arrays._HAVE_BLAS = True
 
 
 def cache_folder() -> Path:

@@ -7,7 +7,9 @@ import functools
 import numpy as np
 import regex
 
+from ..core.kept import kept
 from ..lang.scripts import CHARACTER_WEIGHT, WRITTEN_IN, script_ranges
+from .kernels import loops
 
 POINTS = 0x40000
 """Code points with a kind of their own; those above (tags, private use) count as the last of these."""
@@ -29,7 +31,7 @@ _PATTERNS = {
 }
 
 
-@functools.cache
+@kept()
 def kinds() -> np.ndarray:
     """Kind bits by code point [POINTS], uint8."""
     table = np.zeros(POINTS, np.uint8)
@@ -55,7 +57,11 @@ def _scripts() -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
 def script_share(codepoints_C: np.ndarray, script: str) -> float:
     """`lang.scripts.own_script_share` of a text given as code points: weighted share of letters in `script`."""
     script_P, weight_P, numbers = _scripts()
+    number = numbers[WRITTEN_IN.get(script, script)]
+    if (compiled := loops("counts")) is not None:
+        own, every = compiled.script_weights(codepoints_C, script_P, weight_P, number)
+        return own / every if every else 0.0
     weights = np.take(weight_P, codepoints_C, mode="clip")
-    own = np.take(script_P, codepoints_C, mode="clip") == numbers[WRITTEN_IN.get(script, script)]
+    own = np.take(script_P, codepoints_C, mode="clip") == number
     total = int(weights.sum())
     return int(weights[own].sum()) / total if total else 0.0

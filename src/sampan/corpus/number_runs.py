@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import regex
+
+from ..lang.units import codepoints
+from .characters import DIGIT, kinds
+from .kernels import loops
 
 DIGITS = 7
 """Digits of the shortest run."""
-# Up to two signs between digits, as people group them. Possessive: a run goes as far as it can.
-_RUN = regex.compile(rf"\d(?:[ .\-()/\u00A0‐‑–]{{0,2}}\d){{{DIGITS - 1},}}+")
+_GAPS = " .-()/\u00a0‐‑–"
+"""Of these up to two stand between digits, as people group them."""
 _AFTER = 4
 
 
-def number_runs(text: str) -> list[tuple[int, int]]:
-    """(start, end) of every run of at least DIGITS digits, in order."""
-    return [match.span() for match in _RUN.finditer(text)]
+@functools.lru_cache(maxsize=2)
+def number_runs(text: str, least: int = DIGITS) -> tuple[tuple[int, int], ...]:
+    """(start, end) of every run of at least `least` digits, in order. Several questions are asked of each text."""
+    if (compiled := loops("counts")) is not None:
+        starts, ends = compiled.digit_chains(codepoints(text), kinds(), DIGIT, _gap_points(), least)
+        return tuple(zip(starts.tolist(), ends.tolist(), strict=True))
+    return tuple(match.span() for match in _run(least).finditer(text))
+
+
+@functools.cache
+def _run(least: int) -> regex.Pattern:
+    """Possessive: a run goes as far as it can."""
+    return regex.compile(rf"\d(?:[{regex.escape(_GAPS)}]{{0,2}}\d){{{least - 1},}}+")
+
+
+@functools.cache
+def _gap_points() -> np.ndarray:
+    return np.array(sorted(map(ord, _GAPS)), np.uint32)
 
 
 def matches_near(

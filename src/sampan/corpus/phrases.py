@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..lang.units import Units, ngram_hashes, units
+from .kernels import loops
 
 
 class Phrases:
@@ -23,9 +24,14 @@ class Phrases:
                 firsts.add(int(found.hashes_U[0]))
         self._firsts = np.array(sorted(firsts), np.uint64)
         self._by_length = {n: np.array(sorted(hashes), np.uint64) for n, hashes in sorted(by_length.items())}
+        self._lengths_N = np.array([*self._by_length], np.int64)
+        self._known_K = np.concatenate([np.zeros(0, np.uint64), *self._by_length.values()])
+        self._begins_N = np.cumsum([0, *map(len, self._by_length.values())])
 
     def find(self, folded: Units) -> tuple[int, int]:
         """(different phrases that occur, units that lie in one), for a text in lower case."""
+        if (compiled := loops("counts")) is not None:
+            return compiled.find_phrases(folded.hashes_U, self._firsts, self._lengths_N, self._known_K, self._begins_N)
         if not among(folded.counted[0], self._firsts).any():
             return 0, 0
         starts = np.flatnonzero(among(folded.hashes_U, self._firsts))

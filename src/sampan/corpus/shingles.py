@@ -6,12 +6,12 @@ labelled. Diacritics and tone marks stay, because they make other words.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from ..core.kept import kept
 from ..lang.units import codepoints, ngram_hashes, units
 
 _SPACELESS = np.array(
@@ -45,7 +45,7 @@ def folded(texts: Sequence[str]) -> list[str]:
     return [together[end - len(text) - 1 : end - 1] for text, end in zip(texts, ends, strict=True)]
 
 
-@functools.cache
+@kept()
 def _fold_table() -> np.ndarray:
     """What each code point counts as: its case folding where that is one character, U+0020 for any blank."""
     characters = "".join(map(chr, range(_FOLDED_POINTS)))

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..lang.profile import Profile
 from ..lang.thresholds import Thresholds
-from ..lang.units import Points, Units, codepoints, units
+from ..lang.units import Points, Units, character_table, codepoints, units
 from .characters import BLANK, kinds
+from .kernels import loops
 from .phrases import Phrases
 
 CLUSTERS_PER_WORD = 3
@@ -107,6 +108,8 @@ class TextView:
 
     @cached_property
     def lines(self) -> Lines:
+        if (compiled := loops("counts")) is not None:
+            return Lines(*compiled.lines(self.codepoints_C, self.kinds_C, BLANK, character_table()))
         return self._spans(np.append(0, self._breaks + 1), np.append(self._breaks, len(self.text)))
 
     @cached_property
@@ -115,6 +118,8 @@ class TextView:
         lines = self.lines
         if not len(lines):
             return lines
+        if (compiled := loops("counts")) is not None:
+            return Lines(*compiled.paragraphs(self.codepoints_C, lines.starts_L, lines.ends_L, character_table()))
         number = np.searchsorted(self._breaks, lines.starts_L)
         first = np.append(True, np.diff(number) > 1)
         starts, ends = lines.starts_L[first], lines.ends_L[np.append(first[1:], True)]
@@ -136,5 +141,14 @@ class TextView:
 
     def count_by_line(self, kind: int) -> np.ndarray:
         """Characters of a kind in each line [L]."""
+        if (compiled := loops("counts")) is not None:
+            return compiled.count_by_span(self.kinds_C, kind, self.lines.starts_L, self.lines.ends_L)
         sums = np.append(0, np.cumsum(self.kinds_C & kind > 0))
         return sums[self.lines.ends_L] - sums[self.lines.starts_L]
+
+    def units_with(self, kind: int) -> int:
+        """Units with a character of a kind in them."""
+        if (compiled := loops("counts")) is not None:
+            return compiled.spans_with(self.kinds_C, kind, self.units.starts_U, self.units.ends_U)
+        sums = np.append(0, np.cumsum(self.kinds_C & kind > 0))
+        return int(np.count_nonzero(sums[self.units.ends_U] > sums[self.units.starts_U]))

@@ -11,7 +11,7 @@ from ..artifacts.documents import Document, DocumentWriter
 from ..core.identity import digest_text
 from ..core.params import parse_params
 from .arc_records import ARC
-from .guard import MAX_DEPTH, overwork
+from .guard import overwork
 from .http import MAX_HEAD, BadEncoding, TooLarge, decode_body, is_whole_response, split_response
 from .kernels import loops
 from .packed import Archive
@@ -161,7 +161,7 @@ def page_text(params: Any, payload: bytes, charset: str, url: str) -> tuple[str,
     """The text of HTML and what the page says of itself (`Page.meta`, and the `charset` used); LeftOut if it would take
     too long or cannot be parsed."""
     html, used = decode(payload, charset)
-    if payload.count(b"<") > MAX_DEPTH and (reason := overwork(html)):  # bytes are counted faster, and never fewer
+    if reason := overwork(html, payload if used == "utf-8" else None):
         raise LeftOut(reason)
     try:
         page = extract(html, extractor=params.extractor, min_characters=params.min_text_characters, url=url)

@@ -175,6 +175,8 @@ class Layout:
     """Whether the page was larger than the limits, so that only its beginning was read."""
     points: np.ndarray | None = None
     """Characters of all texts in a row (uint32), where compiled loops read the page."""
+    ends: np.ndarray | None = None
+    """Where each text ends in `points`. [B]"""
     counts: np.ndarray | None = None
     """`features.count_characters` of the texts, where compiled loops read the page."""
 

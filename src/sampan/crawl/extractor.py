@@ -102,6 +102,8 @@ def chosen(page: Page, chances: np.ndarray, share: float, outside: float) -> np.
     holds is near it: what looks like text but stands apart from the rest is a teaser, a notice or a comment.
     """
     layout = page.layout
+    if layout.points is not None:
+        return kernels.chosen(page, chances, (share, _LEAST, _MOST, outside), _MAIN_SHARE)
     likely = chances > bar(page, chances, share)
     running = np.concatenate([[0.0], np.cumsum(page.mass * chances * likely)])
     holding = np.flatnonzero(running[layout.end] - running[layout.first] >= _MAIN_SHARE * running[-1])

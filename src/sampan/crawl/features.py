@@ -12,6 +12,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from ..core.kept import kept
 from .blocks import HINT_NAMES, TAG_NUMBERS, Layout
 
 CLASSES = ("letters", "upper", "digits", "enders", "commas", "symbols", "copyright", "bars", "mails", "colons", "lines")
@@ -36,14 +37,20 @@ MAX_CHAIN = 64
 """Levels that are climbed from the heaviest element to meet a block."""
 
 
+@kept()
+def _categories() -> np.ndarray:
+    """The two letters of each character's category. [65536, 2]"""
+    names = "".join(map(unicodedata.category, map(chr, range(_TABLE)))).encode()
+    return np.frombuffer(names, np.uint8).reshape(-1, 2)
+
+
 @cache
 def character_table() -> tuple[np.ndarray, np.ndarray]:
     """For the characters up to U+FFFF the number of their kind [65536]; and for each kind the mass, and 0 or 1 for each
     of `CLASSES` [kinds, 1 + K]. There are a few dozen kinds, so that text is counted by kind and not by class."""
     marked = {"enders": _ENDERS, "commas": _COMMAS, "copyright": "©", "bars": _BARS, "mails": "@", "colons": _COLONS}
     code = np.arange(_TABLE)
-    names = "".join(map(unicodedata.category, map(chr, range(_TABLE)))).encode()  # a category has two letters
-    major, minor = np.frombuffer(names, np.uint8).reshape(-1, 2).T
+    major, minor = _categories().T
     letter, number, spacing = major == ord("L"), major == ord("N"), (major == ord("M")) & (minor == ord("c"))
     table = np.zeros((_TABLE, 1 + len(CLASSES)), np.uint8)
     table[letter | number | spacing, 0] = 1

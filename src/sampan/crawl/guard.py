@@ -57,15 +57,18 @@ class _Steps(dict[str, int]):
 _STEPS = _Steps()
 
 
-def overwork(html: str) -> str:
-    """Why a page is not parsed, as far as tags tell: `too_many_tags`, `too_deep`, or "" for one that is."""
-    tags = html.count("<")
-    if tags > MAX_TAGS:
-        return "too_many_tags"
-    if tags - html.count("</") <= MAX_DEPTH:  # so few begin an element that they cannot nest deeper
-        return ""
+def overwork(html: str, data: bytes | None = None) -> str:
+    """Why a page is not parsed, as far as tags tell: `too_many_tags`, `too_deep`, or "" for one that is. `data` is
+    `html` in UTF-8, in which tags are counted ten times as fast."""
     import numpy as np
 
+    codes = np.frombuffer(html.encode("utf-8", "surrogatepass") if data is None else data, np.uint8)
+    begins = codes == ord("<")
+    tags = int(np.count_nonzero(begins))
+    if tags > MAX_TAGS:
+        return "too_many_tags"
+    if tags <= MAX_DEPTH or tags - np.count_nonzero(begins[:-1] & (codes[1:] == ord("/"))) <= MAX_DEPTH:
+        return ""  # so few begin an element that they cannot nest deeper
     names = _TAG.findall(html)
     depth = np.cumsum(np.fromiter(map(_STEPS.__getitem__, names), np.int64, len(names)))
     # end tags without a beginning are passed over: the depth is counted from the lowest sum so far, at most 0

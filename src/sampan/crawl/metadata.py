@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
+from .kernels import Source
+
 _META = re.compile(r"""<(?:meta|META)\s(?=[^<>]*?\b(?:property|name|itemprop|http-equiv)=["']?([\w:.-]+))([^<>]*+)>""")
 _LINK = re.compile(r"""<link\s(?=[^<>]*?\brel=["']?canonical\b)([^<>]*+)>""")
 _VALUE = re.compile(r"""\b(?:content|href)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
@@ -29,8 +31,8 @@ _WANTED = frozenset((*_DATES, *_LANGUAGES, "og:title"))
 
 def facts(html: str) -> dict[str, str]:
     """`date` (YYYY-MM-DD), `declared_language`, `canonical` and `og_title`, as far as the page states them."""
-    end = html.find("</head")
-    head = html[: end if 0 <= end < _MAX_HEAD else _MAX_HEAD]
+    source = Source(html)
+    head = source.before("</head", _MAX_HEAD)
     said: dict[str, str] = {}
     for name, attributes in _META.findall(head):
         name = name.lower()
@@ -40,7 +42,7 @@ def facts(html: str) -> dict[str, str]:
     language = _HTML_LANGUAGE.search(html[:4000])
     declared = language[1] if language else next((said[name] for name in _LANGUAGES if name in said), "")
     found = {
-        "date": _date(html, said),
+        "date": _date(source, said),
         "declared_language": declared.replace("_", "-").partition(",")[0].strip(),
         "canonical": _value(link[1]) if link else "",
         "og_title": " ".join(said.get("og:title", "").split()),
@@ -53,15 +55,17 @@ def _value(attributes: str) -> str:
     return unescape(found[1] or found[2] or "").strip() if found else ""
 
 
-def _date(html: str, said: dict[str, str]) -> str:
+def _date(source: Source, said: dict[str, str]) -> str:
     """The day of publication, '' if none is given in year-month-day order: as `<meta>` says, the surest name first,
     then as JSON says, as the other names say, and as the first `<time>` says."""
     day = _DAY.match(said.get(_DATES[0], ""))
-    if day is None and "datePublished" in html and (found := _JSON_DATE.search(html)):
+    html = source.html
+    at = source.find("datePublished") if day is None else -1
+    if at >= 0 and (found := _JSON_DATE.search(html, max(0, at - 1))):
         day = _DAY.match(found[1])
     for name in _DATES[1:]:
         day = day or _DAY.match(said.get(name, ""))
-    at = html.find("datetime=") if day is None else -1
+    at = source.find("datetime=") if day is None else -1
     while at >= 0:
         if found := _DATETIME.match(html, at):
             start = html.rfind("<", max(0, at - _MAX_TAG), at)

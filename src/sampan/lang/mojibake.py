@@ -12,16 +12,19 @@ import re
 # Second and later bytes of UTF-8, as Latin-1 and as Windows-1252 show them.
 _LATER = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
 # One class comes first, so that the search can pass over all else quickly.
+UTF8_HEAD, UTF8_LATER = "[\xc2-\xf4]", f"[{_LATER}]"
 _UTF8 = re.compile(
-    f"[\xc2-\xf4](?:(?<=[\xc2-\xdf])[{_LATER}]|(?<=[\xe0-\xef])[{_LATER}]{{2}}|(?<=[\xf0-\xf4])[{_LATER}]{{3}})"
+    f"{UTF8_HEAD}(?:(?<=[\xc2-\xdf])[{_LATER}]|(?<=[\xe0-\xef])[{_LATER}]{{2}}|(?<=[\xf0-\xf4])[{_LATER}]{{3}})"
 )
-_C1 = re.compile("[\x80-\x84\x86-\x9f]")
+C1 = "[\x80-\x84\x86-\x9f]"
+_C1 = re.compile(C1)
 _WINDOWS = {point: bytes([point]).decode("cp1252", "ignore") or chr(point) for point in range(0x80, 0xA0)}
 _WINDOWS.pop(0x85)  # a line end of its own, in text that is not Windows-1252
 
 # A run of Thai letters as Latin-1 shows them; a Latin word never has five such signs side by side.
-_THAI_RUN = re.compile("[\xa1-\xda\xdf-\xfb]{5,}")
-_THAI_PIECE = re.compile("[\xa1-\xda\xdf-\xfb]+")
+THAI, THAI_RUN = "[\xa1-\xda\xdf-\xfb]", 5
+_THAI_RUN = re.compile(f"{THAI}{{{THAI_RUN},}}")
+_THAI_PIECE = re.compile(f"{THAI}+")
 _LATIN_WORD = re.compile("[A-Za-z][\xc0-\xfb]|[\xc0-\xfb][A-Za-z]")
 _THAI_CLUSTERS = re.compile(
     "(?:[\u0e40-\u0e44]?[\u0e01-\u0e2e][\u0e31\u0e34-\u0e3a\u0e47]?[\u0e48-\u0e4e]?[\u0e30\u0e32\u0e33\u0e45]*|[\u0e2f\u0e46\u0e50-\u0e59\u0e3f])+"

@@ -6,10 +6,11 @@ with one and never span it. Whole words are features too. A feature is a place i
 
 from __future__ import annotations
 
-import functools
 import unicodedata
 
 import numpy as np
+
+from ..core.kept import kept
 
 BLANK = 32
 STEP, WORD, MIX = np.uint32(0x01000193), np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B)
@@ -22,7 +23,7 @@ _PLANES = ((0, 0x40000), (0xE0000, 0xE0200))
 """Code points among which all letters and marks are; the rest is unassigned or for private use."""
 
 
-@functools.cache
+@kept()
 def letter_table() -> np.ndarray:
     """For each code point its own value if it is a letter or a mark, else a blank (uint32); the last entry stands for
     all code points above."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import regex
 
+from ..core.kept import kept
+from . import mojibake
 from .marks import order_marks
-from .mojibake import repair_mojibake
 from .profile import load_profile
 from .vietnamese import place_tones
 from .zawgyi import repair_zawgyi
@@ -45,25 +46,77 @@ _LINE_TAIL = regex.compile(r"(?<! ) ++$", regex.M)  # each run of spaces is look
 _EMPTY_LINES = regex.compile(r"\n{3,}")
 
 
-_LAST_OF_PLANE = "\uffff"
-_PLANE = "".join(map(chr, range(ord(_LAST_OF_PLANE) + 1)))
+_PLANE = 0x10000
+"""Living scripts are below; what is above may need any step."""
+(
+    _LINE_ENDS,
+    _INVISIBLES,
+    _BLANKS,
+    _JOINERS,
+    _BURMESE,
+    _ORDERED,
+    _MARKS,
+    _C1,
+    _UTF8_HEAD,
+    _UTF8_LATER,
+    _THAI,
+    _MISREAD,
+) = (1 << bit for bit in range(12))
+_ANY = (1 << 12) - 1
+_WORK = {
+    _LINE_ENDS: r"[\r\v\f\x1C-\x1E\x85\u2028\u2029]",
+    _INVISIBLES: _INVISIBLE.pattern,
+    _BLANKS: _BLANK.pattern,
+    _JOINERS: r"[\u200C\u200D]",
+    _BURMESE: r"[\u1000-\u109F]",
+    _ORDERED: r"[\u0E30-\u0ECE\u102B-\u1049\u17A3-\u17DD]",
+    _MARKS: r"[\p{M}\u200C\u200D]",
+    _C1: mojibake.C1,
+    _UTF8_HEAD: mojibake.UTF8_HEAD,
+    _UTF8_LATER: mojibake.UTF8_LATER,
+    _THAI: mojibake.THAI,
+}
+"""Which characters a step can have work with: most text has none of them, which is found faster than by a pattern."""
 
 
-def _drawn(pattern: str) -> frozenset[str]:
-    """The characters of the plane of all living scripts that a pattern of one character matches."""
-    return frozenset(regex.findall(pattern, _PLANE))
+@kept(mojibake)
+def _work_table():
+    """uint16[_PLANE]: bits of `_WORK` by code point."""
+    import numpy as np
+
+    table = np.zeros(_PLANE, np.uint16)
+    plane = "".join(map(chr, range(_PLANE)))
+    for bit, pattern in _WORK.items():
+        for found in regex.finditer(pattern, plane):
+            table[found.start()] |= bit
+    table[-1] = _ANY
+    return table
 
 
-# Which characters a step can have work with: most text has none of them, and a set is asked faster than a pattern.
-_LINE_ENDS = _drawn(r"[\r\v\f\x1C-\x1E\x85\u2028\u2029]")
-_INVISIBLES = _drawn(_INVISIBLE.pattern)
-_BLANKS = _drawn(_BLANK.pattern)
-_JOINERS = frozenset("\u200c\u200d")
-_PLAIN = b"\n" + bytes(range(0x20, 0x7F))
-_BURMESE = _drawn(r"[\u1000-\u109F]")
-_ORDERED = _drawn(r"[\u0E30-\u0ECE\u102B-\u1049\u17A3-\u17DD]")
-_MISREAD = _drawn(r"[\x80-\xFB]")
-_MARKS = _drawn(r"[\p{M}\u200C\u200D]")
+def _work_in(text: str) -> int:
+    """Bits of the steps that may have work with the text."""
+    import numpy as np
+
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    bits_C = np.take(_work_table(), points, mode="clip")
+    work = int(np.bitwise_or.reduce(bits_C))
+    return work | _MISREAD if _may_be_misread(bits_C, work) else work
+
+
+def _may_be_misread(bits_C, work: int) -> bool:
+    """Whether characters stand side by side as in text of a wrong charset."""
+    import numpy as np
+
+    if work & _C1:
+        return True
+    if work & _UTF8_HEAD and work & _UTF8_LATER:
+        later = bits_C[1:] & _UTF8_LATER > 0
+        if (later & (bits_C[:-1] & _UTF8_HEAD > 0)).any():
+            return True
+    thai = bits_C & _THAI > 0 if work & _THAI else bits_C[:0]
+    starts = len(thai) - mojibake.THAI_RUN + 1
+    return starts > 0 and bool(np.logical_and.reduce([thai[k : starts + k] for k in range(mojibake.THAI_RUN)]).any())
+
 
 _ROUNDS = 16
 """Repairs uncover work for each other (a joiner between two marks, then their order). Real text needs one round and a
@@ -92,21 +145,15 @@ def normalise(text: str, language: str = "", *, tone_placement: str = "") -> str
     """
     steps = _steps(language, tone_placement)
     for _ in range(_ROUNDS):
-        before, present = text, _characters(text)
-        beyond = max(present, default="") > _LAST_OF_PLANE  # the sets hold none of those
+        before, work = text, _work_in(text)
         for _, wanted, step in steps:
-            if wanted is None or beyond or not wanted.isdisjoint(present):
+            if wanted is None or wanted & work:
                 after = step(text)
                 if after != text:
-                    text, present = after, _characters(after)
+                    text, work = after, _work_in(after)
         if text == before:
             break
     return text
-
-
-def _characters(text: str) -> frozenset[str]:
-    """The characters of `text` without plain ASCII, which is quickly passed over and no step is about."""
-    return frozenset(text.encode("utf-8", "surrogatepass").translate(None, _PLAIN).decode("utf-8", "surrogatepass"))
 
 
 def changes(text: str, language: str = "", *, tone_placement: str = "") -> list[Change]:
@@ -124,10 +171,10 @@ def changes(text: str, language: str = "", *, tone_placement: str = "") -> list[
     return [Change(*key, count) for key, count in sorted(found.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _steps(language: str, tone_placement: str) -> tuple[tuple[str, frozenset[str] | None, Callable[[str], str]], ...]:
-    """(reason, characters without which there is nothing to do or None, step), in order."""
-    steps: list[tuple[str, frozenset[str] | None, Callable[[str], str]]] = [
-        ("mojibake", _MISREAD, lambda text: repair_mojibake(text, language)),
+def _steps(language: str, tone_placement: str) -> tuple[tuple[str, int | None, Callable[[str], str]], ...]:
+    """(reason, bit of `_WORK` without which there is nothing to do or None, step), in order."""
+    steps: list[tuple[str, int | None, Callable[[str], str]]] = [
+        ("mojibake", _MISREAD, lambda text: mojibake.repair_mojibake(text, language)),
         ("line_end", _LINE_ENDS, lambda text: _LINE_END.sub("\n", text)),
         ("invisible", _INVISIBLES, lambda text: _INVISIBLE.sub("", text)),
         ("blank", _BLANKS, lambda text: _BLANK.sub(" ", text.replace("\t", "    "))),
@@ -145,8 +192,10 @@ def _steps(language: str, tone_placement: str) -> tuple[tuple[str, frozenset[str
 
 
 def _blanks(text: str) -> str:
-    if "  " in text or " \n" in text or text.endswith(" "):
-        text = _LINE_TAIL.sub("", _INDENT.sub(" ", text))
+    if "  " in text:
+        text = _INDENT.sub(" ", text)
+    if " \n" in text or text.endswith(" "):
+        text = _LINE_TAIL.sub("", text)
     if "\n\n\n" in text:
         text = _EMPTY_LINES.sub("\n\n", text)
     return text.strip()

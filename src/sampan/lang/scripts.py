@@ -9,6 +9,9 @@ import bisect
 import functools
 from collections import Counter
 
+from ..core.kept import kept
+from .kernels import loops
+
 # (first, last, script), sorted; the letters of the region's scripts and of those met in its web crawl.
 _RANGES = (
     (0x0041, 0x005A, "Latn"),
@@ -116,7 +119,7 @@ _POINTS = 0x40000
 """Letters stand below this code point; the last one below stands for those above (tags, private use)."""
 
 
-@functools.cache
+@kept()
 def _script_table():
     """uint8[_POINTS]: the number of each character's script in `_script_names`, 0 for none."""
     import numpy as np
@@ -137,7 +140,10 @@ def _counts_of_long(text: str) -> Counter[str]:
     import numpy as np
 
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    found = np.bincount(np.take(_script_table(), points, mode="clip"), minlength=len(_script_names())).tolist()
+    if (compiled := loops("words")) is not None:
+        found = compiled.tally(points, _script_table(), len(_script_names())).tolist()
+    else:
+        found = np.bincount(np.take(_script_table(), points, mode="clip"), minlength=len(_script_names())).tolist()
     return Counter({name: number for name, number in zip(_script_names(), found, strict=True) if name and number})
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import regex
 
+from ..core.kept import kept
 from .kernels import loops
 
 POINTS = 0x40000
@@ -263,7 +264,7 @@ def _fill(table: np.ndarray, pattern: str, value: int) -> None:
         table[run.start() : run.end()] = value
 
 
-@functools.cache
+@kept()
 def _cluster_classes() -> np.ndarray:
     table = np.zeros(POINTS, np.uint8)
     for number, pattern in _CLASSES:
@@ -271,7 +272,7 @@ def _cluster_classes() -> np.ndarray:
     return table
 
 
-@functools.cache
+@kept()
 def word_kinds() -> np.ndarray:
     """`IN_WORD`, `JOINS` and `LETTER` by code point."""
     table = np.zeros(POINTS, np.uint8)

@@ -67,8 +67,7 @@ def _alphabetic(view: TextView) -> float | None:
     """Share of units with a letter in them."""
     if not _long_enough(view):
         return None
-    letters = np.append(0, np.cumsum(view.kinds_C & LETTER > 0))
-    return float((letters[view.units.ends_U] > letters[view.units.starts_U]).mean())
+    return view.units_with(LETTER) / len(view.units)
 
 
 def _stop_words(view: TextView) -> float | None:

@@ -36,6 +36,9 @@ def _repeats(view: TextView, spans: str) -> np.ndarray:
     """Which lines or paragraphs repeat an earlier one [L]."""
     if spans not in view.memo:
         found: Lines = getattr(view, spans)
+        if (compiled := loops("repeats")) is not None:
+            view.memo[spans] = compiled.seen_before(found.hashes_L)
+            return view.memo[spans]
         _, first = np.unique(found.hashes_L, return_index=True)
         repeats = np.ones(len(found), bool)
         repeats[first] = False
@@ -62,7 +65,7 @@ def _top_ngram(view: TextView, n: int) -> float | None:
     if len(view.units) < MIN_UNITS:
         return None
     if (compiled := loops("repeats")) is not None:
-        return _compiled(compiled, view, n)[1]
+        return _compiled(compiled, view)[0][n]
     repeats = _repeated_ngrams(view, n)
     if not len(repeats.places_P):
         return 0.0
@@ -79,7 +82,7 @@ def _duplicate_ngrams(view: TextView, n: int) -> float | None:
     if len(view.units) < MIN_UNITS:
         return None
     if (compiled := loops("repeats")) is not None:
-        return _compiled(compiled, view, n)[2]
+        return _compiled(compiled, view)[1][n]
     repeats = _repeated_ngrams(view, n)
     if not len(repeats.places_P):
         return 0.0
@@ -119,16 +122,13 @@ def _repeated_ngrams(view: TextView, n: int) -> _Repeats:
     return view.memo[n]
 
 
-def _compiled(compiled: ModuleType, view: TextView, n: int) -> tuple[np.ndarray, float, float]:
-    """Places of n-grams that occur more than once, and the shares that `_top_ngram` and `_duplicate_ngrams` give."""
-    if n not in view.memo:
-        length = n * view.word_units
-        places = np.arange(len(view.units)) if n == TOP_NS[0] else _compiled(compiled, view, n - 1)[0]
-        places = places[places <= len(view.units) - length]
-        sums = _lengths(view)
-        found, top, again = compiled.repeats(view.units.hashes_U, places, length, sums, MAX_TIES)
-        view.memo[n] = found, top / int(sums[-1]), again / int(sums[-1])
-    return view.memo[n]
+def _compiled(compiled: ModuleType, view: TextView) -> tuple[list[float], list[float]]:
+    """The shares that `_top_ngram` and `_duplicate_ngrams` give, by n."""
+    if "shares" not in view.memo:
+        sums, span = _lengths(view), (TOP_NS[0], DUPLICATE_NS[-1])
+        counts = compiled.all_repeats(view.units.hashes_U, view.word_units, *span, sums, MAX_TIES)
+        view.memo["shares"] = tuple([count / int(sums[-1]) for count in each.tolist()] for each in counts)
+    return view.memo["shares"]
 
 
 def _covered(view: TextView, places: np.ndarray, n: int) -> float:

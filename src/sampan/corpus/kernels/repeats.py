@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import compiled, leaf
 from ...lang import units
 from ...lang.kernels.words import mixed
 from .. import literals
@@ -14,8 +14,8 @@ _F0, _F1, _F2, _F3 = (np.uint64(factor) for factor in literals.FACTORS)
 _DOWN, _LOW = np.uint64(32 - literals.BITS), np.uint64(0xFFFFFFFF)
 
 
-@compiled
-def _gram(hashes_U, place, length):
+@leaf
+def gram(hashes_U, place, length):
     """`units.ngram_hashes` of one run of units."""
     value, power = np.uint64(0), np.uint64(1)
     for k in range(length):
@@ -51,7 +51,7 @@ def repeats(hashes_U, places_P, length, sums_U, max_ties):
     the characters of the first 0, 1, … units."""
     grams_P = np.empty(places_P.size, np.uint64)
     for p in range(places_P.size):
-        grams_P[p] = _gram(hashes_U, places_P[p], length)
+        grams_P[p] = gram(hashes_U, places_P[p], length)
     first_P, times_P = _slots(grams_P)
     kept, again, size = np.empty(places_P.size, np.int64), 0, 0
     reached = np.int64(0)
@@ -69,7 +69,7 @@ def repeats(hashes_U, places_P, length, sums_U, max_ties):
     return kept[:size].copy(), _top(grams_P, first_P, times_P, places_P, most, length, sums_U, max_ties), again
 
 
-@compiled
+@leaf
 def _top(grams_P, first_P, times_P, places_P, most, length, sums_U, max_ties):
     best = 0
     if most <= 2:
@@ -93,6 +93,29 @@ def _top(grams_P, first_P, times_P, places_P, most, length, sums_U, max_ties):
         best = max(best, covered)
         chosen, last = chosen + 1, following
     return best
+
+
+@compiled
+def all_repeats(hashes_U, unit, first, last, sums_U, max_ties):
+    """What `repeats` gives for runs of n * `unit` units, n from `first` to `last`: for each n the characters of the
+    most frequent, and those of repeats [last + 1]. Only where a shorter run is repeated can a longer one be."""
+    tops, agains = np.zeros(last + 1, np.int64), np.zeros(last + 1, np.int64)
+    places_P = np.arange(hashes_U.size)
+    for n in range(first, last + 1):
+        kept = 0
+        while kept < places_P.size and places_P[kept] + n * unit <= hashes_U.size:
+            kept += 1
+        if kept == 0:
+            break
+        places_P, tops[n], agains[n] = repeats(hashes_U, places_P[:kept].copy(), n * unit, sums_U, max_ties)
+    return tops, agains
+
+
+@compiled
+def seen_before(values_N):
+    """Which values are equal to an earlier one. [N]"""
+    first_N, _ = _slots(values_N)
+    return first_N != np.arange(values_N.size)
 
 
 @compiled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import leaf
 from .. import blocks
 from .markup import blank_at, look_up
 from .names import LONGEST, name_table
@@ -34,9 +34,10 @@ _IS_HIDDEN, _ARIA = (np.frombuffer(word, np.uint8) for word in (b'hidden=""', b'
 _QUOTE, _EQUALS = ord('"'), ord("=")
 
 
-@compiled
-def hints_at(data, start, end):
-    """The bits of the names in the attributes data[start:end]; -1 if characters before a name have to be looked up."""
+@leaf
+def hints_at(data, start, end, word):
+    """The bits of the names in the attributes data[start:end]; -1 if characters before a name have to be looked up.
+    `word` is room for LONGEST bytes."""
     end = _cut(data, start, end)
     bits = np.int64(0)
     i = first = start
@@ -52,14 +53,14 @@ def hints_at(data, start, end):
                         close += 1
                     if close >= end:
                         break
-                    bits |= _bits_of(data, i + 2, close)
+                    bits |= _bits_of(data, i + 2, close, word)
                     i = first = close + 1
                     continue
         i += 1
     return bits | _HIDDEN if _unseen(data, start, end) else bits
 
 
-@compiled
+@leaf
 def _cut(data, start, end):
     """The end of the characters that are read."""
     if end - start <= _MOST:
@@ -74,7 +75,7 @@ def _cut(data, start, end):
     return end
 
 
-@compiled
+@leaf
 def _begins(data, at, end, word):
     if at + word.size > end:
         return False
@@ -84,7 +85,7 @@ def _begins(data, at, end, word):
     return True
 
 
-@compiled
+@leaf
 def _name_before(data, first, end):
     """Where one of the four attribute names begins that ends at `end`, -1 if none does."""
     for word in (_CLASS, _ID, _ROLE, _ITEMPROP):
@@ -93,25 +94,24 @@ def _name_before(data, first, end):
     return -1
 
 
-@compiled
+@leaf
 def _in_word(byte):
     return byte == 95 or 48 <= byte <= 57 or 65 <= byte <= 90 or 97 <= byte <= 122
 
 
-@compiled
+@leaf
 def _lower(byte):
     return 97 <= byte <= 122
 
 
-@compiled
+@leaf
 def _upper(byte):
     return 65 <= byte <= 90
 
 
-@compiled
-def _bits_of(data, start, end):
+@leaf
+def _bits_of(data, start, end, word):
     """The bits for the value of one attribute."""
-    word = np.empty(LONGEST, np.uint8)
     bits = before = np.int64(0)
     i = start
     while i < end:
@@ -138,14 +138,14 @@ def _bits_of(data, start, end):
     return bits
 
 
-@compiled
+@leaf
 def _skip_blanks(data, at, end):
     while at < end and blank_at(data, at) > 0:
         at += blank_at(data, at)
     return at
 
 
-@compiled
+@leaf
 def _unseen(data, start, end):
     """Whether the element is not shown: by its style, or by an attribute."""
     for i in range(start, end):
@@ -164,7 +164,7 @@ def _unseen(data, start, end):
     return False
 
 
-@compiled
+@leaf
 def _blank_ends(data, start, at):
     """Whether a blank ends at `at`."""
     for size in range(1, 4):  # noqa: SIM110

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import leaf
 from .. import blocks
+from .lanes import WIDTH, first_of, first_of_four, move
 from .names import LONGEST, MIX_HIGH, MIX_LOW, name_table
 
 _WITHIN, _RAW, _UNREAD = 1, 2, 3
@@ -25,7 +26,7 @@ _NBSP = np.frombuffer(b"&nbsp;", np.uint8)
 _RULE = np.frombuffer(b"<hr>", np.uint8)
 
 
-@compiled
+@leaf
 def blank_at(data, i):
     """Bytes of the blank (as `str.isspace` has it) that begins at `i`, 0 for none."""
     first = data[i]
@@ -47,15 +48,20 @@ def blank_at(data, i):
     return 3 if second == 0x81 and third == 0x9F else 0
 
 
-@compiled
+@leaf
 def find_byte(data, byte, start, end):
     """Place of the first `byte` from `start` on, `end` if there is none."""
+    while start + WIDTH <= end:
+        place = first_of(data, start, byte)
+        if place < WIDTH:
+            return start + place
+        start += WIDTH
     while start < end and data[start] != byte:
         start += 1
     return start
 
 
-@compiled
+@leaf
 def name_end(data, start, end):
     """Where a tag's name ends that begins at `start`: at a blank, a `>` or the end."""
     while start < end and (_GT < data[start] < 0xC2 or (data[start] != _GT and blank_at(data, start) == 0)):
@@ -63,7 +69,7 @@ def name_end(data, start, end):
     return start
 
 
-@compiled
+@leaf
 def look_up(keys, values, bits, data, start, end):
     """Value of the name data[start:end] in a `name_table`, -1 if it is not there."""
     size = end - start
@@ -84,7 +90,7 @@ def look_up(keys, values, bits, data, start, end):
         place = (place + np.uint64(1)) & np.uint64((1 << bits) - 1)
 
 
-@compiled
+@leaf
 def _same(data, one, other, size, end):
     """Whether `size` bytes at `one`, before `end`, are those at `other`."""
     if one + size > end:
@@ -95,7 +101,7 @@ def _same(data, one, other, size, end):
     return True
 
 
-@compiled
+@leaf
 def _closing(data, i, name, size, end):
     """Whether `</name>` stands at `i`."""
     if i + size + 3 > end or data[i + 1] != _SLASH or data[i + 2 + size] != _GT:
@@ -103,7 +109,7 @@ def _closing(data, i, name, size, end):
     return _same(data, i + 2, name, size, end)
 
 
-@compiled
+@leaf
 def _left_out_end(data, i, end):
     """Where what is left out ends that begins with the `<` at `i`, -1 if nothing begins there."""
     start = i + 1
@@ -133,7 +139,7 @@ def _left_out_end(data, i, end):
         at += 1
 
 
-@compiled
+@leaf
 def _comment_end(data, start, end):
     if start + 3 > end or data[start + 1] != _DASH or data[start + 2] != _DASH:
         return -1
@@ -145,7 +151,7 @@ def _comment_end(data, start, end):
     return end
 
 
-@compiled
+@leaf
 def _tag_of(data, i, name, size, end):
     """Whether a begin or end tag of the element named at `name` stands at `i`."""
     start = i + 2 if i + 1 < end and data[i + 1] == _SLASH else i + 1
@@ -155,58 +161,65 @@ def _tag_of(data, i, name, size, end):
     return data[after] == _GT or blank_at(data, after) > 0
 
 
-@compiled
-def leave_out(data, out):
-    """Copy without elements that hold no readable text, tags within text, and comments; returns the bytes written."""
-    size = i = 0
+@leaf
+def reduce_into(data, out):
+    """Copy without elements that hold no readable text, tags within text, comments and soft hyphens, with `<br>` as one
+    byte and `&nbsp;` as a blank; `out` has WIDTH bytes more than can be written.
+
+    Returns the bytes written; whether there may be breaks with only blanks between them; and whether something is left
+    out of the midst of a tag, so that the rest says nothing: two passes would read what then meets.
+    """
+    size = i = opened = 0  # `opened` is where the last tag begins that was copied
     end = data.size
+    doubled = False
     while i < end:
+        if i + WIDTH <= end:
+            move(data, i, out, size)
+            place = first_of_four(data, i, _LT, _SEMICOLON, _BREAK, 0xC2)
+            if place == WIDTH:  # told apart, as else each step would wait for the one before
+                i += WIDTH
+                size += WIDTH
+                continue
+            i += place
+            size += place
         byte = data[i]
         if byte == _LT:
             at = _left_out_end(data, i, end)
             if at >= 0:
+                if opened < size and out[opened] == _LT and find_byte(out, _GT, opened, size) == size:
+                    return size, False, True
                 i = at
                 continue
-        out[size] = byte
-        size += 1
-        i += 1
-    return size
-
-
-@compiled
-def mark_breaks(data, end, out):
-    """Copy with `<br>` as one byte, without soft hyphens, and with `&nbsp;` as a blank; returns the bytes written and
-    the breaks among them."""
-    size = i = breaks = 0
-    while i < end:
-        byte = data[i]
-        if _LT < byte < 0xC2 or _BREAK < byte < _SEMICOLON:  # the usual case
-            out[size] = byte
-            size += 1
-            i += 1
-            continue
-        if byte == _LT:
             at = _break_end(data, i, end)
             if at > 0:
+                if find_byte(data, _LT, i + 1, at) < at:
+                    return size, False, True
                 byte, i = np.uint8(_BREAK), at - 1
+            else:
+                opened = size
         elif byte == 0xC2 and data[i + 1] == 0xAD:
             i += 2
             continue
+        if byte == _BREAK and size > 0:
+            doubled |= out[size - 1] <= 32 or 0x80 <= out[size - 1] <= 0xAF  # it may end a blank
         out[size] = byte
         size += 1
         i += 1
-        breaks += byte == _BREAK
-        if byte == _SEMICOLON and size >= 6:
-            entity = True
-            for k in range(6):
-                entity &= out[size - 6 + k] == _NBSP[k]
-            if entity:
-                size -= 5
-                out[size - 1] = 32
-    return size, breaks
+        if byte == _SEMICOLON and size >= 6 and _ends_in_nbsp(out, size):
+            size -= 5
+            out[size - 1] = 32
+    return size, doubled, False
 
 
-@compiled
+@leaf
+def _ends_in_nbsp(out, size):
+    for k in range(6):  # noqa: SIM110
+        if out[size - 6 + k] != _NBSP[k]:
+            return False
+    return True
+
+
+@leaf
 def _break_end(data, i, end):
     """Where the `<br>` ends that begins at `i`, 0 if none does."""
     if i + 3 >= end or data[i + 1] != 98 or data[i + 2] != 114:
@@ -219,7 +232,7 @@ def _break_end(data, i, end):
     return at + 1 if at < end else 0
 
 
-@compiled
+@leaf
 def part_paragraphs(data, end, out):
     """Copy with two or more breaks, and the blanks among and after them, as `<hr>`; returns the bytes written."""
     size = i = 0

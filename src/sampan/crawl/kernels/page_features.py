@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import compiled, leaf
 from .. import features
 from ..blocks import HINT_NAMES, TAG_NUMBERS
 
@@ -58,7 +58,7 @@ def count_points(points, ends_B, kind_of, kinds_KM):
     return counts_MB
 
 
-@compiled
+@leaf
 def _add_text(out_FB, long_LB, counts_MB, linked_B, links_B):
     mass_B = counts_MB[0]
     for b in range(mass_B.size):
@@ -72,13 +72,21 @@ def _add_text(out_FB, long_LB, counts_MB, linked_B, links_B):
             out_FB[8 + k, b] = min(counts_MB[1 + k, b], _TWELVE)
 
 
-@compiled
+@leaf
+def _closes(point):
+    for k in range(_CLOSING.size):  # noqa: SIM110 - numba compiles no generators
+        if point == _CLOSING[k]:
+            return True
+    return False
+
+
+@leaf
 def add_ends(out_FB, points, ends_B, kind_of, kinds_KM):
     """Whether texts end a sentence, or lead to what follows; a text of one closing mark does both."""
     row, start = 8 + _CLASSES, 0
     for b in range(ends_B.size):
         end = ends_B[b] - 1
-        if (points[end] == _CLOSING).any():
+        if _closes(points[end]):
             end -= 1
         if end < start:
             out_FB[row, b] = out_FB[row + 1, b] = 1
@@ -88,7 +96,7 @@ def add_ends(out_FB, points, ends_B, kind_of, kinds_KM):
         start = ends_B[b]
 
 
-@compiled
+@leaf
 def _add_place(out_FB, long_LB, mass_B, para_B, own_B, depth_B, total, all_para):
     blocks = mass_B.size
     before = para_before = np.float32(0)
@@ -122,7 +130,7 @@ def sums_over(row_B, first_E, end_E):
     return out
 
 
-@compiled
+@leaf
 def _add_around(out_FB, long_LB, mass_E, link_E, para_E, blocks_E, above_4B, all_para):
     for level in range(3):
         for b in range(above_4B.shape[1]):
@@ -190,7 +198,7 @@ def _heaviest(weight_B, above_4B, parent_E):
     return best
 
 
-@compiled
+@leaf
 def _add_heaviest(out_FB, best, depth_B, depth_E, parent_E, first_E, end_E):
     out_FB[HEAVY] = 0
     element, size = best, 0
@@ -256,7 +264,7 @@ def describe(counts_MB, linked_B, links_B, place_B, tag_E, depth_E, parent_E, fi
     return out_FB, long_LB, weight_B, first_E[best], end_E[best]
 
 
-@compiled
+@leaf
 def add_near(out_FB, enders_B):
     """Rows of the blocks before and after, when all other rows are there."""
     blocks = enders_B.size

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import compiled, leaf
 from .. import blocks
 from .hints import hints_at
-from .markup import blank_at, find_byte, leave_out, look_up, mark_breaks, name_end, part_paragraphs
-from .names import name_table
+from .lanes import WIDTH
+from .markup import blank_at, find_byte, look_up, name_end, part_paragraphs, reduce_into
+from .names import LONGEST, name_table
 
 _BITS = 9
 _KEYS, _VALUES = name_table({**blocks.CODES, "body": blocks.OTHER_TAG}, _BITS)
@@ -19,6 +20,8 @@ _LINK, _END_LINK, _OTHER, _CLOSED, _PRE = (
     blocks.CLOSED,
     blocks.TAG_NUMBERS["pre"],
 )
+_END = -1
+"""Stands for the tag after the last one."""
 _BITS_OF_TAG = blocks.BITS_OF_TAG
 _LT, _GT, _SLASH, _BREAK = ord("<"), ord(">"), ord("/"), ord(blocks.BREAK)
 _ENTITIES = ("&lt;", "&gt;", "&amp;")
@@ -29,18 +32,16 @@ _ENTITY_CODES = np.array([ord("<"), ord(">"), ord("&")])
 
 @compiled
 def reduced(data):
-    """The bytes of a page without what is not read, and how many they are."""
-    first = np.empty(data.size + 1, np.uint8)
-    size = leave_out(data, first)
-    second = np.empty(size + 1, np.uint8)
-    size, breaks = mark_breaks(first, size, second)
-    if not breaks:
-        return second, size
-    third = np.empty(size + 2 * breaks + 1, np.uint8)
-    return third, part_paragraphs(second, size, third)
+    """The bytes of a page without what is not read, how many they are, and whether they say nothing (`reduce_into`)."""
+    first = np.empty(data.size + WIDTH, np.uint8)
+    size, doubled, odd = reduce_into(data, first)
+    if odd or not doubled:
+        return first, size, odd
+    second = np.empty(2 * size + 1, np.uint8)
+    return second, part_paragraphs(first, size, second), odd
 
 
-@compiled
+@leaf
 def code_of(data, start, end):
     """Number of a tag by its name."""
     code = look_up(_KEYS, _VALUES, _BITS, data, start, end)
@@ -49,7 +50,7 @@ def code_of(data, start, end):
     return _OTHER + _CLOSED if data[start] == _SLASH else _OTHER
 
 
-@compiled
+@leaf
 def measure(data, start, end):
     """Characters of a text, and whether one is no blank."""
     size = 0
@@ -64,7 +65,7 @@ def measure(data, start, end):
     return size, start < end
 
 
-@compiled
+@leaf
 def character(data, i, end):
     """The character at `i` and its bytes, an escape read as what it stands for."""
     byte = np.int64(data[i])
@@ -92,10 +93,11 @@ def character(data, i, end):
     )
 
 
-@compiled
-def clean_into(data, end, points, start):
-    """Write the characters of a text from `start` on, blanks as `blocks.clean` leaves them; returns their end."""
-    size, gap, i = start, 0, 0
+@leaf
+def clean_into(data, i, end, points, start):
+    """Write the characters of the text data[i:end] from `start` on, blanks as `blocks.clean` leaves them; returns their
+    end."""
+    size, gap = start, 0
     while i < end:
         byte = data[i]
         if 38 < byte < 128 and not gap:  # the usual case
@@ -108,7 +110,7 @@ def clean_into(data, end, points, start):
             gap |= 1
             i += wide
             continue
-        if data[i] == _BREAK:
+        if byte == _BREAK:
             gap = 2
             i += 1
             continue
@@ -124,14 +126,12 @@ def clean_into(data, end, points, start):
     return size
 
 
-@compiled
-def keep_into(data, end, points, start):
+@leaf
+def keep_into(data, i, end, points, start):
     """As `clean_into` for preformatted text, of which only the ends are cut."""
-    begin = 0
-    while begin < end and (data[begin] == 10 or data[begin] == _BREAK):
-        begin += 1
+    while i < end and (data[i] == 10 or data[i] == _BREAK):
+        i += 1
     size = kept = start
-    i = begin
     while i < end:
         blank = blank_at(data, i)
         if data[i] == _BREAK:
@@ -146,17 +146,20 @@ def keep_into(data, end, points, start):
     return kept
 
 
-@compiled
-def _add_block(row, raw, size, preformatted, points, start):
-    """Write a run's text from `start` of `points` on, and where it ends into its row; returns that end."""
+@leaf
+def _add_block(blocks_B5, number, text, start, end, preformatted, points, size, run):
+    """Write a run's text from `size` of `points` on and, if it has any, its row; returns the end of the characters."""
     if preformatted:
-        row[0] = keep_into(raw, size, points, start)
+        stop = keep_into(text, start, end, points, size)
     else:
-        row[0] = clean_into(raw, size, points, start)
-    return row[0]
+        stop = clean_into(text, start, end, points, size)
+    blocks_B5[number, 0] = stop
+    for k in range(4):
+        blocks_B5[number, k + 1] = run[k]
+    return stop
 
 
-@compiled
+@leaf
 def _tags(data, end):
     """More than there can be."""
     tags = 2
@@ -177,57 +180,84 @@ def walk(data, end, most):
     tags = _tags(data, end)
     points, raw = np.empty(end + 1, np.uint32), np.empty(end + 1, np.uint8)
     blocks_B5, elements_E7 = np.empty((tags, 5), np.int64), np.empty((tags, 7), np.int64)
-    latest, pending = np.zeros(tags, np.int64), np.full(tags, -1, np.int64)
-    number_B = number_E = depth = links_open = pre = raw_size = place = filled_to = 0
-    run, begun, filled = blocks_B5[0], False, False
+    open_2D = np.empty((2, tags), np.int64)
+    size, number_B, number_E, odd = _walk(data, end, most, points, raw, blocks_B5, elements_E7, open_2D)
+    return points[:size], blocks_B5[:number_B], elements_E7[:number_E], odd
+
+
+@leaf
+def _walk(data, end, most, points, raw, blocks_B5, elements_E7, open_2D):
+    """`walk` into arrays that are large enough; returns how many characters, blocks and elements there are. `open_2D`
+    are the latest element of each depth, and the one there that waits for its end or -1."""
+    number_B = number_E = depth = links_open = pre = filled_to = 0
+    links = characters = linked = place = 0  # of the run
+    parts = begin = finish = 0  # of its text: how many, and where it stands, in `raw` if they are more than one
+    filled = False
     at, after, close = _next_tag(data, 0, end)
     if at >= end:  # without a tag there is no text
-        elements_E7[0, 0], elements_E7[0, 1], elements_E7[0, 2:] = _OTHER, 1, 0
-        number_E = 1
-    while at < end:
-        code = code_of(data, at + 1, after)
+        _open(elements_E7, 0, (_OTHER, 1, 0, 0, 0, 0, 0))
+        return 0, 0, 1, False
+    while True:
+        code = code_of(data, at + 1, after) if at < end else _END
         if code in (_LINK, _END_LINK):
             links_open += 1 if code == _LINK else -1
-            run[1] += code == _LINK
+            links += code == _LINK
         else:
             if filled:
-                stop = _add_block(run, raw, raw_size, pre > 0, points, filled_to)
+                run = (links, characters, linked, place)
+                if parts == 1:
+                    stop = _add_block(blocks_B5, number_B, data, begin, finish, pre > 0, points, filled_to, run)
+                else:
+                    stop = _add_block(blocks_B5, number_B, raw, begin, finish, pre > 0, points, filled_to, run)
                 number_B += stop > filled_to
                 filled_to = stop
+            if code == _END:
+                return filled_to, number_B, number_E, False
             if code <= _OTHER:
                 depth += 1
                 if depth < 1:
-                    return points[:0], blocks_B5[:0], elements_E7[:0], True
-                row = elements_E7[number_E]
-                row[0], row[1], row[2] = code, depth, latest[depth - 1] if depth > 1 else 0
-                row[3], row[4], row[5], row[6] = number_B, -1, after, close
-                latest[depth] = pending[depth] = number_E
+                    return 0, 0, 0, True
+                around = open_2D[0, depth - 1] if depth > 1 else 0
+                _open(elements_E7, number_E, (code, depth, around, number_B, -1, after, close))
+                open_2D[0, depth] = open_2D[1, depth] = number_E
                 number_E += 1
             elif _CLOSED <= code <= _CLOSED + _OTHER:
-                if depth >= 1 and pending[depth] >= 0:
-                    elements_E7[pending[depth], 4] = number_B
-                    pending[depth] = -1
+                if depth >= 1 and open_2D[1, depth] >= 0:
+                    elements_E7[open_2D[1, depth], 4] = number_B
+                    open_2D[1, depth] = -1
                 depth -= 1
             pre += (code == _PRE) - (code == _PRE + _CLOSED)
-            place = latest[depth] if depth >= 1 else 0
-            run, begun, filled, raw_size = blocks_B5[number_B], number_B < most, False, 0
-            run[1], run[2], run[3], run[4] = 0, 0, 0, place
+            place = open_2D[0, depth] if depth >= 1 else 0
+            links = characters = linked = parts = 0
+            filled = False
         start = close + 1
         at, after, close = _next_tag(data, start, end)
         size, written = measure(data, start, at)
-        run[2] += size
-        run[3] += size if links_open > 0 else 0
-        filled |= written and begun
-        if filled or pre > 0:  # blanks before a text do not matter
-            raw_size = copy(data, start, at, raw, raw_size)
-    if filled:
-        stop = _add_block(run, raw, raw_size, pre > 0, points, filled_to)
-        number_B += stop > filled_to
-        filled_to = stop
-    return points[:filled_to], blocks_B5[:number_B], elements_E7[:number_E], False
+        characters += size
+        linked += size if links_open > 0 else 0
+        filled |= written and number_B < most
+        if (filled or pre > 0) and at > start:  # blanks before a text do not matter
+            begin, finish = _join(data, start, at, raw, parts, begin, finish)
+            parts += 1
 
 
-@compiled
+@leaf
+def _join(data, start, end, raw, parts, begin, finish):
+    """Where the text of a run stands that gets one more part: in `data` if it is the first, else in `raw`."""
+    if parts == 0:
+        return start, end
+    if parts == 1:
+        begin, finish = 0, copy(data, begin, finish, raw, 0)
+    return begin, copy(data, start, end, raw, finish)
+
+
+@leaf
+def _open(elements_E7, number, row):
+    for k in range(7):
+        elements_E7[number, k] = row[k]
+
+
+@leaf
 def copy(data, start, end, out, size):
     """Put data[start:end] at `size` of `out`; returns the end of it."""
     for i in range(start, end):
@@ -236,7 +266,7 @@ def copy(data, start, end, out, size):
     return size
 
 
-@compiled
+@leaf
 def _next_tag(data, start, end):
     """Where the next tag begins from `start` on, where its name ends, and its last byte; `end` if there is none."""
     while True:
@@ -253,32 +283,43 @@ def _next_tag(data, start, end):
 @compiled
 def holding(blocks_B5, elements_E7, data):
     """The elements that hold text, with the numbers of parents and places among them, and their hints."""
-    blocks_in = len(blocks_B5)
-    number = np.empty(len(elements_E7), np.int64)
+    number_E, word = np.empty(len(elements_E7), np.int64), np.empty(LONGEST, np.uint8)
+    kept_E6 = np.empty((6, _number(number_E, elements_E7, len(blocks_B5))), np.int64)
+    _fill(kept_E6, number_E, blocks_B5, elements_E7, data, word)
+    return kept_E6
+
+
+@leaf
+def _number(number_E, elements_E7, blocks_in):
+    """Number the elements that hold text; returns how many they are."""
     held = 0
     for e in range(len(elements_E7)):
         if elements_E7[e, 4] < 0:
             elements_E7[e, 4] = blocks_in
         held += e == 0 or elements_E7[e, 4] > elements_E7[e, 3]
-        number[e] = held - 1
-    kept_E6 = np.empty((6, held), np.int64)
+        number_E[e] = held - 1
+    return held
+
+
+@leaf
+def _fill(kept_E6, number_E, blocks_B5, elements_E7, data, word):
     at = 0
     for e in range(len(elements_E7)):
-        row = elements_E7[e]
-        if e == 0 or row[4] > row[3]:
-            kept_E6[0, at], kept_E6[1, at], kept_E6[2, at] = row[0], row[1], number[row[2]]
-            kept_E6[3, at], kept_E6[4, at] = row[3], row[4]
-            hints = hints_at(data, row[5], row[6])
-            kept_E6[5, at] = hints | _BITS_OF_TAG[row[0]] if hints >= 0 else hints
+        first, end = elements_E7[e, 3], elements_E7[e, 4]
+        if e == 0 or end > first:
+            code = elements_E7[e, 0]
+            kept_E6[0, at], kept_E6[1, at], kept_E6[2, at] = code, elements_E7[e, 1], number_E[elements_E7[e, 2]]
+            kept_E6[3, at], kept_E6[4, at] = first, end
+            hints = hints_at(data, elements_E7[e, 5], elements_E7[e, 6], word)
+            kept_E6[5, at] = hints | _BITS_OF_TAG[code] if hints >= 0 else hints
             at += 1
-    for b in range(blocks_in):
-        blocks_B5[b, 4] = number[blocks_B5[b, 4]]
-    return kept_E6
+    for b in range(len(blocks_B5)):
+        blocks_B5[b, 4] = number_E[blocks_B5[b, 4]]
 
 
 @compiled
 def scan_bytes(data, most):
     """Everything at once, up to `most` blocks: see `walk` and `holding`."""
-    page, size = reduced(data)
-    points, blocks_B5, elements_E7, odd = walk(page, size, most)
-    return points, blocks_B5, holding(blocks_B5, elements_E7, page), odd
+    page, size, odd = reduced(data)
+    points, blocks_B5, elements_E7, unopened = walk(page, 0 if odd else size, most)
+    return points, blocks_B5, holding(blocks_B5, elements_E7, page), odd or unopened

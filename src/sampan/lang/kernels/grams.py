@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import compiled, leaf
 from .. import ngrams
 
 _BLANK, _STEP, _WORD, _MIX, _PLACE = (
@@ -14,7 +14,7 @@ _BLANK, _STEP, _WORD, _MIX, _PLACE = (
 _BITS_32 = 0xFFFFFFFF
 
 
-@compiled
+@leaf
 def letters_of(points, table, codes):
     """`ngrams.letter_codes` of characters in lower case, into `codes`; returns their number."""
     size, blank = 0, False
@@ -28,13 +28,13 @@ def letters_of(points, table, codes):
     return size
 
 
-@compiled
+@leaf
 def _times(value, factor):
     """The product modulo 2**32."""
     return (np.uint64(value) * np.uint64(factor)) & np.uint64(_BITS_32)
 
 
-@compiled
+@leaf
 def _add(sums_L, weights_RL, value, bits):
     value = _times(value ^ (value >> np.uint64(15)), _MIX)
     place = np.int64(value >> np.uint64(32 - bits))
@@ -42,7 +42,7 @@ def _add(sums_L, weights_RL, value, bits):
         sums_L[label] += weights_RL[place, label]
 
 
-@compiled
+@leaf
 def _word(codes, start, end):
     """The hash of a word, the blank after it included, as `ngrams` adds it up."""
     total = np.uint64(0)

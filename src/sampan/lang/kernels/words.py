@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...core.compiled import compiled
+from ...core.compiled import compiled, leaf
 from .. import units
 
 _STEP = np.uint64(units.STEP)
@@ -13,7 +13,7 @@ _S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
 _IN_WORD, _JOINS, _LETTER = units.IN_WORD, units.JOINS, units.LETTER
 
 
-@compiled
+@leaf
 def mixed(value):
     value ^= value >> _S30
     value *= _MIX_1
@@ -22,7 +22,7 @@ def mixed(value):
     return value ^ (value >> _S31)
 
 
-@compiled
+@leaf
 def span_hash(points, start, end, table):
     """The hash of the characters start..end; `table` holds those of the first characters of Unicode."""
     value, power = np.uint64(0), np.uint64(1)
@@ -63,3 +63,12 @@ def words(points, kinds, table):
         starts[found], ends[found], hashes[found] = start, size, span_hash(points, start, size, table)
         found += 1
     return starts[:found].copy(), ends[:found].copy(), hashes[:found].copy()
+
+
+@compiled
+def tally(points, table, size):
+    """How many characters have each number below `size` in a table whose last entry stands for all above. [size]"""
+    out, last = np.zeros(size, np.int64), table.size - 1
+    for i in range(points.size):
+        out[table[min(np.int64(points[i]), last)]] += 1
+    return out
