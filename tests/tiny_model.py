@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,20 @@ def artifact():
         return Artifact(path=path, kind=kind, digest=f"digest-of-{path.name}", name=name or path.name)
 
     return make
+
+
+@pytest.fixture
+def one_loads_at_a_time(monkeypatch):
+    """For threads that stand for processes: transformers changes its classes while it loads a model."""
+    from sampan.model import checkpoint
+
+    load, lock = checkpoint.load_model, threading.Lock()
+
+    def alone(*given, **how):
+        with lock:
+            return load(*given, **how)
+
+    monkeypatch.setattr(checkpoint, "load_model", alone)
 
 
 @pytest.fixture

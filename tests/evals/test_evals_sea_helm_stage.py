@@ -132,7 +132,7 @@ def test_evals_sea_helm_finished_tasks_are_not_asked_again(run_stage, given, mon
         assert (resumed / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_evals_sea_helm_processes_write_what_one_does(given, tmp_path, monkeypatch):
+def test_evals_sea_helm_processes_write_what_one_does(given, tmp_path, monkeypatch, one_loads_at_a_time):
     """Threads stand for processes: each task is answered once, by one of them or by both, and all write the same."""
     from sampan.evals.helm import run
 

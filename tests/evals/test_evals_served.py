@@ -201,7 +201,7 @@ def test_evals_served_refused_answers_are_counted(run_stage, written):
     assert plain["stop"] == list("uvwx")
 
 
-def test_evals_served_two_processes_ask_once(tmp_path, artifact, tiny, written):
+def test_evals_served_two_processes_ask_once(tmp_path, artifact, tiny, written, one_loads_at_a_time):
     """Threads stand for processes: one asks the endpoint, the other one has its answers too."""
     given = Inputs({**written, "models": [artifact(tiny, "checkpoint")]})
 
