@@ -23,6 +23,7 @@ from result import conclude
 
 from sampan.recipe.load import bundled, load_recipe
 from sampan.recipe.plan import Plan, make_plan
+from sampan.recipe.report.markup import number
 from sampan.recipe.report.variants import BITS, SKILLS, effects
 from sampan.recipe.reporting import report_data
 from sampan.recipe.resolve import resolve
@@ -101,7 +102,9 @@ def gathered(built: Mapping[int, tuple[Plan, Store]]) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """The table of docs/how-to/variants.md, of the first seed: differences with 95 % intervals, skills in points."""
     cells = {(row["variant"], row["place"], row["measure"], row["group"]): row for row in rows}
-    lines = ["| variant | judged at | " + " | ".join(f"{m.lower()}, {g}" for m, g in COLUMNS) + " |"]
+    lines = [
+        "| variant | judged at | " + " | ".join(f"{measure.lower()}, {group}" for measure, group in COLUMNS) + " |"
+    ]
     lines.append("|---|---|" + "---|" * len(COLUMNS))
     for variant, place in dict.fromkeys((row["variant"], row["place"]) for row in rows):
         shown = [_cell(cells.get((variant, place, *column)), column[0]) for column in COLUMNS]
@@ -112,13 +115,17 @@ def table(rows: list[dict[str, Any]]) -> str:
 def _cell(row: Mapping[str, Any] | None, measure: str) -> str:
     if row is None:
         return ""
-    scale, digits = (100, 1) if measure == SKILLS else (1, 3)
+    scale, digits = (100, 2) if measure == SKILLS else (1, 3)
+
+    def shown(value: float) -> str:
+        return ("+" if value > 0 else "") + number(scale * value, digits)
+
     first = next(iter(row["seeds"].values()))
-    delta, low, high = (f"{scale * first[name]:+.{digits}f}" for name in ("delta", "low", "high"))
     told = first["low"] > 0 or first["high"] < 0
-    text = f"**{delta}** ({low} to {high})" if told else f"{delta} ({low} to {high})"
+    text = f"**{shown(first['delta'])}**" if told else shown(first["delta"])
+    text += f" ({shown(first['low'])} to {shown(first['high'])})"
     if "mean" in row:
-        text += f"; {scale * row['mean']:+.{digits}f} ± {scale * row['deviation']:.{digits}f}"
+        text += f"; {shown(row['mean'])} ± {number(scale * row['deviation'], digits)}"
     return text
 
 
