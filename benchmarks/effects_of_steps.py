@@ -122,7 +122,7 @@ def across(runs: Sequence[Run], parent: str | None, child: str, skill: str, grou
     """One figure over all seeds: mean, both errors, the interval, and each seed's own."""
     gaps = [run.gap(parent, child, skill, group) for run in runs]
     found = repeated([gap.delta for gap in gaps], [gap.stderr for gap in gaps], [gap.clusters for gap in gaps])
-    rounded = {name: round(value, 2) for name, value in asdict(found).items()}
+    rounded = {name: value and round(value, 2) for name, value in asdict(found).items()}
     return {**rounded, "by_seed": [round(gap.delta, 2) for gap in gaps], "items": sum(gap.n for gap in gaps)}
 
 
@@ -200,9 +200,6 @@ def main() -> int:
     options = parser.parse_args()
     names = [build(number, options.store) for number in options.seeds]
     found = [read(Store(options.store), name) for name in names]
-    if len(found) < 2:
-        print(f"{names[0]} is built; two seeds or more are compared", file=sys.stderr)
-        return 0
     runs = [run for run, _ in found]
     rows = judged(runs)
     count = {

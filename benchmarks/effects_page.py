@@ -31,9 +31,10 @@ def effects_table(rows: Sequence[Row]) -> str:
     head = "| step | measured as | Llama | Gemma | ours, points | 95 % interval | error of items, of seeds | verdict |"
     lines = [head, "|---|---|---|---|---|---|---|---|"]
     for row in rows:
+        of_runs = "not known" if row["of_runs"] is None else f"{row['of_runs']:.1f}"
         lines.append(
             f"| {row['said']} | {row['skill']}, {row['group']} | {row['llama']} | {row['gemma']} | {_signed(row)} "
-            f"| {row['low']:+.1f} to {row['high']:+.1f} | {row['of_items']:.1f}, {row['of_runs']:.1f} "
+            f"| {row['low']:+.1f} to {row['high']:+.1f} | {row['of_items']:.1f}, {of_runs} "
             f"| **{row['verdict']}** |"
         )
     return "\n".join(lines)

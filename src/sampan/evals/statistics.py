@@ -131,8 +131,8 @@ class Repeated:
     """The mean of a figure over runs that differ by chance; `low` and `high` bound it with 95 % confidence."""
 
     mean: float
-    of_runs: float
-    """Standard error over the runs."""
+    of_runs: float | None
+    """Standard error over the runs; None for one run, whose interval is of its items alone."""
     of_items: float
     """Standard error that each run's own error leaves in the mean."""
     stderr: float
@@ -141,7 +141,7 @@ class Repeated:
 
 
 def repeated(values: Sequence[float], errors: Sequence[float], clusters: Sequence[int]) -> Repeated:
-    """The mean of two runs or more, each with its error over so many clusters of its own items.
+    """The mean of runs, each with its error over so many clusters of its own items.
 
     Both errors are put together as the root of the sum of their squares, which is too large rather than too small where
     runs have items of their own, since their spread holds the items' chance already. Degrees of freedom are
@@ -149,7 +149,7 @@ def repeated(values: Sequence[float], errors: Sequence[float], clusters: Sequenc
     """
     mean, of_runs = over_runs(values)
     if of_runs is None:
-        raise ValueError("one run says nothing of how runs differ")
+        return Repeated(mean, None, errors[0], errors[0], *interval(mean, errors[0], clusters[0]))
     count = len(values)
     of_items = math.hypot(*errors) / count
     parts = [
