@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from torch import nn
 
-_CACHED = 1 << 18
-"""Numbers that a pass works on at once: 1 MiB in float32, half of a core's cache."""
+_CACHED = 1 << 17
+"""Numbers that a pass works on at once: 512 KiB in float32, since it reads and writes several tensors of that size and
+a core's cache has 1 to 2 MiB."""
 _LEAST = 512
 """Rows below which reading a weight again for every pass costs more than the pass saves."""
 _PLACES = 8
@@ -198,22 +199,32 @@ class _Gated(torch.autograd.Function):
         given = zip(ctx.needs_input_grad[1:4], (gate_FD, up_FD, down_DF), strict=True)
         gate_grad, up_grad, down_grad = (torch.zeros_like(weight) if wanted else None for wanted, weight in given)
         for span in _spans(len(x_ND), len(gate_FD), least=_LEAST):
-            up, grad = ups[span], grad_ND[span]
-            with torch.enable_grad():
-                gate = gates[span].detach().requires_grad_()
-                active = ctx.activation(gate)
-            inner = grad @ down_DF
+            grad = grad_ND[span]
+            product, to_up, to_gate = _through_gate(ctx.activation, gates[span], ups[span], grad @ down_DF)
             if down_grad is not None:
-                down_grad.addmm_(grad.t(), active.detach() * up)
-            to_up = active.detach() * inner
+                down_grad.addmm_(grad.t(), product)
             if up_grad is not None:
                 up_grad.addmm_(to_up.t(), x_ND[span])
-            (to_gate,) = torch.autograd.grad(active, gate, inner.mul_(up))
             if gate_grad is not None:
                 gate_grad.addmm_(to_gate.t(), x_ND[span])
             if out_ND is not None:
                 torch.mm(to_up, up_FD, out=out_ND[span]).addmm_(to_gate, gate_FD)
         return out_ND, gate_grad, up_grad, down_grad, None
+
+
+def _through_gate(activation: Callable[[torch.Tensor], torch.Tensor], gate_NF, up_NF, grad_NF) -> list[torch.Tensor]:
+    """activation(gate) · up, and from the gradient of that those of up and of gate, all [N, F]; grad_NF is used up."""
+    product_NF, to_up_NF = (torch.empty_like(up_NF) for _ in range(2))
+    for span in _spans(*gate_NF.shape):
+        up, grad = up_NF[span], grad_NF[span]
+        with torch.enable_grad():
+            gate = gate_NF[span].detach().requires_grad_()
+            active = activation(gate)
+        torch.mul(active.detach(), up, out=product_NF[span])
+        torch.mul(active.detach(), grad, out=to_up_NF[span])
+        (to_gate,) = torch.autograd.grad(active, gate, grad.mul_(up))
+        grad.copy_(to_gate)
+    return [product_NF, to_up_NF, grad_NF]
 
 
 def _rotates(module: nn.Module) -> bool:
@@ -245,22 +256,23 @@ class _Rotation(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x_BHTD, cos_BTD, sin_BTD):
         ctx.save_for_backward(cos_BTD, sin_BTD)
-        x_BTHD, half = x_BHTD.transpose(1, 2), x_BHTD.shape[-1] // 2
-        out_BTHD = torch.mul(x_BTHD, cos_BTD[:, :, None])
-        sin = sin_BTD[:, :, None]
-        out_BTHD[..., :half].addcmul_(x_BTHD[..., half:], sin[..., :half], value=-1)
-        out_BTHD[..., half:].addcmul_(x_BTHD[..., :half], sin[..., half:])
-        return out_BTHD.transpose(1, 2)
+        return _turned(x_BHTD, cos_BTD, sin_BTD, 1)
 
     @staticmethod
     def backward(ctx, grad_BHTD):
-        cos_BTD, sin_BTD = ctx.saved_tensors
-        grad_BTHD, half = grad_BHTD.transpose(1, 2), grad_BHTD.shape[-1] // 2
-        out_BTHD = torch.mul(grad_BTHD, cos_BTD[:, :, None])
-        sin = sin_BTD[:, :, None]
-        out_BTHD[..., :half].addcmul_(grad_BTHD[..., half:], sin[..., half:])
-        out_BTHD[..., half:].addcmul_(grad_BTHD[..., :half], sin[..., :half], value=-1)
-        return out_BTHD.transpose(1, 2), None, None
+        return _turned(grad_BHTD, *ctx.saved_tensors, -1), None, None
+
+
+def _turned(x_BHTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor, sign: int) -> torch.Tensor:
+    """x turned forward (1) or back (-1)."""
+    x_BTHD, half = x_BHTD.transpose(1, 2), x_BHTD.shape[-1] // 2
+    out_BTHD = torch.empty_like(x_BTHD, memory_format=torch.contiguous_format)
+    for span in _spans(x_BTHD.shape[1], x_BTHD[:, 0].numel()):
+        x, out, cos, sin = x_BTHD[:, span], out_BTHD[:, span], cos_BTD[:, span, None], sin_BTD[:, span, None]
+        torch.mul(x, cos, out=out)
+        out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-sign)
+        out[..., half:].addcmul_(x[..., :half], sin[..., half:], value=sign)
+    return out_BTHD.transpose(1, 2)
 
 
 def _random(*shape: int) -> torch.Tensor:
