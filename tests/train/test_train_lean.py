@@ -53,7 +53,7 @@ def apart(some: list[torch.Tensor], others: list[torch.Tensor]) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_lean_parts_compute_the_same(kind, monkeypatch):
     monkeypatch.setattr(lean, "_CACHED", 600)  # several passes, the last of them shorter
-    monkeypatch.setattr(lean, "_LEAST", 10)
+    monkeypatch.setattr(lean, "LEAST", 10)
     model, ids = make_model(kind), torch.randint(97, (2, 23))
     plain = outcome(model, ids)
     found = lean.use_lean_parts(model)
@@ -66,11 +66,11 @@ def test_lean_parts_are_what_runs(monkeypatch):
     model = make_model("LlamaConfig")
     lean.use_lean_parts(model)
     used = []
-    for name in ("_Norm", "_Gated", "_Rotation"):
+    for name in ("_Norm", "Gated", "_Rotation"):
         part = getattr(lean, name)
         monkeypatch.setattr(lean, name, type(name, (part,), {"apply": _noting(part, used)}))
     outcome(model, torch.randint(97, (1, 9)))
-    assert sorted(set(used)) == ["_Gated", "_Norm", "_Rotation"]
+    assert sorted(set(used)) == ["Gated", "_Norm", "_Rotation"]
 
 
 def _noting(part, used):
