@@ -68,8 +68,8 @@ def _bucketed(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, 
 
 def _heads(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, window) -> torch.Tensor:
     """Attention of the pieces that stand alone."""
-    if softcap is None and window is None and suits(query_THD, value_TKD):
-        return attend_pieces(query_THD, key_TKD, value_TKD, packing.lengths, scaling, keep=False)
+    if softcap is None and window is None and suits(query_THD, value_TKD, packing.lengths):
+        return attend_pieces(query_THD, key_TKD, value_TKD, packing.lengths, scaling)
     if packing.uniform is not None:
         return _attend(query_THD, key_TKD, value_TKD, packing.uniform, scaling, softcap, window)
     gather, scatter = packing.gather_P, packing.scatter_T

@@ -14,7 +14,6 @@ from ..model.tokenizer import tokenizer_digest
 from .attention import use_packed_attention
 from .distributed import World
 from .lean import use_lean_parts
-from .lean_block import use_lean_blocks
 from .logprobs import token_logprobs
 from .packing import IGNORE, Piece, pack, share_prompt
 from .settings import Optimisation
@@ -109,7 +108,6 @@ def pack_and_check(model: Any) -> None:
             )
         use_packed_attention(model)
         use_lean_parts(model)
-        use_lean_blocks(model)
         short, first, second = (_piece(ids, start) for ids, start in zip(documents, known, strict=True))
         batch = pack([short, first, share_prompt(first, second)], model.device)
         try:
