@@ -17,7 +17,6 @@ from .adapters import attach, merge, trained_names
 from .carry import read_moments, write_moments
 from .checks import check_context, check_divided, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
-from .freed_memory import keep_freed_memory
 from .optimiser import freeze, make_optimiser
 from .pace import Pace
 from .resume import Keeper, Progress
@@ -97,8 +96,7 @@ def fit(
         runtime.log(f"resuming at step {progress.step} of {task.batches.steps}")
     stepper = Stepper(scorer, optimiser, keeper, task, params, runtime, selection)
     pace = Pace(model, params, progress.tokens, task.batches.tokens, world, dtype)
-    with keep_freed_memory():
-        _run(stepper, progress, keeper, task, params, runtime, pace, watch)
+    _run(stepper, progress, keeper, task, params, runtime, pace, watch)
     if params.keep_moments:
         write_moments(model, optimiser, runtime.out, world)
     now = pace.now(progress)
