@@ -115,7 +115,7 @@ def _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_C,
         delta_CV.mul_(grad_C[:, None])
     delta_CV = delta_CV.to(hidden_ND.dtype)
     if hidden is not None:
-        torch.addmm(hidden[span], delta_CV, weight_VD, beta=0, alpha=-1, out=hidden[span])
+        hidden[span].addmm_(delta_CV, weight_VD, beta=0, alpha=-1)
     if weight is not None:
         if weight.dtype == delta_CV.dtype:
             weight.addmm_(delta_CV.t(), hidden_ND[span], alpha=-1)
