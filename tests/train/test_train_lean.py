@@ -133,6 +133,20 @@ def test_another_norm_or_gate_keeps_its_own_code():
     assert lean.use_lean_parts(torch.nn.Sequential(OddRMSNorm(), OddGate())) == []
 
 
+@pytest.mark.parametrize("name", ["silu", "gelu_pytorch_tanh"])
+def test_the_way_back_through_a_gate(name):
+    from transformers.activations import ACT2FN
+
+    activation = lean._activation(ACT2FN[name])
+    assert (activation is torch.nn.functional.silu) == (name == "silu")
+    gate, up, grad = torch.randn(3, 700, 300)  # two passes
+    leaves = [x.clone().requires_grad_() for x in (gate, up)]
+    product = activation(leaves[0]) * leaves[1]
+    to_gate, to_up = torch.autograd.grad(product, leaves, grad)
+    found = lean._through_gate(activation, gate, up, grad.clone())
+    assert apart(found, [product, to_up, to_gate]) <= TOLERANCE
+
+
 def test_bfloat16_is_left_to_transformers():
     model, ids = make_model("LlamaConfig").bfloat16(), torch.randint(97, (1, 9))
     plain = outcome(model, ids)
@@ -140,8 +154,32 @@ def test_bfloat16_is_left_to_transformers():
     assert all(torch.equal(a, b) for a, b in zip(outcome(model, ids), plain, strict=True))
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Pieces of 17 to 40 tokens are cut into blocks of at most 16 queries; the kernel takes the others."""
+    piece_attention._blocks.cache_clear()
+    monkeypatch.setattr(piece_attention, "_QUERIES", 16)
+    monkeypatch.setattr(piece_attention, "_LONG", 40)
+    yield
+    piece_attention._blocks.cache_clear()
+
+
+def test_blocks_are_whole_pieces_or_about_equal_parts(small_blocks):
+    found = piece_attention._blocks((16, 33, 41), True)
+    assert [(block.first, block.start, block.end) for block in found] == [
+        (0, 0, 16),
+        (16, 16, 27),
+        (16, 27, 38),
+        (16, 38, 49),
+        (49, 49, 90),
+    ]
+    assert [block.mask_BB is None for block in found] == [True, False, False, False, True]
+    assert [block.last for block in found] == [True, False, False, True, True]
+    assert len(piece_attention._blocks((16, 33, 41), False)) == 3
+
+
 @pytest.mark.parametrize("groups", [4, 2, 1])
-def test_pieces_one_by_one_as_in_buckets(groups, monkeypatch):
+def test_pieces_one_by_one_as_in_buckets(groups, monkeypatch, small_blocks):
     torch.manual_seed(0)
     layout = Layout([30, 7, 64, 19])
     shapes = [(1, heads, layout.tokens, 16) for heads in (4, groups, groups)]

@@ -68,10 +68,10 @@ def _bucketed(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, 
 
 def _heads(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, window) -> torch.Tensor:
     """Attention of the pieces that stand alone."""
-    if packing.uniform is not None:
-        return _attend(query_THD, key_TKD, value_TKD, packing.uniform, scaling, softcap, window)
     if softcap is None and window is None and suits(query_THD, value_TKD, packing.lengths):
         return attend_pieces(query_THD, key_TKD, value_TKD, packing.lengths, scaling)
+    if packing.uniform is not None:
+        return _attend(query_THD, key_TKD, value_TKD, packing.uniform, scaling, softcap, window)
     gather, scatter = packing.gather_P, packing.scatter_T
     parts = [spread_rows(x, gather, scatter) for x in (query_THD, key_TKD, value_TKD)]
     sizes = [bucket.pieces * bucket.width for bucket in packing.buckets]

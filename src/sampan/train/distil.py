@@ -119,7 +119,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.distil",
-    revision=2,
+    revision=3,
     summary="Distillation: learn a teacher's next-token distributions on conversations or packed documents.",
     params=Params,
     inputs={

@@ -18,9 +18,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-_CACHED = 1 << 18
-"""Numbers that a pass works on at once: 1 MiB in float32, half of a core's cache."""
+_CACHED = 1 << 17
+"""Numbers of a tensor that a pass works on at once: 512 KiB in float32, a few of which fit into a core's cache."""
 _LEAST = 512
 """Rows below which reading a weight again for every pass costs more than the pass saves."""
 _PLACES = 8
@@ -41,7 +42,7 @@ def use_lean_parts(model: Any) -> list[str]:
         if (offset := _norm_offset(module)) is not None:
             _replace(module, functools.partial(_lean_norm, offset))
         elif _is_gated(module):
-            _replace(module, _lean_gated)
+            _replace(module, functools.partial(_lean_gated, _activation(module.act_fn)))
         elif _rotates(module):
             rotate = sys.modules[type(module).__module__].apply_rotary_pos_emb
             _rebind(module, "apply_rotary_pos_emb", functools.partial(_rotate, rotate))
@@ -161,14 +162,25 @@ def _same_gated(module: nn.Module) -> bool:
     return _same(_Gated.apply(x_ND, *_weights(module), module.act_fn), given)
 
 
+def _activation(given: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """torch's SiLU, whose derivative is one pass over memory, if that is what is given."""
+    x_ND = _random(_PLACES, 1024)
+    return F.silu if torch.equal(given(x_ND), F.silu(x_ND)) else given
+
+
 def _weights(module: nn.Module) -> tuple[torch.Tensor, ...]:
     return module.gate_proj.weight, module.up_proj.weight, module.down_proj.weight
 
 
-def _lean_gated(module: nn.Module, plain: Callable[..., torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+def _lean_gated(
+    activation: Callable[[torch.Tensor], torch.Tensor],
+    module: nn.Module,
+    plain: Callable[..., torch.Tensor],
+    x: torch.Tensor,
+) -> torch.Tensor:
     if not _suits(x) or not _is_plain(module) or not _suits(module.gate_proj.weight):
         return plain(module, x)
-    return _Gated.apply(x.reshape(-1, x.shape[-1]), *_weights(module), module.act_fn).view(x.shape)
+    return _Gated.apply(x.reshape(-1, x.shape[-1]), *_weights(module), activation).view(x.shape)
 
 
 class _Gated(torch.autograd.Function):
@@ -198,22 +210,35 @@ class _Gated(torch.autograd.Function):
         given = zip(ctx.needs_input_grad[1:4], (gate_FD, up_FD, down_DF), strict=True)
         gate_grad, up_grad, down_grad = (torch.zeros_like(weight) if wanted else None for wanted, weight in given)
         for span in _spans(len(x_ND), len(gate_FD), least=_LEAST):
-            up, grad = ups[span], grad_ND[span]
-            with torch.enable_grad():
-                gate = gates[span].detach().requires_grad_()
-                active = ctx.activation(gate)
-            inner = grad @ down_DF
+            grad = grad_ND[span]
+            product, to_up, to_gate = _through_gate(ctx.activation, gates[span], ups[span], grad @ down_DF)
             if down_grad is not None:
-                down_grad.addmm_(grad.t(), active.detach() * up)
-            to_up = active.detach() * inner
+                down_grad.addmm_(grad.t(), product)
             if up_grad is not None:
                 up_grad.addmm_(to_up.t(), x_ND[span])
-            (to_gate,) = torch.autograd.grad(active, gate, inner.mul_(up))
             if gate_grad is not None:
                 gate_grad.addmm_(to_gate.t(), x_ND[span])
             if out_ND is not None:
                 torch.mm(to_up, up_FD, out=out_ND[span]).addmm_(to_gate, gate_FD)
         return out_ND, gate_grad, up_grad, down_grad, None
+
+
+def _through_gate(activation: Callable[[torch.Tensor], torch.Tensor], gate_NF, up_NF, grad_NF) -> list[torch.Tensor]:
+    """activation(gate) · up, and of the gradient of that, which is used up, those by up and by gate."""
+    product_NF, to_up_NF = (torch.empty_like(up_NF) for _ in range(2))
+    for span in _spans(*gate_NF.shape):
+        gate, up, grad = gate_NF[span], up_NF[span], grad_NF[span]
+        active = activation(gate)
+        torch.mul(active, grad, out=to_up_NF[span])
+        torch.mul(active, up, out=product_NF[span])
+        grad.mul_(up)
+        if activation is F.silu:
+            torch.ops.aten.silu_backward.grad_input(grad, gate, grad_input=grad)
+            continue
+        with torch.enable_grad():
+            given = gate.detach().requires_grad_()
+            grad.copy_(torch.autograd.grad(activation(given), given, grad)[0])
+    return [product_NF, to_up_NF, grad_NF]
 
 
 def _rotates(module: nn.Module) -> bool:
@@ -245,22 +270,23 @@ class _Rotation(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x_BHTD, cos_BTD, sin_BTD):
         ctx.save_for_backward(cos_BTD, sin_BTD)
-        x_BTHD, half = x_BHTD.transpose(1, 2), x_BHTD.shape[-1] // 2
-        out_BTHD = torch.mul(x_BTHD, cos_BTD[:, :, None])
-        sin = sin_BTD[:, :, None]
-        out_BTHD[..., :half].addcmul_(x_BTHD[..., half:], sin[..., :half], value=-1)
-        out_BTHD[..., half:].addcmul_(x_BTHD[..., :half], sin[..., half:])
-        return out_BTHD.transpose(1, 2)
+        return _turn(x_BHTD, cos_BTD, sin_BTD, 1)
 
     @staticmethod
     def backward(ctx, grad_BHTD):
-        cos_BTD, sin_BTD = ctx.saved_tensors
-        grad_BTHD, half = grad_BHTD.transpose(1, 2), grad_BHTD.shape[-1] // 2
-        out_BTHD = torch.mul(grad_BTHD, cos_BTD[:, :, None])
-        sin = sin_BTD[:, :, None]
-        out_BTHD[..., :half].addcmul_(grad_BTHD[..., half:], sin[..., half:])
-        out_BTHD[..., half:].addcmul_(grad_BTHD[..., :half], sin[..., :half], value=-1)
-        return out_BTHD.transpose(1, 2), None, None
+        return _turn(grad_BHTD, *ctx.saved_tensors, -1), None, None
+
+
+def _turn(x_BHTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor, sign: int) -> torch.Tensor:
+    """x turned forward (sign 1) or back (-1)."""
+    x_BTHD, half = x_BHTD.transpose(1, 2), x_BHTD.shape[-1] // 2
+    out_BTHD = torch.empty_like(x_BTHD, memory_format=torch.contiguous_format)
+    for span in _spans(x_BTHD.shape[1], x_BTHD[:, 0].numel()):
+        x, out, cos, sin = x_BTHD[:, span], out_BTHD[:, span], cos_BTD[:, span, None], sin_BTD[:, span, None]
+        torch.mul(x, cos, out=out)
+        out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-sign)
+        out[..., half:].addcmul_(x[..., :half], sin[..., half:], value=sign)
+    return out_BTHD.transpose(1, 2)
 
 
 def _random(*shape: int) -> torch.Tensor:

@@ -12,6 +12,8 @@ import torch
 from .rows import pick_rows
 
 _CHUNK_BYTES = 4 << 20
+_CACHED = 1 << 18
+"""Logits that a softmax is made of at once: 1 MiB in float32, half of a core's cache."""
 
 
 class _Logprobs(torch.autograd.Function):
@@ -71,13 +73,24 @@ def _chunk(hidden_CD, weight_VD, labels_C, cap):
     if cap is not None:
         bent_CV = torch.tanh(logits_CV / cap)
         logits_CV, slope_CV = bent_CV * cap, 1 - bent_CV.square()
-    chosen_C = logits_CV.gather(1, labels_C[:, None])[:, 0]
-    top_C = logits_CV.amax(-1, keepdim=True)
-    probs_CV = logits_CV.sub_(top_C).exp_()
-    total_C = probs_CV.sum(-1, keepdim=True)
-    log_C = total_C[:, 0].log()
-    logprobs_C = chosen_C - top_C[:, 0] - log_C
-    return probs_CV.div_(total_C), slope_CV, logprobs_C, top_C[:, 0] + log_C
+    chosen_C, lse_C = logits_CV.gather(1, labels_C[:, None])[:, 0], torch.empty_like(logits_CV[:, 0])
+    logprobs_C = torch.empty_like(lse_C)
+    for rows in _passes(logits_CV):
+        probs = logits_CV[rows]
+        top = probs.amax(-1, keepdim=True)
+        total = probs.sub_(top).exp_().sum(-1, keepdim=True)
+        probs.div_(total)
+        top, log = top[:, 0], total.log()[:, 0]
+        torch.add(top, log, out=lse_C[rows])
+        torch.sub(chosen_C[rows] - top, log, out=logprobs_C[rows])
+    return logits_CV, slope_CV, logprobs_C, lse_C
+
+
+def _passes(logits_CV: torch.Tensor) -> list[slice]:
+    """Rows that a softmax's five passes over memory find in a core's cache; all of them on a GPU."""
+    count, width = logits_CV.shape
+    size = max(1, _CACHED // width) if logits_CV.device.type == "cpu" else count
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _penalise(probs_CV: torch.Tensor, lse_C: torch.Tensor, z: float) -> torch.Tensor:
@@ -94,20 +107,20 @@ def _empty_grads(ctx, hidden_ND, weight_VD):
 def _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_C, grads) -> None:
     """Write d logp / d hidden of this chunk and add its share of d logp / d weight (probs_CV is used up)."""
     hidden, weight = grads
-    delta_CV = probs_CV.neg_()
-    delta_CV[torch.arange(len(delta_CV), device=delta_CV.device), labels_N[span]] += 1
+    delta_CV = probs_CV  # less the gradient, whose sign the products below change
+    delta_CV[torch.arange(len(delta_CV), device=delta_CV.device), labels_N[span]] -= 1
     if slope_CV is not None:
         delta_CV.mul_(slope_CV)
     if grad_C is not None:
         delta_CV.mul_(grad_C[:, None])
     delta_CV = delta_CV.to(hidden_ND.dtype)
     if hidden is not None:
-        hidden[span] = delta_CV @ weight_VD
+        hidden[span].addmm_(delta_CV, weight_VD, beta=0, alpha=-1)
     if weight is not None:
         if weight.dtype == delta_CV.dtype:
-            weight.addmm_(delta_CV.t(), hidden_ND[span])
+            weight.addmm_(delta_CV.t(), hidden_ND[span], alpha=-1)
         else:
-            weight += delta_CV.t() @ hidden_ND[span]
+            weight -= delta_CV.t() @ hidden_ND[span]
 
 
 def linear_logprobs(

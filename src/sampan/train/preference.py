@@ -193,7 +193,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.preference",
-    revision=3,
+    revision=4,
     summary="Preference optimisation on pairs of answers, or on answers judged one by one (KTO).",
     params=Params,
     inputs={
