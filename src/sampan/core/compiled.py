@@ -39,7 +39,7 @@ def leaf(function: Callable) -> Callable:
 
 @functools.cache
 def load_compiled(module: str) -> ModuleType | None:
-    """The module of that full name, or None without numba. Importing numba takes about half a second."""
+    """The module of that full name, or None without numba. Importing numba takes a quarter of a second."""
     numba: Any = _numba()
     if numba is None:
         return None

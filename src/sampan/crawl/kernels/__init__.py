@@ -20,7 +20,7 @@ from ..features import Page, character_table
 from ..trees import Sums
 
 WORTH = 250
-"""Pages of a process from which the loops save more than numba's start (about half a second) costs."""
+"""Pages of a process from which the loops save more than numba's start (about a third of a second) costs."""
 _FOLDED = 0x20000
 """Characters with case are below."""
 _pages = 0

@@ -10,7 +10,7 @@ from types import ModuleType
 from ...core.compiled import load_compiled
 
 WORTH = 600
-"""Texts of a process from which the loops save more than numba's start (about half a second) costs."""
+"""Texts of a process from which the loops save more than numba's start (about a third of a second) costs."""
 _texts = 0
 
 
