@@ -221,7 +221,7 @@ def test_evals_served_two_processes_ask_once(tmp_path, artifact, tiny, written, 
 
 def test_evals_served_clear_errors(run_stage, written, artifact, tiny):
     with pytest.raises(RecipeError, match="nobody to examine.*answer_models"):
-        run_stage(STAGE, written)
+        STAGE.check_inputs({"items": ["items"]}, Params(), where="scores")
     with pytest.raises(InputError, match="nobody answers at the endpoint"):
         run_stage(STAGE, written, answer_models=["m"], answer_url=URL)
     given = {**written, "models": [artifact(tiny, "checkpoint")]}

@@ -119,15 +119,9 @@ def examine(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
 
 
 def _models(params: Params, inputs: Inputs) -> list[Artifact]:
-    """The checkpoints; RecipeError if there is nobody, or two have one name."""
+    """The checkpoints; RecipeError if two who are asked have one name."""
     models = inputs.many("models")
     names = [model.name for model in models]
-    if not models and not params.answer_models:
-        raise RecipeError(
-            "there is nobody to examine",
-            where="evals.run",
-            how="Give checkpoints as the input `models`, or `answer_models` behind an endpoint.",
-        )
     if twice := [name for name in params.answer_models if name in names]:
         raise RecipeError(f"two models are called '{twice[0]}'", where="answer_models", how="Rename one of them.")
     return models

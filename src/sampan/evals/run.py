@@ -7,6 +7,7 @@ from dataclasses import field
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from ..core.errors import RecipeError
 from ..core.identity import digest_resources
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
@@ -72,6 +73,15 @@ class Params(Elsewhere):
             raise ValueError("context_len must be 2 or more")
 
 
+def check(params: Params, given: Mapping[str, Sequence[str]]) -> None:
+    """RecipeError if there is nobody to ask."""
+    if not given.get("models") and not params.answer_models:
+        raise RecipeError(
+            "there is nobody to examine",
+            how="Give checkpoints as the input `models`, or `answer_models` behind an endpoint.",
+        )
+
+
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .examine import examine
 
@@ -129,6 +139,7 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check,
     heavy=True,
     spreads=True,
     paper="lm-evaluation-harness (Gao et al. 2021) for likelihood scoring; bits per byte as in The Pile "
