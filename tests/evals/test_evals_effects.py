@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -109,3 +111,20 @@ def test_items_on_one_fact_count_as_one_draw(effects):
     """In four languages and three tasks the same 40 facts: 480 items, 40 clusters."""
     gap = runs_with(effects, 0.5, 0.9)[0].gap("merge_2", "aligned", "tasks", "region")
     assert (gap.n, gap.clusters) == (480, 40)
+
+
+def test_the_page_holds_what_was_found(effects, tmp_path):
+    """The tables in docs/why/effects.md and the picture are those of the result file."""
+    import effects_page
+
+    found = json.loads((BENCHMARKS / "results" / "effects_of_steps.json").read_text(encoding="utf-8"))
+    page = effects_page.PAGE.read_text(encoding="utf-8")
+    assert effects_page.effects_table(found["effects"]) in page
+    assert effects_page.gains_table(found["gains"]) in page
+    assert effects_page.PICTURE.read_text(encoding="utf-8") == effects_page.draw(found["levels"])
+    claims = [SimpleNamespace(**row) for row in found["effects"]]
+    assert [row.said for row in claims] == [claim.said for claim in effects.CLAIMS], "every claim, and no other"
+    for row in claims:
+        assert row.verdict == effects.verdict(row.sign, row.low, row.high)
+        assert len(row.by_seed) == len(found["seeds"])
+    assert found["ok"] == (len(found["seeds"]) >= 3)
