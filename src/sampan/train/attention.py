@@ -54,8 +54,9 @@ def packed_attention(
 
     There is no dropout: none of the papers trains with it, and it would make resuming depend on a generator's state.
     """
-    if query.device.type == "cuda" and torch.is_autocast_enabled("cuda"):  # rotations have made float32 of some of them
-        query, key, value = (x.to(torch.get_autocast_dtype("cuda")) for x in (query, key, value))
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind):  # rotations have made float32 of queries and keys
+        query, key, value = (x.to(torch.get_autocast_dtype(kind)) for x in (query, key, value))
     window = sliding_window if sliding_window and sliding_window < packing.longest else None
     query_THD, key_TKD, value_TKD = (x.transpose(1, 2)[0] for x in (query, key, value))
     if softcap is None and _has_varlen(query):
