@@ -190,7 +190,7 @@ def test_adapters_and_preferences_learn_on_weights_in_bfloat16(run, tiny, run_st
     (tmp_path / "pairs").mkdir()
     pairs = save_pairs(tmp_path / "pairs", [("the tin", "a hat"), ("in the tent", "a thin hat")])
     given = {"model": ("checkpoint", [tiny]), "preferences": ("preferences", [pairs])}
-    values = {"context_len": 64, "micro_batch_tokens": 128, "lr": 1e-3, "epochs": 6, "global_batch_pairs": 2}
+    values = {"context_len": 64, "micro_batch_tokens": 128, "lr": 1e-3, "epochs": 12, "global_batch_pairs": 2}
     curves = [
         losses(run_stage(PREFERENCE, given, name, **values, **more)[1])
         for name, more in {"wide": {"dtype": "bfloat16"}, "brain": BRAIN}.items()
