@@ -168,7 +168,13 @@ def _has_varlen(query: torch.Tensor) -> bool:
     """Whether torch's variable-length kernel can take this tensor (CUDA, half precision, a torch that has it)."""
     if query.device.type != "cuda" or query.dtype not in (torch.float16, torch.bfloat16):
         return False
-    return query.shape[-1] <= 256 and not varlen_missing(str(query.device))
+    return query.shape[-1] <= 256 and _varlen_works()
+
+
+@torch.compiler.assume_constant_result
+def _varlen_works() -> bool:
+    """What a compiled block must not ask anew."""
+    return not varlen_missing("cuda")
 
 
 _VARLEN = ("query", "key", "value", "cu_seq_q", "cu_seq_k", "max_q", "max_k", "scale", "window_size", "enable_gqa")
