@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 HELD_OUT = "held_out"
 """Task name of the rows about held-out text."""
+UNREADABLE = ("empty", "looping", "cut_off")
+"""Counts of answers that a score must not be read without."""
 BY_LIKELIHOOD = {"multiple_choice": multiple_choice, "preference": preference}
 
 
@@ -226,12 +228,17 @@ def _samples(exam: Exam, outputs: Outputs) -> list[dict[str, Any]]:
 
 
 def _written(params: Params, group: Group, outputs: Outputs) -> tuple[Answered, dict[str, int]]:
-    """What one model wrote to a group's items, marked; and how many of its answers are no text."""
+    """What one model wrote to a group's items, marked; and how many of its answers are no text or unfinished."""
     texts = [outputs.answer(item) for item in group.items]
     metrics = list(dict.fromkeys([*group.metrics, *params.more_metrics]))
     marks = measure(metrics, group.items, texts)
     read = [extract(metrics, item, text) for item, text in zip(group.items, texts, strict=True)]
-    return Answered(marks, texts, read), {"empty": sum(map(is_empty, texts)), "looping": sum(map(is_loop, texts))}
+    counts = {
+        "empty": sum(map(is_empty, texts)),
+        "looping": sum(map(is_loop, texts)),
+        "cut_off": sum(map(outputs.is_cut_off, group.items)),
+    }
+    return Answered(marks, texts, read), counts
 
 
 def coverage(groups: Sequence[Group]) -> dict[str, dict[str, Any]]:
@@ -245,12 +252,12 @@ def coverage(groups: Sequence[Group]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _unreadable(scores: Sequence[Score]) -> dict[str, dict[str, list[int]]]:
-    """By model and task/language: [empty, looping] answers where there are any."""
-    found: dict[str, dict[str, list[int]]] = {}
+def _unreadable(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, int]]]:
+    """By model and task/language: the counts of empty, looping and cut-off answers that are not zero."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
     for score in scores:
-        if score.empty or score.looping:
-            found.setdefault(score.model, {})[f"{score.task}/{score.language}"] = [score.empty, score.looping]
+        if counts := {name: count for name in UNREADABLE if (count := getattr(score, name))}:
+            found.setdefault(score.model, {})[f"{score.task}/{score.language}"] = counts
     return found
 
 

@@ -18,6 +18,7 @@ from ..core.identity import canonical_json
 from ..model.encoding import first_token
 from ..model.generate import Decoding, generate
 from ..model.scoring import Likelihood, Pair, continuations
+from ..model.stopping import stop_test
 from .answers import cut
 from .examinee import scored_in_pieces
 from .team import PROMPTS, Progress, whole
@@ -178,7 +179,7 @@ class SampanLM(TemplateLM):
                 stop_ids=sorted(ends),
                 streams=streams[start : start + len(piece)],
                 batch_size=self.batch_size,
-                ended=stop_test(self.tokenizer, stops),
+                ended=[stop_test(self.tokenizer, stops)] * len(piece),
                 progress=progress,
             )
 
@@ -224,20 +225,6 @@ def read_settings(settings: Mapping[str, Any], seed: int) -> tuple[Decoding, lis
         seed=seed,
     )
     return decoding, [until] if isinstance(until, str) else list(until)
-
-
-def stop_test(tokenizer: PreTrainedTokenizerFast, stops: Sequence[str]) -> Callable[[list[int]], bool]:
-    """Whether the newest tokens complete a stop string: a text of n bytes is in the last n + 4 tokens at most."""
-    stops = [stop for stop in stops if stop]
-    if not stops:
-        return lambda ids: False
-    back = max(len(stop.encode()) for stop in stops) + 4
-
-    def ended(ids: list[int]) -> bool:
-        text = tokenizer.decode(ids[-back:])
-        return any(stop in text for stop in stops)
-
-    return ended
 
 
 def _blanks_to_the_right(context: str, continuation: str) -> tuple[str, str]:

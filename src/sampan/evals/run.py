@@ -37,8 +37,9 @@ class Params(Elsewhere):
     """Most items per task and language, 0 = all. Chosen by the hash of their id, so parallel items stay parallel."""
     max_documents: int = 0
     """Most held-out documents per language, 0 = all. Chosen by the hash of their text."""
-    max_new_tokens: int = 64
-    """Longest answer to a `generate` item, in tokens."""
+    max_new_tokens: int = 0
+    """Longest answer to a `generate` item, in tokens; 0 = what its task file or its `meta` says (64 where they say
+    nothing), and half of a checkpoint's window at most. Answers that reach it are counted as `cut_off`."""
     context_len: int = 1024
     """Longest window of held-out text in tokens, or the model's own if that is shorter. Ours, not a paper's."""
     batch_tokens: int = 2048
@@ -61,10 +62,10 @@ class Params(Elsewhere):
     def __post_init__(self) -> None:
         Elsewhere.__post_init__(self)
         check_tasks(self.tasks)
-        for name in ("max_items", "max_documents", "sample_prompts", "keep_items"):
+        for name in ("max_items", "max_documents", "max_new_tokens", "sample_prompts", "keep_items"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
-        for name in ("max_new_tokens", "batch_tokens", "batch_size"):
+        for name in ("batch_tokens", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
         if PurePosixPath(self.data_folder).is_absolute() or ".." in PurePosixPath(self.data_folder).parts:
@@ -113,7 +114,7 @@ def reads(params: Params) -> dict[str, str]:
 
 STAGE = Stage(
     name="evals.run",
-    revision=5,
+    revision=6,
     summary="Scores of every checkpoint: bits per byte of held-out text, and tasks by likelihood or by generation.",
     params=Params,
     inputs={

@@ -103,6 +103,8 @@ class Task:
     """Columns that a metric reads, kept in the item as they are."""
     stop: list[str] = field(default_factory=list)
     """Templates of the texts that end a `generate` answer, such as the next question."""
+    max_new_tokens: int = 64
+    """Longest `generate` answer in tokens, enough for an answer that is worked out where the task wants one."""
     id: str = "{id}"
     """Template of a row's id; equal in all languages where rows are parallel."""
     languages: dict[str, Any]
@@ -156,6 +158,8 @@ def _check(task: Task, name: str, where: str) -> None:
     for source in task.sources:
         if source not in task.languages:
             raise RecipeError(f"the source '{source}' is none of the languages", where=where)
+    if task.max_new_tokens < 1:
+        raise RecipeError("max_new_tokens must be 1 or more", where=where)
     if not task.languages:
         raise RecipeError("a task needs at least one language", where=where)
     words: set[str] | None = None

@@ -195,7 +195,7 @@ def _meta(asking: Asking, row: dict[str, Any], options: Options | None, where: s
     meta: dict[str, Any] = {}
     if task.type == "generate":
         stops = [] if asking.chat else [text(stop) for stop in task.stop]  # a turn ends by itself
-        meta = {"match": task.match, "stop": stops}
+        meta = {"match": task.match, "stop": stops, "max_new_tokens": task.max_new_tokens}
     if task.metrics:
         meta["metrics"] = task.metrics
     if options:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...model.chat import stop_ids
 from ...model.encoding import encode_prompt
 from ...model.generate import Decoding, generate
+from ...model.stopping import end_ids, never
 from ..team import PROMPTS, Progress, whole
 from .prompts import Messages, base_text
 from .tasks import V1, SeaTask
@@ -42,15 +42,18 @@ def answer_task(
     def text(ids: Sequence[int]) -> str:
         return tokenizer.decode(ids, skip_special_tokens=True)
 
+    def ended(ids: list[int]) -> bool:
+        return base_end(text(ids), task, profile) >= 0
+
     def write(piece: Sequence[list[int]], start: int, progress: Progress) -> list[list[int]]:
         return generate(
             model,
             piece,
             Decoding(max_new_tokens=task.max_tokens, temperature=task.temperature, seed=seed),
-            stop_ids=stop_ids(tokenizer),
+            stop_ids=end_ids(model, tokenizer),
             streams=range(start, start + len(piece)),
             batch_size=batch_size,
-            ended=(lambda ids: base_end(text(ids), task, profile) >= 0) if base else (lambda ids: False),
+            ended=[ended if base else never] * len(piece),
             progress=progress,
         )
 
