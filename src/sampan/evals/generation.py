@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..artifacts.documents import Document
@@ -34,7 +34,7 @@ class Question:
     language: str
     prompt: Prompt
     expected: str
-    ending: Ending = Ending()
+    ending: Ending = field(default_factory=Ending)
 
     @classmethod
     def of(cls, group: Group, item: Item) -> Question:
