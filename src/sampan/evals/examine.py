@@ -33,6 +33,7 @@ from .served import served_models
 from .suites import SUITES
 from .task_items import task_groups, with_files
 from .team import Progress, Team
+from .workload import directions_of
 
 if TYPE_CHECKING:
     from .run import Params
@@ -139,12 +140,6 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
     tools of a metric are not installed."""
     groups = own_items(inputs.many("items"))
     data = inputs.optional("data")
-    if (params.tasks or params.suite) and data is None:
-        raise RecipeError(
-            f"`{'tasks' if params.tasks else 'suite'}` needs the input `data`, the folder with the tasks' files",
-            where="evals.run",
-            how="Add it under `from:`, or give `items` of your own.",
-        )
     absent: list[str] = []
     if data is not None:
         own, folder = {group.task for group in groups}, data.path / params.data_folder
@@ -152,7 +147,7 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
         here = with_files(suite, folder)
         absent = [name for name in suite if name not in here]
         tasks = list(dict.fromkeys([*params.tasks, *here]))
-        groups += task_groups(tasks, folder, chat=params.prompt_style == "chat")
+        groups += task_groups(tasks, folder, chat=params.prompt_style == "chat", directions=directions_of(params))
         if twice := sorted(own & set(tasks)):
             raise RecipeError(f"'{twice[0]}' is a bundled task and a task of the items", where="evals.run")
     languages = [code(language) for language in params.languages]
@@ -164,9 +159,9 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
         group.items = thin(group.items, params.max_items, params.seed)
     if not groups and not documents:
         raise RecipeError(
-            "there is nothing to ask",
+            "there is nothing to ask in what is given",
             where="evals.run",
-            how="Give `held_out` documents, `items`, or `data` with the names of `tasks`.",
+            how="`data` has none of the files of `suite`, or `items` and `held_out` are empty.",
         )
     samples = sample_questions(groups, documents, params.sample_prompts, params.seed)
     return Exam(documents, groups, samples, absent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ..core.errors import RecipeError
@@ -30,6 +30,9 @@ class Params(Elsewhere):
     """Where the tasks' files are inside the `data` input, such as `eval`; '' = right there."""
     languages: list[str] = field(default_factory=list)
     """Only these languages, as codes like tha_Thai; empty = every language that is there."""
+    directions: Literal["english", "all"] = "english"
+    """Which directions a translation task asks: from and into English (24 for flores), or between all its languages
+    (156). Among `languages` without English it is all."""
     prompt_style: Literal["plain", "chat"] = "plain"
     """How bundled tasks ask: as plain text to continue, or as a user's turn in the chat template. Items say for
     themselves."""
@@ -75,11 +78,22 @@ class Params(Elsewhere):
 
 
 def check(params: Params, given: Mapping[str, Sequence[str]]) -> None:
-    """RecipeError if there is nobody to ask."""
+    """RecipeError if there is nobody to ask, or nothing to ask them."""
     if not given.get("models") and not params.answer_models:
         raise RecipeError(
             "there is nobody to examine",
             how="Give checkpoints as the input `models`, or `answer_models` behind an endpoint.",
+        )
+    bundled = "tasks" if params.tasks else "suite" if params.suite else ""
+    if bundled and not given.get("data"):
+        raise RecipeError(
+            f"`{bundled}` needs the input `data`, the folder with the tasks' files",
+            how="Give that folder as `data`, or `items` of your own.",
+        )
+    if not bundled and not given.get("held_out") and not given.get("items"):
+        raise RecipeError(
+            "there is nothing to ask",
+            how="Give `held_out` documents, `items`, or `data` with the names of `tasks`.",
         )
 
 
@@ -90,18 +104,25 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item of unknown size as 200 tokens."""
+    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item of unknown size as 200 tokens, and
+    an answer as the longest that its task allows."""
+    from .workload import workload
+
     models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
     tokens = sum(fact.get("text_bytes", 0.0) for fact in facts.get("held_out", [])) / 3
+    documents = sum(fact.get("documents", 0.0) for fact in (*facts.get("held_out", []), *facts.get("items", [])))
     for fact in facts.get("items", []):
         tokens += fact["text_bytes"] / 3 if fact.get("text_bytes") else 200 * fact.get("documents", 0.0)
-    tokens += 200 * 5 * (params.max_items or 500) * (len(params.tasks) + 10 * bool(params.suite))
+    data = next((fact["path"] for fact in facts.get("data", []) if "path" in fact), None)
+    asked = workload(params, Path(data) / params.data_folder if data else None)
+    tokens += asked.tokens
     width = 2 if params.dtype == "bfloat16" else 4
     return {
         "flops": 2 * tokens * sum(models),
         "seconds": 2 * tokens * sum(models) / 5e10,
         "memory_bytes": width * max(models, default=0.0) * 1.25,
         "disk_bytes": 100_000 * max(1, len(models)),
+        "documents": documents + asked.items,
     }
 
 
