@@ -6,7 +6,7 @@ import functools
 import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..artifacts.documents import Document
@@ -19,6 +19,7 @@ from ..core.lines import write_jsonl
 from ..core.stage import Artifact, Inputs, Runtime
 from .bits_per_byte import bits_per_byte
 from .degeneration import is_empty, is_loop
+from .domains import HELD_OUT, Part, parts
 from .examinee import Checkpoint, Examinee
 from .extraction import extract
 from .generation import Outputs, Question, answer_all, sample_questions
@@ -38,8 +39,6 @@ from .workload import directions_of
 if TYPE_CHECKING:
     from .run import Params
 
-HELD_OUT = "held_out"
-"""Task name of the rows about held-out text."""
 UNREADABLE = ("empty", "looping", "cut_off")
 """Counts of answers that a score must not be read without."""
 BY_LIKELIHOOD = {"multiple_choice": multiple_choice, "preference": preference}
@@ -50,6 +49,8 @@ class Exam:
     """Everything that every checkpoint is asked."""
 
     documents: dict[str, list[Document]]
+    parts: list[Part]
+    """Which of the documents have a score together."""
     groups: list[Group]
     samples: list[Question]
     absent: list[str] = field(default_factory=list)
@@ -164,7 +165,7 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
             how="`data` has none of the files of `suite`, or `items` and `held_out` are empty.",
         )
     samples = sample_questions(groups, documents, params.sample_prompts, params.seed)
-    return Exam(documents, groups, samples, absent)
+    return Exam(documents, parts(documents, params.max_domains), groups, samples, absent)
 
 
 def _ask(
@@ -186,8 +187,11 @@ def _ask(
 
     for language, documents in exam.documents.items():
         texts = [document.text for document in documents]
-        mark = bits_per_byte(examinee.bits(texts, part(len(texts))), [len(text.encode()) for text in texts])
-        add(HELD_OUT, language, 1, digest_value(texts), [mark])
+        bits = examinee.bits(texts, part(len(texts)))
+        for each in (each for each in exam.parts if each.language == language):
+            own = [texts[place] for place in each.places]
+            mark = bits_per_byte([bits[place] for place in each.places], [len(text.encode()) for text in own])
+            add(each.task, language, 1, digest_value(own), [replace(mark, metric=each.metric)])
     kept: list[dict[str, Any]] = []
     for group in exam.groups:
         if group.type in BY_LIKELIHOOD:
@@ -259,11 +263,12 @@ def _unreadable(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, int]]]
 def _asked(exam: Exam) -> list[Asked]:
     """Ids, clusters and weights behind each score's values."""
     rows = []
-    for language, documents in exam.documents.items():
+    for part in exam.parts:
+        documents = [exam.documents[part.language][place] for place in part.places]
         texts = [document.text for document in documents]
         ids = [digest_value(text)[:16] for text in texts]
         sizes = [len(text.encode()) for text in texts]
-        rows.append(Asked(HELD_OUT, language, digest_value(texts), ids, _clusters(documents), sizes))
+        rows.append(Asked(part.task, part.language, digest_value(texts), ids, _clusters(documents), sizes))
     for group in exam.groups:
         ids = [item.key for item in group.items]
         rows.append(Asked(group.task, group.language, group.prompt_digest, ids, _clusters(group.items), []))

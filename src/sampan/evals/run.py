@@ -40,6 +40,9 @@ class Params(Elsewhere):
     """Most items per task and language, 0 = all. Chosen by the hash of their id, so parallel items stay parallel."""
     max_documents: int = 0
     """Most held-out documents per language, 0 = all. Chosen by the hash of their text."""
+    max_domains: int = 10
+    """Domains of a language's held-out documents that get bits per byte of their own, the largest ones; 0 = none. A
+    domain is the `domain` in a document's meta, or its source; a language of one domain has only the whole."""
     max_new_tokens: int = 0
     """Longest answer to a `generate` item, in tokens; 0 = what its task file or its `meta` says (64 where they say
     nothing), and half of a checkpoint's window at most. Answers that reach it are counted as `cut_off`."""
@@ -65,7 +68,7 @@ class Params(Elsewhere):
     def __post_init__(self) -> None:
         Elsewhere.__post_init__(self)
         check_tasks(self.tasks)
-        for name in ("max_items", "max_documents", "max_new_tokens", "sample_prompts", "keep_items"):
+        for name in ("max_items", "max_documents", "max_domains", "max_new_tokens", "sample_prompts", "keep_items"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
         for name in ("batch_tokens", "batch_size"):
