@@ -14,8 +14,9 @@ from ...model.encoding import encode_prompt
 from ...model.generate import Decoding, generate
 from ...model.stopping import end_ids, never
 from ..team import PROMPTS, Progress, whole
+from .likelihoods import label_likelihoods
 from .prompts import Messages, base_text
-from .tasks import V1, SeaTask
+from .tasks import BY_LIKELIHOOD, V1, SeaTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -29,6 +30,7 @@ def answer_task(
     task: SeaTask,
     profile: str,
     questions: Sequence[Messages],
+    labels: Sequence[str] = (),
     *,
     base: bool,
     batch_size: int,
@@ -36,8 +38,12 @@ def answer_task(
     progress: Progress = lambda done, total: None,
     cut: Callable[..., list] = whole,
 ) -> list[str]:
-    """What the model writes to each question, cut where the answer ends. Processes share the work by `cut`."""
+    """What the model writes to each question, cut where the answer ends; for a task by log-probability that of each of
+    `labels`. Processes share the work by `cut`."""
     prompts = [base_text(question, profile) if base else question for question in questions]
+    if task.kind in BY_LIKELIHOOD:
+        how = {"batch_size": batch_size, "seed": seed, "progress": progress, "cut": cut}
+        return label_likelihoods(model, tokenizer, task, prompts, labels, **how)
 
     def text(ids: Sequence[int]) -> str:
         return tokenizer.decode(ids, skip_special_tokens=True)

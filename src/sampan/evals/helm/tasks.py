@@ -33,9 +33,14 @@ KINDS = {
     "PragmaticReasoningSingleSentenceMetric": "pragmatic",
     "PragmaticReasoningSentencePairMetric": "pragmatic",
     "IFEvalMetric": "instruction",
+    "LogProbMetric": "likelihood",
+    "MinimalPairsLogProbMetric": "likelihood",
+    "PragmaticReasoningLogProbMetric": "pragmatic_likelihood",
 }
-"""How a task is marked, by the official class that marks it. Others (judges, log-probabilities, pictures) are not run
-here; their scores can be given."""
+"""How a task is marked, by the official class that marks it. Others (judges, pictures) are not run here; their scores
+can be given."""
+BY_LIKELIHOOD = ("likelihood", "pragmatic_likelihood")
+"""Kinds of 1.2 that score the gold label instead of reading an answer."""
 LABELS = {
     **dict.fromkeys(("HuggingFaceDataloader", "SeaHelmLocalDataloader", "TranslationDataloader"), "label"),
     **dict.fromkeys(("PragmaticDataloader", "ThaiExamDataloader", "GlobalMMLULiteDataloader"), "label"),
