@@ -66,7 +66,7 @@ def repository(tmp_path, loaded):
         },
     }
     (home / "config.yaml").write_text(yaml.safe_dump({"sentiment-logprobs": config}, allow_unicode=True), "utf-8")
-    suite = {"seahelm_logprobs": {"id": ["sentiment-logprobs"]}}
+    suite = {"seahelm_logprobs": {"id": ["sentiment-logprobs", "gone-logprobs"]}}
     (tmp_path / "helm/seahelm_tasks/task_config.yaml").write_text(yaml.safe_dump(suite), "utf-8")
     return tmp_path / "helm", rows, ids, written, tag
 
@@ -98,8 +98,9 @@ def test_evals_sea_helm_scores_the_gold_label_behind_the_tag(run_stage, artifact
     scores = {score.metric: score for score in read_scores(out) if score.task == f"{V12}_sentiment-logprobs"}
     assert scores["average_cumulative_probabilities"].value == pytest.approx(sum(shares) / len(shares), rel=1e-3)
     assert scores["null_rate"].value == sum(value is None for value in expected) / len(rows)
-    cells = {cell.competency: cell.value for cell in read_profile_table(out).cells["tiny"]}
-    assert cells["nlu"] == scores["average_cumulative_probabilities"].value
+    cells = {cell.competency: cell for cell in read_profile_table(out).cells["tiny"]}
+    assert cells["nlu"].value == cells["language_score"].value == scores["average_cumulative_probabilities"].value
+    assert "defined nowhere" in cells["language_score"].not_run["gone-logprobs"], "as 1.2.1 names one in its own suite"
 
 
 @pytest.mark.parametrize(
