@@ -1,4 +1,4 @@
-"""`benchmarks/scoreboard_real_mini.py`: it asks what the recipe asks, and its result says whether all of it was there."""
+"""`benchmarks/scoreboard_real_mini.py`: it asks what the recipe asks, and says whether all of it is there."""
 
 from __future__ import annotations
 
