@@ -198,6 +198,9 @@ class Stage:
     task files, revisions of the methods, filters and objectives that are used. Part of the key."""
     check: Callable[[Any, Mapping[str, Sequence[str]]], None] | None = None
     """Refuses params that do not go with the inputs, before anything is built: of (params, {role: kinds given})."""
+    check_facts: Callable[[Any, Mapping[str, Sequence[Mapping[str, Any]]]], None] | None = None
+    """The same with what is known of the inputs, which may be little, such as a model's window: of what `estimate` is
+    given."""
     heavy: bool = False
     """Whether `run` imports torch and transformers, so that the engine can load them once for all stages."""
     spreads: bool = False
@@ -243,8 +246,17 @@ class Stage:
                     where=where,
                     how=add.format(role=role),
                 )
-        if self.check:
-            try:
-                self.check(params, given)
-            except RecipeError as error:
-                raise RecipeError(error.what, where=where, how=error.how) from None
+        _refuse(self.check, params, given, where=where)
+
+    def check_known(self, facts: Mapping[str, Sequence[Mapping[str, Any]]], params: Any, *, where: str) -> None:
+        """RecipeError if what is known of the inputs, by role, does not go with these params."""
+        _refuse(self.check_facts, params, facts, where=where)
+
+
+def _refuse(check: Callable[[Any, Any], None] | None, params: Any, given: Any, *, where: str) -> None:
+    """Let `check` look, and say where what it refuses stands."""
+    try:
+        if check:
+            check(params, given)
+    except RecipeError as error:
+        raise RecipeError(error.what, where=where, how=error.how) from None

@@ -90,6 +90,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
         "num_layers": params.num_layers,
         "attention_size": params.hidden_size,
         "tied": int(params.tie_embeddings),
+        "window": params.context_len,
     }
     cost = {"disk_bytes": 4 * count, "memory_bytes": 8 * count, "seconds": 10 + count / 5e7}
     return {"parameters": count, **shape, **cost}

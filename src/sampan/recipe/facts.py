@@ -84,6 +84,7 @@ def _shape(artifact: Artifact) -> dict[str, float]:
             "num_layers": config["num_hidden_layers"],
             "attention_size": heads * (config.get("head_dim") or width // heads),
             "tied": int(config.get("tie_word_embeddings", False)),
+            **({"window": config["max_position_embeddings"]} if "max_position_embeddings" in config else {}),
         }
     except (OSError, ValueError, LookupError, TypeError):
         return {}

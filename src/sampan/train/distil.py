@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
+from .refusals import Kinds, check_given, check_model
+from .schedules import count_steps, schedule_of
 from .settings import HELD_OUT, Optimisation
 
 
@@ -39,6 +41,14 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        OBJECTIVES.check(self.divergence, where="divergence")
+        known = OBJECTIVES.arguments(self.divergence)
+        if known and "student_CV" not in known:
+            raise RecipeError(
+                f"'{self.divergence}' does not compare distributions",
+                where="divergence",
+                how="Use forward_kl, reverse_kl or jensen_shannon.",
+            )
         if self.z_loss:
             raise ValueError("train.distil does not read z_loss: leave it out")
         if self.global_batch_tokens < 1 or self.epochs <= 0 or self.temperature <= 0:
@@ -56,15 +66,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .task import Task
     from .teaching import Distillation, TopStore
 
-    if bool(inputs.many("conversations")) == bool(inputs.many("tokens")):
-        raise RecipeError("distillation takes either conversations or tokens", where="from")
     divergence = OBJECTIVES.load(params.divergence, where="divergence")
-    if "student_CV" not in inspect.signature(divergence).parameters:
-        raise RecipeError(
-            f"'{params.divergence}' does not compare distributions",
-            where="divergence",
-            how="Use forward_kl, reverse_kl or jensen_shannon.",
-        )
     source, master = inputs.one("model"), inputs.one("teacher")
     check_same_tokenizer(source, master)
     lesson = Lesson(divergence, params.teacher_share, params.temperature)
@@ -95,6 +97,20 @@ def _batches(params: Params, inputs: Inputs, teacher: Any) -> tuple[Any, dict[st
     from .sft import conversation_batches
 
     return conversation_batches(params, inputs)
+
+
+def check(params: Params, given: Kinds) -> None:
+    """RecipeError unless there is one sort of text to learn on."""
+    check_given(params, given)
+    if bool(given.get("conversations")) == bool(given.get("tokens")):
+        raise RecipeError(
+            "distillation takes either conversations or tokens", how="Give one of the inputs `conversations`, `tokens`."
+        )
+    if params.num_tokens and given.get("conversations"):
+        raise RecipeError("num_tokens is for the input `tokens`", how="For conversations, set epochs.")
+    if params.num_tokens:
+        steps = count_steps(math.ceil(params.num_tokens), params.global_batch_tokens, "carry")
+        schedule_of(params, steps)
 
 
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
@@ -133,6 +149,8 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check,
+    check_facts=check_model,
     heavy=True,
     paper="Hinton et al. 2015 (arXiv:1503.02531); MiniLLM (arXiv:2306.08543); GKD (arXiv:2306.13649).",
 )

@@ -154,6 +154,8 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
         for name in ("warmup_share", "decay_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share between 0 and 1")
+        if self.schedule == "wsd" and not self.warmup_steps and self.warmup_share + self.decay_share > 1:
+            raise ValueError("warmup_share and decay_share are together more than the run")
         for name in ("lr", "weight_decay", "final_lr_ratio"):
             if not getattr(self, name) >= 0:  # said so that NaN fails
                 raise ValueError(f"{name} must be 0 or more")

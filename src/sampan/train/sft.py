@@ -9,6 +9,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
+from .refusals import check_given, check_model
 from .settings import HELD_OUT, NEURONS, Optimisation
 
 
@@ -101,6 +102,8 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check_given,
+    check_facts=check_model,
     heavy=True,
     spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §3.2; SEA-LION v3 (arXiv:2504.05747) §3.",

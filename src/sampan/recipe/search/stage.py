@@ -14,6 +14,7 @@ from ...core.params import params, parse_params
 from ...core.stage import Inputs, Runtime, Stage
 from ...evals.run import STAGE as EVALS
 from ...merge.methods import METHODS
+from ...merge.refusals import check_base, check_number, what_it_takes
 from ...merge.weights import STAGE as MERGE
 from .trials import EVALS_ROLES
 
@@ -58,6 +59,13 @@ class Params:
             raise RecipeError(
                 "methods, weights and num_trials must not be empty, and every range is [least, greatest]", where=_HERE
             )
+        for point in self.start:
+            if point.get("method") not in self.methods:
+                raise RecipeError("a point of `start` names one of the methods", where=_HERE)
+            if unknown := set(point) - {"method", "weights", "density", "lambda_"}:
+                raise RecipeError(f"a point of `start` has no '{min(unknown)}'", where=_HERE)
+        if len(self.start) > self.num_trials:
+            raise RecipeError("start has more points than num_trials", where=_HERE)
         parse_params(
             EVALS.params, self.evaluation, where=f"{_HERE}: evaluation", how="See `sampan do evals.run --help`."
         )
@@ -95,6 +103,19 @@ def reads(given: Params) -> Mapping[str, str]:
     }
 
 
+def check(given: Params, kinds: Mapping[str, Sequence[str]]) -> None:
+    """RecipeError unless there are ranges and starting weights for the models, and every method can merge them."""
+    models = len(kinds.get("models", ()))
+    if len(given.weights) not in (1, models):
+        raise RecipeError(f"weights has {len(given.weights)} ranges for {models} models")
+    if any(len(point.get("weights", ())) != models for point in given.start):
+        raise RecipeError(f"a point of `start` has a weight for every model, and there are {models}")
+    for name in given.methods:
+        if takes := what_it_takes(name):
+            check_number(name, takes, models)
+            check_base(name, takes, bool(kinds.get("base")))
+
+
 STAGE = Stage(
     name=_HERE,
     revision=1,
@@ -108,6 +129,7 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check,
     heavy=True,
     paper="Evolutionary merging (arXiv:2403.13187) searches merges by CMA-ES (arXiv:1604.00772).",
 )
