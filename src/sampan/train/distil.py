@@ -71,7 +71,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     check_same_tokenizer(source, master)
     lesson = Lesson(divergence, params.teacher_share, params.temperature)
     teacher = open_model(master, params, runtime).requires_grad_(False)
-    batches, facts = _batches(params, inputs, teacher)
+    batches, facts = _batches(params, inputs, teacher, runtime)
     if params.top_k:
         store = TopStore(runtime.state)
         dtype = compute_dtype(params.dtype, runtime.device)
@@ -84,7 +84,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     return {**train(model, inputs, task, params, runtime), **facts}
 
 
-def _batches(params: Params, inputs: Inputs, teacher: Any) -> tuple[Any, dict[str, Any]]:
+def _batches(params: Params, inputs: Inputs, teacher: Any, runtime: Runtime) -> tuple[Any, dict[str, Any]]:
     """The steps of conversations or of packed tokens, and what to tell of them."""
     if inputs.many("tokens"):
         from .causal_lm import make_batches, open_shards, open_streams
@@ -96,7 +96,7 @@ def _batches(params: Params, inputs: Inputs, teacher: Any) -> tuple[Any, dict[st
         return make_batches(open_streams(shards, seed=params.seed), [], params), {}
     from .sft import conversation_batches
 
-    return conversation_batches(params, inputs)
+    return conversation_batches(params, inputs, runtime)
 
 
 def check(params: Params, given: Kinds) -> None:

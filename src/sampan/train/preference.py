@@ -152,6 +152,7 @@ def _batches(examples: Any, names: Any, params: Params, unit: str) -> Any:
     return ListBatches(
         examples,
         [1] * len(examples),
+        lengths=[sum(len(piece.ids) for piece in example) for example in examples],
         budget=params.global_batch_pairs,
         epochs=params.epochs,
         seed=params.seed,
