@@ -10,6 +10,9 @@ Shapes: T tokens, P padded slots, S pieces, L width of a bucket, H heads, K key-
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -132,11 +135,34 @@ def _has_varlen(query: torch.Tensor) -> bool:
     """Whether torch's variable-length kernel can take this tensor (CUDA, half precision, a torch that has it)."""
     if query.device.type != "cuda" or query.dtype not in (torch.float16, torch.bfloat16):
         return False
+    return query.shape[-1] <= 256 and not varlen_missing(str(query.device))
+
+
+_VARLEN = ("query", "key", "value", "cu_seq_q", "cu_seq_k", "max_q", "max_k", "scale", "window_size", "enable_gqa")
+"""Arguments of torch's variable-length kernel that are given here, the first seven in this order."""
+
+
+@functools.cache
+def varlen_missing(device: str) -> str:
+    """Why torch's variable-length kernel cannot be used on a GPU; empty if it can, and on a CPU, which has none."""
+    if not device.startswith("cuda"):
+        return ""
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return "it needs a GPU of compute capability 8.0"
     try:
-        from torch.nn.attention.varlen import varlen_attn  # noqa: F401
-    except ImportError:
-        return False
-    return query.shape[-1] <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0)
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError as error:
+        return f"this torch has none ({error})"
+    return unfit(varlen_attn)
+
+
+def unfit(kernel: Callable[..., torch.Tensor]) -> str:
+    """What keeps a variable-length kernel from being called as it is here; empty if nothing does."""
+    names = list(inspect.signature(kernel).parameters)
+    absent = [name for name in _VARLEN if name not in names]
+    if absent:
+        return f"torch {torch.__version__} has it without {', '.join(absent)}"
+    return "" if tuple(names[:7]) == _VARLEN[:7] else f"torch {torch.__version__} orders its arguments otherwise"
 
 
 def _varlen(query_THD, key_TKD, value_TKD, packing: Layout, scaling, window) -> torch.Tensor:

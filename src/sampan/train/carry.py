@@ -9,8 +9,9 @@ import torch
 
 from ..core.errors import StageError
 from .averaging import AVERAGE
-from .distributed import World, local, rows
-from .resume import like, save_tensors
+from .distributed import World, like, rows
+from .masters import LOW, local
+from .resume import save_tensors
 
 FILE = Path("optimiser") / "moments.safetensors"
 
@@ -50,6 +51,8 @@ def read_moments(model: Any, optimiser: torch.optim.Optimizer, source: Path, wor
             if name not in parameters:
                 continue
             value, parameter = file.get_tensor(key), parameters[name]
+            if kind == LOW and LOW not in optimiser.state.get(parameter, {}):  # its weights have other numbers now
+                continue
             if value.dim():
                 if value.shape != parameter.shape:
                     raise StageError(f"the moments of {name} have another shape", where="with_moments")

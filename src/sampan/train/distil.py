@@ -70,11 +70,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     source, master = inputs.one("model"), inputs.one("teacher")
     check_same_tokenizer(source, master)
     lesson = Lesson(divergence, params.teacher_share, params.temperature)
-    teacher = open_model(master, params, runtime).requires_grad_(False)
+    teacher = open_model(master, params, runtime, whole=True).requires_grad_(False)
     batches, facts = _batches(params, inputs, teacher, runtime)
     if params.top_k:
         store = TopStore(runtime.state)
-        dtype = compute_dtype(params.dtype, runtime.device)
+        dtype = compute_dtype(params.computation, runtime.device)
         limits = {"temperature": params.temperature, "micro_batch_tokens": params.micro_batch_tokens, "dtype": dtype}
         store.fill(teacher, batches, count=params.top_k, runtime=runtime, **limits)
         teacher = store

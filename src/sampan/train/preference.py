@@ -89,7 +89,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     objective = OBJECTIVES.load(params.objective, where="objective")
     wanted = inspect.signature(objective).parameters
     source = inputs.one("model")
-    model = open_model(source, params, runtime)
+    judges = bool({"reference", "answers"} & wanted.keys()) and inputs.optional("reference") is None
+    model = open_model(source, params, runtime, whole=judges)
     settings = {name: getattr(params, name) for name in wanted if hasattr(params, name)}
     make = _pair_task if "pairs" in wanted else _answer_task
     task, facts = make(objective, settings, model, inputs, params, runtime)
@@ -169,13 +170,13 @@ def _reference(model: Any, pairs: Any, inputs: Inputs, params: Params, runtime: 
 
     referee, other = model, inputs.optional("reference")
     if other is not None:
-        referee = open_model(other, params, runtime)
+        referee = open_model(other, params, runtime, whole=True)
         check_same_tokenizer(inputs.one("model"), other)
     return reference_logprobs(
         referee,
         pairs,
         micro_batch_tokens=params.micro_batch_tokens,
-        dtype=compute_dtype(params.dtype, runtime.device),
+        dtype=compute_dtype(params.computation, runtime.device),
         runtime=runtime,
     )
 
