@@ -89,15 +89,20 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item of unknown size as 200 tokens."""
+    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item of unknown size as 200 tokens, and
+    a bundled task as one that is answered in half of `max_new_tokens` (ours: most are scored, which costs less)."""
     models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
     tokens = sum(fact.get("text_bytes", 0.0) for fact in facts.get("held_out", [])) / 3
     for fact in facts.get("items", []):
         tokens += fact["text_bytes"] / 3 if fact.get("text_bytes") else 200 * fact.get("documents", 0.0)
-    tokens += 200 * 5 * (params.max_items or 500) * (len(params.tasks) + 10 * bool(params.suite))
+    asked = (params.max_items or 500) * 5 * (len(params.tasks) + 10 * bool(params.suite))
+    tokens += 200 * asked
     width = 2 if params.dtype == "bfloat16" else 4
     return {
         "flops": 2 * tokens * sum(models),
+        "forward_flops": 2 * tokens * sum(models),
+        "decode_bytes": asked * params.max_new_tokens / 2 / params.batch_size * width * sum(models),
+        "number_bytes": width,
         "seconds": 2 * tokens * sum(models) / 5e10,
         "memory_bytes": width * max(models, default=0.0) * 1.25,
         "disk_bytes": 100_000 * max(1, len(models)),

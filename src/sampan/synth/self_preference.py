@@ -122,6 +122,9 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     return {
         **kept,
         "flops": 2 * answers * model + 4 * answers * judge,
+        "forward_flops": 4 * answers * judge,
+        "decode_bytes": answers / params.batch_size * width * model,
+        "number_bytes": width,
         "memory_bytes": 1.25 * width * max(model, judge),
     }
 

@@ -183,6 +183,17 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
         """`dtype` with what the weights make of `auto`."""
         return "bfloat16" if self.weights_dtype == "bfloat16" else self.dtype
 
+    @property
+    def undivided(self) -> list[str]:
+        """What of these settings does not go with matrices that are divided among processes (--tensor-parallel)."""
+        known = {
+            "lora_rank": self.lora_rank,
+            "moments: int8": self.moments == "int8",
+            "keep_moments": self.keep_moments,
+            "with_moments": self.with_moments,
+        }
+        return [name for name, value in known.items() if value]
+
     def _check_parts(self) -> None:
         scales = [self.embedding_lr_scale, self.head_lr_scale or 0, *self.lr_scales.values(), self.z_loss]
         if not all(scale >= 0 for scale in scales) or self.embeddings_first < 0:
