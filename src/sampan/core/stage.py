@@ -128,6 +128,12 @@ class Runtime:
     on_progress: Callable[[int, int | None, str], None] = lambda done, total, unit: None
     on_log: Callable[[str], None] = lambda text: None
 
+    @property
+    def own_device(self) -> str:
+        """The device of this process, where several run the stage together."""
+        many = self.spread.processes > 1 and self.device == "cuda"
+        return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if many else self.device
+
     def progress(self, done: int, total: int | None, unit: str) -> None:
         """Say how far the work is; `total` None if unknown. Cheap to call often."""
         self.on_progress(done, total, unit)

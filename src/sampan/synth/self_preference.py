@@ -157,5 +157,6 @@ STAGE = Stage(
     estimate=estimate,
     check_facts=check_facts,
     heavy=True,
+    spreads=True,
     paper="SeaLLMs (arXiv:2312.00738), section 3.3; in the spirit of self-rewarding models (arXiv:2401.10020).",
 )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ..core.errors import RecipeError
+from ..core.errors import RecipeError, StageError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
@@ -66,6 +66,10 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .task import Task
     from .teaching import Distillation, TopStore
 
+    if runtime.spread.tensor_parallel > 1:
+        raise StageError(
+            "a teacher is not asked about parts of a batch", where="--tensor-parallel", how="Let FSDP alone divide."
+        )
     divergence = OBJECTIVES.load(params.divergence, where="divergence")
     source, master = inputs.one("model"), inputs.one("teacher")
     check_same_tokenizer(source, master)
@@ -124,6 +128,7 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
         **own,
         "flops": own["flops"] + teacher["flops"] / 3,
         "seconds": own["seconds"] + teacher["seconds"] / 3,
+        "divisible": 0,
         "memory_bytes": memory([own["memory_bytes"], 4 * teacher["parameters"]]),
     }
 
@@ -152,5 +157,6 @@ STAGE = Stage(
     check=check,
     check_facts=check_model,
     heavy=True,
+    spreads=True,
     paper="Hinton et al. 2015 (arXiv:1503.02531); MiniLLM (arXiv:2306.08543); GKD (arXiv:2306.13649).",
 )
