@@ -1,4 +1,4 @@
-"""`benchmarks/train_vs_peers.py`: peers are given the tokens that we train on, and one that is not installed is named."""
+"""`benchmarks/train_vs_peers.py`: peers get the tokens that we train on, and one that is not installed is named."""
 
 from __future__ import annotations
 
