@@ -1,4 +1,4 @@
-"""A model opened in parts is the model, and no process ever holds all of it; what cannot be opened so is loaded whole."""
+"""A model opened in parts is the model, no process ever holds all of it; what cannot be opened so is loaded whole."""
 
 from __future__ import annotations
 

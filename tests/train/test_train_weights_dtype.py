@@ -174,3 +174,27 @@ def test_two_processes_hold_bfloat16_and_8_bits_as_one_does(tiny, shards, tmp_pa
         assert losses(tmp_path / f"brain-{other}") == pytest.approx(losses(tmp_path / "brain-one"), abs=1e-2)
     again, whole = (weights_of(tmp_path / f"brain-{which}") for which in ("again", "two"))
     assert all(torch.equal(again[key], whole[key]) for key in whole)
+
+
+def test_adapters_and_preferences_learn_on_weights_in_bfloat16(run, tiny, run_stage, weights_of, tmp_path):
+    """Adapters leave the rest of the model to the merge; a model that is its own reference is loaded whole."""
+    pytest.importorskip("peft")
+    from train_ranks import save_pairs
+
+    from sampan.train.preference import STAGE as PREFERENCE
+
+    before = weights_of(tiny)
+    found = weights_of(run("adapters", **BRAIN, lora_rank=2, lora_targets=["*q_proj"], num_tokens=512)[1])
+    for name, tensor in before.items():
+        assert torch.equal(found[name], tensor) == ("q_proj" not in name)
+    (tmp_path / "pairs").mkdir()
+    pairs = save_pairs(tmp_path / "pairs", [("the tin", "a hat"), ("in the tent", "a thin hat")])
+    given = {"model": ("checkpoint", [tiny]), "preferences": ("preferences", [pairs])}
+    values = {"context_len": 64, "micro_batch_tokens": 128, "lr": 1e-3, "epochs": 12, "global_batch_pairs": 2}
+    curves = [
+        losses(run_stage(PREFERENCE, given, name, **values, **more)[1])
+        for name, more in {"wide": {"dtype": "bfloat16"}, "brain": BRAIN}.items()
+    ]
+    assert curves[0][-1] < curves[0][0] - 0.1
+    # log-probabilities of a whole answer, of numbers with 8 bits, in a sigmoid
+    assert curves[1] == pytest.approx(curves[0], abs=0.05)

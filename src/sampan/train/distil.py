@@ -129,7 +129,8 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
         "flops": own["flops"] + teacher["flops"] / 3,
         "seconds": own["seconds"] + teacher["seconds"] / 3,
         "divisible": 0,
-        "memory_bytes": memory([own["memory_bytes"], 4 * teacher["parameters"]]),
+        "memory_bytes": memory([own["memory_bytes"], own["weight_bytes"] * teacher["parameters"]]),
+        "loaded_whole": 1,  # the teacher
     }
 
 
@@ -140,7 +141,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.distil",
-    revision=3,
+    revision=4,
     summary="Distillation: learn a teacher's next-token distributions on conversations or packed documents.",
     params=Params,
     inputs={

@@ -14,7 +14,7 @@ from ..artifacts.neurons import read_neurons
 from ..core.stage import Artifact, Inputs, Runtime
 from ..model.checkpoint import count_parameters, load_model, read_config, save_model
 from .adapters import attach, merge, trained_names
-from .attention import varlen_missing
+from .attention import find_flex, varlen_missing
 from .carry import read_moments, write_moments
 from .checks import check_context, check_divided, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
@@ -40,17 +40,24 @@ def open_model(source: Artifact, params: Optimisation, runtime: Runtime, *, whol
     """
     torch.set_num_threads(runtime.threads)
     world = join(runtime)
+    model = _open(source, params, runtime, whole)
+    check_context(model, params.context_len)
     if reason := varlen_missing(world.device):
         runtime.log(f"attention without torch's variable-length kernel: {reason}")
+    dtype = compute_dtype(params.computation, runtime.device)
+    if reason := find_flex(model.config, world.device, dtype, parts=world.tensor.size):
+        runtime.log(f"attention without FlexAttention: {reason}")
+    return model
+
+
+def _open(source: Artifact, params: Optimisation, runtime: Runtime, whole: bool) -> Any:
+    world = join(runtime)
     if (world.size > 1 or params.weights_dtype == "bfloat16") and not whole and not params.lora_rank:
         try:
-            model = open_empty(source.path, getattr(torch, params.weights_dtype), world.device)
-            check_context(model, params.context_len)
-            return model
+            return open_empty(source.path, getattr(torch, params.weights_dtype), world.device)
         except Unsuited as reason:
             runtime.log(f"every process loads the whole model: {reason}")
     model = load_model(source.path, dtype=params.weights_dtype, device=world.device)
-    check_context(model, params.context_len)
     if params.weights_dtype == "float32":
         pack_and_check(model)
     else:

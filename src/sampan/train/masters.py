@@ -2,7 +2,7 @@
 
 A bfloat16 number is the upper half of a float32 one and keeps 8 bits: an update below 1/256 of a weight, as nearly all
 of a small learning rate's are, would be rounded away. Either the optimiser keeps the lower half (`kept`: 16 bits, with
-which the weight is a float32 number again; Split-SGD, arXiv:2005.04680 §V), or each weight is rounded up or down by
+which the weight is a float32 number again; Split-SGD, arXiv:2005.04680), or each weight is rounded up or down by
 chance in proportion to where it lies between two numbers (`stochastic`: nothing to keep, right in the mean;
 arXiv:2010.06192).
 

@@ -188,7 +188,8 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     pairs = params.epochs * sum(fact.get("documents", 0) for fact in facts.get("preferences") or [])
     step_tokens = tokens * params.global_batch_pairs / pairs if pairs else 0
     out = forecast(tokens, model_shape(facts), params, step_tokens=step_tokens)
-    return {**out, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
+    whole = {"loaded_whole": 1} if share > 1 else {}  # the reference's weights
+    return {**out, **whole, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
 
 
 def reads(params: Params) -> Mapping[str, str]:
@@ -198,7 +199,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.preference",
-    revision=4,
+    revision=5,
     summary="Preference optimisation on pairs of answers, or on answers judged one by one (KTO).",
     params=Params,
     inputs={
