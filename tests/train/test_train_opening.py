@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sampan.core.errors import StageError
+from sampan.core.errors import InputError, StageError
 from sampan.core.stage import Runtime
 from sampan.train.loop import open_model
 from sampan.train.opening import Unsuited, fill, materialise, open_empty
@@ -135,3 +135,6 @@ def test_what_the_files_do_not_have_is_told(tmp_path, artifact):
     materialise(model, model, "cpu")
     with pytest.raises(StageError, match="not all numbers"):
         fill(model, folder, World(), None)
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="does not load"):
+        open_model(artifact(folder, "checkpoint"), Optimisation(weights_dtype="bfloat16", context_len=8), runtime)

@@ -60,6 +60,7 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str = "cpu") -> 
     check_folder(folder)
     with _uncollected():
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
@@ -67,7 +68,7 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str = "cpu") -> 
         given = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
         try:
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), **given)
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, SafetensorError) as error:
             raise InputError(f"the model does not load ({str(error)[:300]})", where=str(folder)) from error
     return model.to(device).eval()
 

@@ -41,17 +41,21 @@ def open_empty(folder: Path, dtype: torch.dtype, device: str) -> Any:
     Unsuited if its files do not have a tensor of the right shape for each parameter, or it needs something that is
     neither in them nor computed from its configuration; StageError if packing breaks it.
     """
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM
 
     check_folder(folder)
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    if getattr(config, "quantization_config", None):
-        raise Unsuited("its weights are quantised")
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
-    if name := missing(model, folder):
-        raise Unsuited(f"its files have no {name} of its shape")
-    small = _small(config)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if getattr(config, "quantization_config", None):
+            raise Unsuited("its weights are quantised")
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+        if name := missing(model, folder):
+            raise Unsuited(f"its files have no {name} of its shape")
+        small = _small(config)
+    except (ValueError, OSError, RuntimeError, AttributeError, SafetensorError) as error:
+        raise Unsuited(f"{type(error).__name__}: {str(error)[:200]}") from error  # loading it whole says it better
     _check_buffers(model, small)
     pack_and_check(small)
     use_packed_attention(model)
