@@ -141,7 +141,7 @@ def check_facts(params: Params, facts: Mapping[str, Sequence[Mapping[str, Any]]]
 
 STAGE = Stage(
     name="synth.self_preference",
-    revision=2,
+    revision=3,
     summary="Preference pairs that a model makes for itself: two sampled answers, judged in both orders.",
     params=Params,
     inputs={

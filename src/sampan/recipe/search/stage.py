@@ -104,7 +104,10 @@ def reads(given: Params) -> Mapping[str, str]:
 
 
 def check(given: Params, kinds: Mapping[str, Sequence[str]]) -> None:
-    """RecipeError unless there are ranges and starting weights for the models, and every method can merge them."""
+    """RecipeError unless there are ranges and starting weights for the models, every method can merge them, and there
+    is something to examine the trials on."""
+    if EVALS.check:
+        EVALS.check(parse_params(EVALS.params, given.evaluation, where=_HERE), {**kinds, "models": ["checkpoint"]})
     models = len(kinds.get("models", ()))
     if len(given.weights) not in (1, models):
         raise RecipeError(f"weights has {len(given.weights)} ranges for {models} models")
