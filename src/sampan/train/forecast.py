@@ -78,6 +78,7 @@ def forecast(tokens: float, model: Shape, params: Optimisation, *, step_tokens: 
         "loaded_whole": int(params.lora_rank > 0),
         "disk_bytes": 4 * parameters,
         "seconds": 5 + flops / _RATE,
+        "divisible": int(not params.undivided),
         "context_len": params.context_len,
         "micro_batch_tokens": params.micro_batch_tokens,
         **steps,

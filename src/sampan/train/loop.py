@@ -22,7 +22,7 @@ from .opening import Unsuited, fill, is_empty, materialise, missing, open_empty,
 from .optimiser import freeze, make_optimiser
 from .pace import Pace
 from .resume import Keeper, Progress
-from .schedules import make_schedule
+from .schedules import schedule_of
 from .selection import Selection
 from .settings import Optimisation
 from .stepping import Stepper
@@ -79,7 +79,7 @@ def train(model: Any, inputs: Inputs, task: Task, params: Optimisation, runtime:
     """
     source = inputs.one("model")
     neurons = inputs.optional("neurons")
-    selection = Selection(read_neurons(neurons), model, params) if neurons else None
+    selection = Selection(read_neurons(neurons), model) if neurons else None
     progress, metrics, optimiser = fit(
         model, task, params, runtime, watch=open_watch(inputs, params), selection=selection, source=source.path
     )
@@ -149,14 +149,7 @@ def _run(
 ) -> None:
     """Step after step to the end, with what is looked at, told and kept between them."""
     steps, world, saved = task.batches.steps, join(runtime), time.monotonic()
-    rate = make_schedule(
-        params.schedule,
-        steps,
-        warmup_steps=params.warmup_steps,
-        warmup_share=params.warmup_share,
-        decay_share=params.decay_share,
-        final=params.final_lr_ratio,
-    )
+    rate = schedule_of(params, steps)
     track = open_trackers(runtime, world, progress.rows)
     if watch and not progress.step:
         watch.look(stepper.scorer, progress, steps, world)

@@ -11,6 +11,7 @@ from ..core.params import params
 from ..core.stage import Artifact, Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
+from .refusals import check_given, check_model
 from .settings import HELD_OUT, Optimisation
 
 _READS = {
@@ -58,6 +59,11 @@ class Params(Optimisation):
     def __post_init__(self) -> None:
         super().__post_init__()
         OBJECTIVES.check(self.objective, where="objective")
+        known = OBJECTIVES.arguments(self.objective)
+        if known and not {"pairs", "answers"} & known:
+            raise RecipeError(
+                f"'{self.objective}' does not learn from answers", where="objective", how=f"Use {', '.join(_READS)}."
+            )
         if self.z_loss:
             raise ValueError("train.preference does not read z_loss: leave it out")
         if self.global_batch_pairs < 1 or self.epochs <= 0 or self.beta <= 0:
@@ -82,9 +88,6 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
     objective = OBJECTIVES.load(params.objective, where="objective")
     wanted = inspect.signature(objective).parameters
-    if not {"pairs", "answers"} & wanted.keys():
-        known = ", ".join(_READS)
-        raise RecipeError(f"'{params.objective}' does not learn from answers", where="objective", how=f"Use {known}.")
     source = inputs.one("model")
     judges = bool({"reference", "answers"} & wanted.keys()) and inputs.optional("reference") is None
     model = open_model(source, params, runtime, whole=judges)
@@ -150,6 +153,7 @@ def _batches(examples: Any, names: Any, params: Params, unit: str) -> Any:
     return ListBatches(
         examples,
         [1] * len(examples),
+        lengths=[sum(len(piece.ids) for piece in example) for example in examples],
         budget=params.global_batch_pairs,
         epochs=params.epochs,
         seed=params.seed,
@@ -214,6 +218,8 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check_given,
+    check_facts=check_model,
     heavy=True,
     spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §3.3: DPO; SEA-LION v3 (arXiv:2504.05747) §3: SimPO.",

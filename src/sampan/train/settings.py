@@ -160,6 +160,8 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
         for name in ("warmup_share", "decay_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share between 0 and 1")
+        if self.schedule == "wsd" and not self.warmup_steps and self.warmup_share + self.decay_share > 1:
+            raise ValueError("warmup_share and decay_share are together more than the run")
         for name in ("lr", "weight_decay", "final_lr_ratio"):
             if not getattr(self, name) >= 0:  # said so that NaN fails
                 raise ValueError(f"{name} must be 0 or more")
@@ -180,6 +182,17 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
     def computation(self) -> str:
         """`dtype` with what the weights make of `auto`."""
         return "bfloat16" if self.weights_dtype == "bfloat16" else self.dtype
+
+    @property
+    def undivided(self) -> list[str]:
+        """What of these settings does not go with matrices that are divided among processes (--tensor-parallel)."""
+        known = {
+            "lora_rank": self.lora_rank,
+            "moments: int8": self.moments == "int8",
+            "keep_moments": self.keep_moments,
+            "with_moments": self.with_moments,
+        }
+        return [name for name, value in known.items() if value]
 
     def _check_parts(self) -> None:
         scales = [self.embedding_lr_scale, self.head_lr_scale or 0, *self.lr_scales.values(), self.z_loss]
