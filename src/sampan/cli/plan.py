@@ -168,7 +168,17 @@ def render_published(figures: list[Comparison]) -> str:
         ]
         for each in figures
     ]
-    header = ["published", "figure", "on", "value", "plan, at MFU", "at the stack's MFU", "off by", "MFU implied", "source"]
+    header = [
+        "published",
+        "figure",
+        "on",
+        "value",
+        "plan, at MFU",
+        "at the stack's MFU",
+        "off by",
+        "MFU implied",
+        "source",
+    ]
     told = [each.figure for each in figures if each.figure.about]
     notes = [f"{' + '.join(each.stages)}, {each.what.replace('_', ' ')}: {each.about}" for each in told]
     return "\n".join([table(header, rows, right=(3, 4, 5, 6, 7)), *notes])

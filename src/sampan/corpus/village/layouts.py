@@ -2,7 +2,8 @@
 that score a large one: the bundled tasks' folder, a copy of SEA-HELM's repository (1.0), a folder of lm-eval's tasks,
 and a judge's sentences in FastChat's shape.
 
-Only the layouts are theirs. Every text is the village's, about facts that documents tell and chats never ask.
+Only the layouts are theirs. Every text is the village's, about facts that documents tell and chats never ask, but for
+SEA-HELM's.
 """
 
 from __future__ import annotations
@@ -143,11 +144,11 @@ def _sums(code: str, rows: int, seed: int) -> Iterator[Row]:
 
 # -- SEA-HELM 1.0: a configuration for each task, its marker's tables in a Python file, rows as JSON lines -----------
 
-_TAGS = {
-    "ind_Latn": ("Jawaban:", "Terjemahan:"),
-    "vie_Latn": ("Câu trả lời:", "Bản dịch:"),
-    "tha_Thai": ("คำตอบ:", "คำแปล:"),
-    "tam_Taml": ("பதில்:", "மொழிபெயர்ப்பு:"),
+_TRANSLATION_TAGS = {
+    "ind_Latn": "Terjemahan:",
+    "vie_Latn": "Bản dịch:",
+    "tha_Thai": "คำแปล:",
+    "tam_Taml": "மொழிபெயர்ப்பு:",
 }
 _HELM = {
     "belebele-qa-mc": ("QuestionAnsweringMultipleChoiceMetric", "nlu", "normalized_accuracy"),
@@ -159,24 +160,34 @@ _HELM = {
 
 
 def _helm_copy(world: World, rows: int, seed: int) -> Iterator[tuple[str, Any]]:
+    """Questions in the form that the village's chats teach (`Jawaban: …`), on facts that are asked there: even a model
+    of a small recipe answers some. `belebele-qa-mc` chooses among all places."""
     for task, (marker, competency, metric) in _HELM.items():
         home = f"seahelm_tasks/{task}"
-        languages, patterns = {}, {}
-        for code, tags in _TAGS.items():
-            short, tag = SHORT[code], tags[task.startswith("translation")]
-            made = [_helm_row(task, world, load_language(code), f, seed) for f in _facts(world, code, rows + _EXAMPLES)]
-            yield f"{home}/data/{short}.jsonl", made[_EXAMPLES:]
-            yield f"{home}/data/{short}_examples.jsonl", made[:_EXAMPLES]
+        languages: dict[str, Any] = {}
+        tables: dict[str, dict[str, Any]] = {"regex_string": {}, "label_map": {}}
+        for code, short in ((code, SHORT[code]) for code in _TRANSLATION_TAGS):
+            lang = load_language(code)
+            for name, status, most in (("", "asked", rows), ("_examples", "evaluated", _EXAMPLES)):
+                facts = _helm_facts(task, world, status)
+                facts = facts[:: max(1, len(facts) // most)][:most]
+                yield f"{home}/data/{short}{name}.jsonl", [_helm_row(task, lang, fact, seed) for fact in facts]
+            translated = task.startswith("translation")
+            tag = _TRANSLATION_TAGS[code] if translated else lang.grammar["form"]["label"]
             languages[short] = {
                 "filepath": f"{home}/data/{short}.jsonl",
                 "example_filepath": f"{home}/data/{short}_examples.jsonl",
                 "max_tokens": 24,
                 "prompt_template": {
-                    "template": f"{tag} $OPTION{{fewshot_examples}}\n\n{{text}}",
-                    "fewshot_example": f"\n\n{{text}}\n{tag} {{label}}",
+                    "template": (f"{tag} …\n" if translated else "") + "{fewshot_examples}{text}",
+                    "fewshot_example": f"{{text}}\n{tag} {{label}}\n\n",
                 },
             }
-            patterns[short] = rf"(?<={tag if task != 'belebele-qa-mc' else tag.lower()})[\s\r\n]*.*"
+            places = [lang.short(fact) for fact in world.facts if fact.relation == "lives_in"]
+            if task == "belebele-qa-mc":  # 1.0 reads labels in lower case
+                tables["label_map"][short] = {place.lower(): place for place in places}
+                tag = tag.lower()
+            tables["regex_string"][short] = rf"(?<={tag})[\s\r\n]*.*"
         config = {
             "competency": competency,
             "metric": metric,
@@ -186,23 +197,26 @@ def _helm_copy(world: World, rows: int, seed: int) -> Iterator[tuple[str, Any]]:
             "languages": languages,
         }
         yield f"{home}/config.yaml", json.dumps({task: config}, ensure_ascii=False, indent=1)  # JSON is YAML
-        labels = {short: dict(zip("abcd", "abcd", strict=True)) for short in languages}
-        tables = {"regex_string": patterns, "label_map": labels if task == "belebele-qa-mc" else {}}
         yield f"{home}/metric.py", _marker(marker, tables)
-    suite = {"seahelm": {SHORT[code]: list(_HELM) for code in _TAGS}}
+    suite = {"seahelm": {SHORT[code]: list(_HELM) for code in _TRANSLATION_TAGS}}
     yield "seahelm_tasks/task_config.yaml", json.dumps(suite, indent=1)
 
 
-def _helm_row(task: str, world: World, lang: Language, fact: Fact, seed: int) -> Row:
+def _helm_facts(task: str, world: World, status: str) -> list[Fact]:
+    """English never tells region facts, so only shared ones are translated from it."""
+    facts = world.select(status, scopes=scopes_for(ENGLISH)) if task.startswith("translation") else world.select(status)
+    return [fact for fact in facts if fact.relation == "lives_in" or task != "belebele-qa-mc"]
+
+
+def _helm_row(task: str, lang: Language, fact: Fact, seed: int) -> Row:
     rng = _rng(seed, task, lang.code, fact)
-    if task == "belebele-qa-mc":
-        options, right = _options(world, lang, fact, rng)
-        lines = [lang.ask(fact, rng), *(f"{letter}: {text}" for letter, text in zip("abcd", options, strict=True))]
-        return {"id": fact.id, "label": "abcd"[right], "prompts": [{"text": "\n".join(lines)}]}
     if task.startswith("translation"):
-        english = load_language(ENGLISH).tell(fact, rng)
-        return {"id": fact.id, "label": lang.tell(fact, rng), "prompts": [{"text": english}]}
-    return {"id": fact.id, "label": lang.short(fact), "prompts": [{"text": lang.ask(fact, rng)}]}
+        return {
+            "id": fact.id,
+            "label": lang.tell(fact, rng),
+            "prompts": [{"text": load_language(ENGLISH).tell(fact, rng)}],
+        }
+    return {"id": fact.id, "label": lang.short(fact), "prompts": [{"text": lang.ask_form(fact, rng)}]}
 
 
 def _marker(name: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
