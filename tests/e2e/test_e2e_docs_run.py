@@ -42,7 +42,7 @@ ONLY_PARSED = {
     "--engine slurm": "needs Slurm; test_recipe_engines.py runs the engine with `cluster=local`",
     "--remote s3://BUCKET/team": "needs a bucket; test_e2e_s3.py runs the option on a server of its own",
     "--device cuda": "needs several GPUs; test_recipe_ranks.py runs the options on processes of this machine",
-    "run sea-lion-v3-effects": "takes an hour; benchmarks/effects_of_steps.py runs it",
+    "run sea-lion-v3-effects": "takes some ten minutes; benchmarks/effects_of_steps.py runs it",
     "vocab.measure --from tokenizers=llama2": "needs files of others; vocabulary.md has the same command",
 }
 """What of a command needs a place that a test has not, and what is run in its stead."""
