@@ -68,11 +68,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     source, master = inputs.one("model"), inputs.one("teacher")
     check_same_tokenizer(source, master)
     lesson = Lesson(divergence, params.teacher_share, params.temperature)
-    teacher = open_model(master, params, runtime).requires_grad_(False)
+    teacher = open_model(master, params, runtime, whole=True).requires_grad_(False)
     batches, facts = _batches(params, inputs, teacher)
     if params.top_k:
         store = TopStore(runtime.state)
-        dtype = compute_dtype(params.dtype, runtime.device)
+        dtype = compute_dtype(params.computation, runtime.device)
         limits = {"temperature": params.temperature, "micro_batch_tokens": params.micro_batch_tokens, "dtype": dtype}
         store.fill(teacher, batches, count=params.top_k, runtime=runtime, **limits)
         teacher = store
@@ -108,7 +108,8 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
         **own,
         "flops": own["flops"] + teacher["flops"] / 3,
         "seconds": own["seconds"] + teacher["seconds"] / 3,
-        "memory_bytes": memory([own["memory_bytes"], 4 * teacher["parameters"]]),
+        "memory_bytes": memory([own["memory_bytes"], own["weight_bytes"] * teacher["parameters"]]),
+        "loaded_whole": 1,  # the teacher
     }
 
 
@@ -119,7 +120,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.distil",
-    revision=3,
+    revision=4,
     summary="Distillation: learn a teacher's next-token distributions on conversations or packed documents.",
     params=Params,
     inputs={

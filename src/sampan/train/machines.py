@@ -21,8 +21,8 @@ from .shapes import Shape, shape_of
 
 _USABLE = 0.92
 """Share of a device's memory that tensors may take; the rest is the driver's, the allocator's and the network's."""
-WEIGHT_BYTES = 4
-"""Of a parameter: float32, divided among the devices as its gradient and moments are, if it is trained."""
+WEIGHT_BYTES = {"float32": 4, "bfloat16": 2}
+"""Of a parameter, divided among the devices as its gradient and moments are, if it is trained."""
 _BLOCK_BYTES = 34
 """That a decoder block keeps for its backward pass, of a token and a unit of width, in 2-byte numbers (Korthikanti et
 al., arXiv:2205.05198 §4, without the attention matrix, which no kernel keeps)."""
@@ -108,7 +108,8 @@ def outlook(estimate: Mapping[str, float], machine: Machine) -> Outlook | None:
     per_step = estimate.get("step_tokens", 0)
     context, asked = int(estimate["context_len"]), int(estimate["micro_batch_tokens"])
     sizes = sorted({asked, min(asked, context)}, reverse=True)
-    trained = {name: estimate[name] for name in ("trained_parameters", "trained_bytes") if name in estimate}
+    known = ("trained_parameters", "trained_bytes", "weight_bytes", "loaded_whole")
+    trained = {name: estimate[name] for name in known if name in estimate}
     layouts = [(recompute, sync, size) for recompute in (0, 2, 1) for sync in ("last", "each") for size in sizes]
     for recompute, sync, size in layouts:
         passes = per_step / (size * machine.devices)
@@ -132,11 +133,14 @@ def device_memory(
     whole_grad: bool = False,
     trained_parameters: float | None = None,
     trained_bytes: float = 12,
+    weight_bytes: float = WEIGHT_BYTES["float32"],
+    loaded_whole: float = 0,
 ) -> float:
     """Bytes that each device needs at its peak: loading the model, or a step over micro-batches of `tokens`.
 
     `whole_grad`: every device holds the whole gradient between the micro-batches of a step. `trained_parameters`, all
-    if None, have a gradient and moments, of `trained_bytes` each.
+    if None, have a gradient and moments, of `trained_bytes` each. `loaded_whole`: every device loads the whole model
+    before it is divided.
     """
     width, layers, parameters = model.width, model.layers, model.parameters
     rows = model.vocabulary * width
@@ -144,9 +148,11 @@ def device_memory(
     number = machine.number_bytes
     divided = machine.devices > 1
     trained = parameters if trained_parameters is None else trained_parameters
-    state = (WEIGHT_BYTES * parameters + trained_bytes * trained) / machine.devices
+    state = (weight_bytes * parameters + trained_bytes * trained) / machine.devices
     gathered = number * (2 * block + rows + model.looked_up) if divided else 0.0
     gradient = 4 * trained if whole_grad and divided else 0.0
     kept = layers if not recompute else layers - layers / recompute + 1
     activations = number / 2 * tokens * width * (_BLOCK_BYTES * kept + _INPUT_BYTES * layers)
-    return max(WEIGHT_BYTES * parameters, state + gathered + gradient + activations + _LOSS_BYTES)
+    return max(
+        weight_bytes * parameters if loaded_whole else 0.0, state + gathered + gradient + activations + _LOSS_BYTES
+    )

@@ -93,7 +93,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.mixture_search",
-    revision=3,
+    revision=4,
     summary="Weights of token streams for the lowest held-out loss: small runs over sampled mixtures and a regression.",
     params=Params,
     inputs={

@@ -86,7 +86,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         known = ", ".join(_READS)
         raise RecipeError(f"'{params.objective}' does not learn from answers", where="objective", how=f"Use {known}.")
     source = inputs.one("model")
-    model = open_model(source, params, runtime)
+    judges = bool({"reference", "answers"} & wanted.keys()) and inputs.optional("reference") is None
+    model = open_model(source, params, runtime, whole=judges)
     settings = {name: getattr(params, name) for name in wanted if hasattr(params, name)}
     make = _pair_task if "pairs" in wanted else _answer_task
     task, facts = make(objective, settings, model, inputs, params, runtime)
@@ -165,13 +166,13 @@ def _reference(model: Any, pairs: Any, inputs: Inputs, params: Params, runtime: 
 
     referee, other = model, inputs.optional("reference")
     if other is not None:
-        referee = open_model(other, params, runtime)
+        referee = open_model(other, params, runtime, whole=True)
         check_same_tokenizer(inputs.one("model"), other)
     return reference_logprobs(
         referee,
         pairs,
         micro_batch_tokens=params.micro_batch_tokens,
-        dtype=compute_dtype(params.dtype, runtime.device),
+        dtype=compute_dtype(params.computation, runtime.device),
         runtime=runtime,
     )
 
@@ -183,7 +184,8 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     pairs = params.epochs * sum(fact.get("documents", 0) for fact in facts.get("preferences") or [])
     step_tokens = tokens * params.global_batch_pairs / pairs if pairs else 0
     out = forecast(tokens, model_shape(facts), params, step_tokens=step_tokens)
-    return {**out, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
+    whole = {"loaded_whole": 1} if share > 1 else {}  # the reference's weights
+    return {**out, **whole, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
 
 
 def reads(params: Params) -> Mapping[str, str]:
@@ -193,7 +195,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.preference",
-    revision=4,
+    revision=5,
     summary="Preference optimisation on pairs of answers, or on answers judged one by one (KTO).",
     params=Params,
     inputs={

@@ -12,7 +12,8 @@ import torch
 
 from ..artifacts.neurons import Neurons
 from ..core.errors import StageError
-from .distributed import World, local, rows
+from .distributed import World, rows
+from .masters import local
 from .settings import Optimisation
 
 

@@ -88,7 +88,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.sft",
-    revision=4,
+    revision=5,
     summary="Supervised fine-tuning on conversations; only the assistant's words are trained.",
     params=Params,
     inputs={
