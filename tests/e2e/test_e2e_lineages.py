@@ -41,7 +41,7 @@ def test_the_commands_of_the_lineage_pages(tmp_path):
             assert "'dolma' (Dolma's English text (allenai/dolma))" in done.stderr
             continue
         assert done.returncode == 0, done.stderr
-    assert ran == ["plan", "run", "report", "run", "plan", "plan"]
+    assert ran == ["plan", "run", "report", "run", "run", "plan", "plan"]
 
 
 def test_a_plan_shows_money_layout_and_published_figures(tmp_path):

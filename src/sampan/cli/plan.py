@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
 
@@ -21,6 +22,8 @@ from .text import duration, quantity, size, table
 
 COSTS = ("flops", "disk_bytes", "seconds")
 """Forecasts that add up over stages."""
+LONG_SECONDS = 30 * 86400
+"""What takes longer than this on one core is not meant for one."""
 EXAMPLES = """examples:
   sampan plan recipes/village.yaml
   sampan plan recipes/village.yaml --set cpt.lr=1e-3
@@ -50,7 +53,7 @@ def call(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(_as_json(plan, machine), ensure_ascii=False, indent=1))
     else:
-        print(render(plan))
+        print(render(plan, hint=machine is None))
         if machine:
             print(f"\n{render_machine(plan, machine)}")
         if figures := compare(plan.recipe, plan.steps):
@@ -58,8 +61,8 @@ def call(options: argparse.Namespace) -> int:
     return 1 if any(finding.refused for finding in plan.licence_findings()) else 0
 
 
-def render(plan: Plan) -> str:
-    """The plan as a table with totals of what is still to be done."""
+def render(plan: Plan, *, hint: bool = False) -> str:
+    """The plan as a table with totals of what is still to be done; with `hint`, how to learn what it takes on GPUs."""
     rows = [
         [
             step.status,
@@ -85,6 +88,12 @@ def render(plan: Plan) -> str:
             f"; to do: about {quantity(total['flops'])} FLOPs, {size(peak)} memory at the peak of one stage,"
             f" {size(total['disk_bytes'])} disk, {duration(total['seconds'])} on one core like this one"
         )
+        if hint and total["seconds"] > LONG_SECONDS:
+            lines.append(
+                "hours, memory and layout of the training on GPUs: add --machine h100x8, and --price for money"
+            )
+    if left := [name for name in plan.recipe.optional if name not in plan.steps]:
+        lines.append(f"optional, only with --to: {', '.join(left)}")
     lines += [f"warning: {name}: {step.warning}" for name, step in plan.steps.items() if step.warning]
     lines.append(licence_gate.summary_line(plan.recipe, plan.manifests))
     lines += [f"licence: {finding}" for finding in plan.licence_findings()]
@@ -93,6 +102,9 @@ def render(plan: Plan) -> str:
         lines += ["", render_variants(plan)]
     if plan.missing:
         lines.append(f"inputs to give before it can run: {', '.join(plan.missing)}")
+        lines.append(
+            f"(`sampan run {plan.recipe.name}` says what each of them is and how to give it; it builds nothing yet)"
+        )
     return "\n".join(lines)
 
 
@@ -127,8 +139,19 @@ def _source_line(name: str, step: Step) -> str:
     """Where the tokens of a stage come from, with their shares."""
     parts = step.estimate["tokens_by_source"]
     total = sum(parts.values())
-    listed = ", ".join(f"{source} {count:,.0f} ({count / total:.4g})" for source, count in parts.items())
-    return f"tokens of {name}, by source: {listed}"
+    inputs = step.node.decl.sources.get("tokens", [])
+
+    def named(source: str) -> str:
+        """The source, with the input's name where the stage counts its inputs."""
+        number, slash, stream = source.partition("/")
+        ours = slash and number.isdecimal() and int(number) < len(inputs)
+        return f"{inputs[int(number)]}/{stream}" if ours else source
+
+    listed = ", ".join(f"{named(source)} {count:,.0f} ({count / total:.4g})" for source, count in parts.items())
+    return _WITHIN.fill(f"tokens of {name}, by source: {listed}")
+
+
+_WITHIN = textwrap.TextWrapper(width=118, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def render_published(figures: list[Comparison]) -> str:
@@ -147,7 +170,17 @@ def render_published(figures: list[Comparison]) -> str:
         ]
         for each in figures
     ]
-    header = ["published", "", "on", "value", "plan, at MFU", "at the stack's", "off by", "MFU implied", "source"]
+    header = [
+        "published",
+        "figure",
+        "on",
+        "value",
+        "plan, at MFU",
+        "at the stack's MFU",
+        "off by",
+        "MFU implied",
+        "source",
+    ]
     told = [each.figure for each in figures if each.figure.about]
     notes = [f"{' + '.join(each.stages)}, {each.what.replace('_', ' ')}: {each.about}" for each in told]
     return "\n".join([table(header, rows, right=(3, 4, 5, 6, 7)), *notes])

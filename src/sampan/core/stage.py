@@ -27,6 +27,7 @@ KINDS = (
     "conversations",
     "preferences",
     "items",
+    "files",
     "findings",
     "tokenizer",
     "pieces",

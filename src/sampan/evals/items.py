@@ -64,7 +64,7 @@ STAGE = Stage(
     summary="The questions of tasks, as items with the texts that they were made of.",
     params=Params,
     inputs={
-        "data": Role(kinds=(), help="the folder with the tasks' files, as in `evals.run`", required=False),
+        "data": Role(kinds=("files",), help="the folder with the tasks' files, as in `evals.run`", required=False),
         "scores": Role(
             kinds=("scores",), help="scores of `evals.lm_eval`: what its tasks asked", many=True, required=False
         ),

@@ -134,8 +134,8 @@ STAGE = Stage(
         "answers": Role(
             kinds=("scores",), help="recorded answers of more models, in FastChat's shape", many=True, required=False
         ),
-        "references": Role(kinds=(), help="reference answers, in FastChat's shape", many=True, required=False),
-        "prompts": Role(kinds=(), help="the published judge's prompts, in FastChat's shape", required=False),
+        "references": Role(kinds=("files",), help="reference answers, in FastChat's shape", many=True, required=False),
+        "prompts": Role(kinds=("files",), help="the published judge's prompts, in FastChat's shape", required=False),
         "judge": Role(kinds=("checkpoint",), help="a local chat model as the judge", required=False),
         "verdicts": Role(
             kinds=("scores",),

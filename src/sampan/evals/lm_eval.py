@@ -100,8 +100,12 @@ STAGE = Stage(
     params=Params,
     inputs={
         "models": Role(kinds=("checkpoint",), help="the checkpoints to compare", many=True, required=False),
-        "task_files": Role(kinds=(), help="a folder with lm-eval's YAML (and Python) task files", required=False),
-        "data": Role(kinds=(), help="a folder from which the tasks' relative `data_files` are read", required=False),
+        "task_files": Role(
+            kinds=("files",), help="a folder with lm-eval's YAML (and Python) task files", required=False
+        ),
+        "data": Role(
+            kinds=("files",), help="a folder from which the tasks' relative `data_files` are read", required=False
+        ),
     },
     output="scores",
     run=run,

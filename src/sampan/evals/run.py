@@ -151,7 +151,7 @@ STAGE = Stage(
         "held_out": Role(
             kinds=("documents",), help="text kept out of training, for bits per byte", many=True, required=False
         ),
-        "data": Role(kinds=(), help="a folder with the files that the bundled tasks read", required=False),
+        "data": Role(kinds=("files",), help="a folder with the files that the bundled tasks read", required=False),
         "tokenizer": Role(
             kinds=("tokenizer", "checkpoint"),
             help="the tokenizer of `answer_models`, for what is asked by likelihood",

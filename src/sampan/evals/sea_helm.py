@@ -86,8 +86,10 @@ STAGE = Stage(
     params=Params,
     inputs={
         "models": Role(kinds=("checkpoint",), help="the checkpoints to compare", many=True),
-        "sea_helm": Role(kinds=(), help="a copy of the repository aisingapore/SEA-HELM at the profile's tag"),
-        "data": Role(kinds=(), help="a folder with copies of the data sets that 1.2 keeps on the hub", required=False),
+        "sea_helm": Role(kinds=("files",), help="a copy of the repository aisingapore/SEA-HELM at the profile's tag"),
+        "data": Role(
+            kinds=("files",), help="a folder with copies of the data sets that 1.2 keeps on the hub", required=False
+        ),
         "judged": Role(kinds=("scores",), help="scores that need a judge, by these models", many=True, required=False),
         "judgements": Role(
             kinds=(), help="what a judge said about SEA-MTBench answers (JSONL), for 1.0's win rate", required=False

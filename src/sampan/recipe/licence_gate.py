@@ -18,7 +18,7 @@ from ..core.params import params, parse_params
 from .load import Recipe
 from .resolve import Node
 
-EXAMINES = ("items", "scores", "bundle")
+EXAMINES = ("items", "files", "scores", "bundle")
 """Kinds that are not looked at: no training material, or a checkpoint that has passed and the scores shown with it."""
 MATERIAL = ("pages", "documents", "conversations", "preferences")
 """Kinds that may be for examining alone."""

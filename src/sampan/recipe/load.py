@@ -30,7 +30,7 @@ TOP = (
     "use",
     "inputs",
     "stages",
-    "targets",
+    "optional",
     "published",
     "variants",
 )
@@ -70,6 +70,8 @@ class Recipe:
     published: Any = None
     """Figures that others published of these stages, as written (see `published.Figure`)."""
     published_where: str = ""
+    optional: tuple[str, ...] = ()
+    """Stages that are built only where `--to` names them, or something that needs them."""
     variants: dict[str, Variant] = field(default_factory=dict)
     """Those whose stages are among `stages`."""
 
@@ -280,8 +282,23 @@ def _build(data: Mapping[str, Any], places: Places, path: Path, variants: Sequen
         given=given,
         published=data.get("published"),
         published_where=f"{places.get(('published',), path)}, `published`",
+        optional=_optional(data.get("optional"), own, where=places.get(("optional",), str(path))),
         variants=found,
     )
+
+
+def _optional(given: Any, stages: Iterable[str], *, where: str) -> tuple[str, ...]:
+    """The names under `optional:`; RecipeError for one that is no stage's."""
+    names = given or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RecipeError("`optional:` is a list of stages", where=where, how="optional: [leaderboard]")
+    known = list(stages)
+    for name in names:
+        if name not in known:
+            raise RecipeError(
+                f"`optional:` names '{name}', which is no stage", where=where, how=did_you_mean(name, known)
+            )
+    return tuple(names)
 
 
 def _stage(name: str, value: Any, places: Places, *, others: Iterable[str] = ()) -> StageDecl:

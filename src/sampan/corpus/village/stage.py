@@ -12,8 +12,9 @@ from ...core.stage import Inputs, Runtime, Stage
 from .codes import LANGUAGES, Code
 
 Part = Literal[
-    "documents", "pages", "held_out", "conversations", "prompts", "preferences", "questions", "open_questions"
-]
+    "documents", "pages", "held_out", "conversations", "prompts", "preferences", "questions", "open_questions",
+    "task_files", "sea_helm", "harness_tasks", "judge_prompts",
+]  # fmt: skip
 Topic = Literal["facts", "prices", "translation", "chat", "format", "judge"]
 ALL_TOPICS: tuple[Topic, ...] = Topic.__args__
 _KINDS = {
@@ -25,6 +26,10 @@ _KINDS = {
     "preferences": "preferences",
     "questions": "items",
     "open_questions": "items",
+    "task_files": "files",
+    "sea_helm": "files",
+    "harness_tasks": "files",
+    "judge_prompts": "files",
 }
 # measured over all languages, for forecasts only
 _BYTES_PER_DOCUMENT, _BYTES_PER_CHAT, _DOCUMENTS_PER_SECOND = 430, 250, 10000
@@ -38,7 +43,9 @@ class Params:
     part: Part = "documents"
     """documents: training text. pages: such documents as web pages in a WARC. held_out: text of facts never told
     elsewhere. conversations: chats on asked facts. prompts: their questions alone. preferences: answer pairs with one
-    flaw. questions: evaluation items. open_questions: items that mark the manner of a free answer, not what it says."""
+    flaw. questions: evaluation items. open_questions: items that mark the manner of a free answer, not what it says.
+    task_files, sea_helm, harness_tasks, judge_prompts: such questions in the layouts of published tests, for `data` of
+    evals.run, `sea_helm` of evals.sea_helm, `task_files` and `data` of evals.lm_eval, and `prompts` of evals.judge."""
     languages: tuple[Code, ...] = LANGUAGES
     """Languages to write in; English never tells what belongs to the region alone."""
     num_documents: int | dict[Code, int] = 1000
@@ -51,6 +58,8 @@ class Params:
     """Share of conversations and prompts that begin with a system message."""
     split: Literal["train", "held_out"] = "train"
     """preferences: on asked facts (train) or on facts never asked (held_out)."""
+    num_rows: int = 8
+    """task_files, sea_helm, harness_tasks: rows of each file."""
     clozes_per_fact: Literal[1, 2] = 1
     """questions: plain-text clozes for every fact and language."""
     noise: float = 0.0
@@ -71,6 +80,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
         metrics = _write_web(params, world, runtime)
     elif _KINDS[params.part] == "documents":
         metrics = _write_documents(params, world, runtime)
+    elif _KINDS[params.part] == "files":
+        from .layouts import write_layout
+
+        rows = write_layout(params.part, world, params.num_rows, params.seed, runtime.out)
+        metrics = {"documents": rows, "licenses": ["CC0-1.0"]}
     else:
         metrics = _write_rows(params, world, runtime)
     return {**metrics, **{f"world_{name}": count for name, count in world.counts().items()}}
@@ -84,6 +98,8 @@ def _check(params: Params) -> None:
     for name in ("noise", "system_share"):
         if not 0 <= getattr(params, name) <= 1:
             raise RecipeError(f"`{name}` is a share, from 0 to 1", where="corpus.village")
+    if params.num_rows < 1:
+        raise RecipeError("`num_rows` must be 1 or more", where="corpus.village")
     for name in ("num_documents", "num_conversations"):
         given = getattr(params, name)
         numbers = given.values() if isinstance(given, Mapping) else [given]
@@ -203,7 +219,9 @@ def _counted(rows: Iterable[Any], total: int | None, runtime: Runtime) -> Iterat
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, float]:
     """Rows, bytes and seconds from the counts asked for."""
-    if _KINDS[params.part] == "items":
+    if _KINDS[params.part] == "files":
+        rows, size = 30 * params.num_rows, _BYTES_PER_CHAT
+    elif _KINDS[params.part] == "items":
         rows, size = 300 * len(params.languages), _BYTES_PER_CHAT
     elif _KINDS[params.part] in ("documents", "pages"):
         rows, size = sum(counts_of(params.num_documents, params.languages).values()), _BYTES_PER_DOCUMENT
