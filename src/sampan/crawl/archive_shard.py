@@ -11,7 +11,7 @@ from ..artifacts.documents import Document, DocumentWriter
 from ..core.identity import digest_text
 from ..core.params import parse_params
 from .arc_records import ARC
-from .guard import overwork
+from .guard import Overwork, overwork
 from .http import MAX_HEAD, BadEncoding, TooLarge, decode_body, is_whole_response, split_response
 from .kernels import loops
 from .packed import Archive
@@ -165,6 +165,8 @@ def page_text(params: Any, payload: bytes, charset: str, url: str) -> tuple[str,
         raise LeftOut(reason)
     try:
         page = extract(html, extractor=params.extractor, min_characters=params.min_text_characters, url=url)
+    except Overwork as reason:
+        raise LeftOut(str(reason)) from None
     except (ValueError, RuntimeError, TypeError):
         raise LeftOut("unparsable_html") from None
     return page.text, {**page.meta(), "charset": used}
