@@ -20,6 +20,11 @@ JOB_BYTES = SHARD_BYTES // 2
 """Bytes of text a job; a Parquet file is cut between row groups, other files are not cut."""
 _NAMED = ("text", "id", "language", "url")
 """What a column can be named for with the parameter `…_column`."""
+_MENDED_BY = {
+    "not_utf8": "Convert the file to UTF-8, for instance with iconv.",
+    "bad_json": "Give JSON Lines, one object a line.",
+    "damaged": "Fetch the file again.",
+}
 _LOOKED_AT = 100
 """Rows of a part whose columns are remembered, to name them where a column is missing."""
 
@@ -42,7 +47,7 @@ def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[st
         raise InputError(
             f"none of {rows} rows became a document (dropped: {summary['dropped']})",
             where=where,
-            how=_way_out(params, summary["dropped"], columns),
+            how=_way_out(summary, columns),
         )
     return {"rows": rows, "files": len(files), "documents": summary["documents"], "text_bytes": summary["text_bytes"]}
 
@@ -56,12 +61,16 @@ def _check_columns(params: Any, found: set[str], columns: Sequence[str], where: 
             raise RecipeError(f"`{name}_column`: no row has a column '{column}'", where=where, how=how)
 
 
-def _way_out(params: Any, dropped: Mapping[str, Any], columns: Sequence[str]) -> str:
+def _way_out(summary: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """What to do where no row became a document: by its first sample for what cannot be read, else by its reason."""
+    dropped = summary["dropped"]
+    for reason in ("not_utf8", "bad_json", "damaged"):
+        if reason in dropped:
+            return f"{summary['dropped_examples'][reason][''][0]}. {_MENDED_BY[reason]}"
     if "no_text" in dropped:
-        return f"The rows have: {', '.join(columns)}. Name the one that holds the text with `text_column`."
-    if "unwanted_language" in dropped or "unknown_language" in dropped:
-        return "Check `languages` and the rows' `language`; `language` overrides it, `language_column` names another."
-    return ""
+        have = ", ".join(columns) or "none"
+        return f"A row needs a string column 'text', or one that `text_column` names; the columns here are: {have}."
+    return "Check `languages` and the rows' `language`; `language` overrides it, `language_column` names another."
 
 
 def read_shard(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
