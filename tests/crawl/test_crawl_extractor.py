@@ -93,6 +93,7 @@ def test_a_plain_page_loses_nothing():
 def test_a_page_without_main_text_gives_all_of_it():
     found = extract("<body><ul><li><a href=a>One</a></li><li><a href=b>Two</a></li></ul></body>")
     assert found.whole
+    assert found.meta()["whole"] == "yes"
     assert found.text == "One\nTwo"
     assert extract("").text == ""
     assert extract("<frameset><frame src=a></frameset>").text == ""

@@ -285,7 +285,7 @@ def _left(folder: Path) -> list[str]:
 def test_do_leaves_nothing_beside_what_it_makes(here):
     (here / "bad.jsonl").write_text("{}\n")
     assert "needs a string column" in fails(
-        "do", "crawl.table", "--from", "files=bad.jsonl", "--out", "table", cwd=here
+        "do", "corpus.clean", "--from", "documents=bad.jsonl", "--out", "table", cwd=here
     )
     assert _left(here) == []
     assert sampan("do", "crawl.table", "--from", "files=rows.jsonl", "--out", "table", cwd=here).returncode == 0

@@ -35,8 +35,10 @@ class Page:
     """`date`, `declared_language` and `canonical`, as far as the page states them."""
 
     def meta(self) -> dict[str, str]:
-        """What goes into a document's meta: title, facts, and `cut` for a page of which only the beginning was read."""
-        values = {"title": self.title, **self.facts, "cut": "yes" if self.cut else ""}
+        """What goes into a document's meta: title, facts, `cut` for a page of which only the beginning was read, and
+        `whole` for one of which all visible text was taken."""
+        flags = {"cut": "yes" if self.cut else "", "whole": "yes" if self.whole else ""}
+        values = {"title": self.title, **self.facts, **flags}
         return {key: value for key, value in values.items() if value}
 
 
