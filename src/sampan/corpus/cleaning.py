@@ -49,7 +49,7 @@ class Cleaner:
         self._filters: list[Callable[[TextView], Verdict]] = [
             FILTERS.load(name, where="filters") for name in params.filters
         ]
-        self._identify = _identifier(files.get("identifier"))
+        self.guess = _identifier(files.get("identifier"))
         self._limits = read_limits(Path(files["limits"])) if "limits" in files else {}
         self._word_lists = files.get("harmful_words", "")
         _check_word_lists(self._word_lists)
@@ -99,7 +99,7 @@ class Cleaner:
         language, reason = decide_language(
             text,
             declared,
-            self._identify(text),
+            self.guess(text),
             wanted=self._wanted,
             trust_label=self._params.trust_label,
             page=_page_language(document) if self._params.use_declared else "",
@@ -112,7 +112,7 @@ class Cleaner:
 
     def _unmixed(self, document: Document) -> tuple[Document, str]:
         """What `mixed` makes of a document in which stretches are in other languages."""
-        text, share = without_others(document.text, document.language, self._identify)
+        text, share = without_others(document.text, document.language, self.guess)
         if self._params.mixed != "tag" and (share < self._params.min_main_share or not text):
             return document, "mixed_languages"
         if share == 1 or self._params.mixed == "drop":
