@@ -19,7 +19,9 @@ def test_evals_published_rows_are_whole():
         assert row.source, row
         assert row.version, row
         assert math.isfinite(row.value), row
-        assert 0 <= row.value <= (10 if row.unit == "points of 10" else 100), row
+        assert (
+            0 <= row.value <= {"points of 10": 10, "fraction": 1, "times English": 20, "tokens": 2e4}.get(row.unit, 100)
+        ), row
         assert row.language == "" or row.language[3] == "_", row
 
 
@@ -28,6 +30,48 @@ def test_evals_published_contradictions_are_both_there():
     assert sorted(find("SeaLLM-7B-v2", "vmlu", "vie_Latn")) == [45.46, 45.74]
     assert sorted(find("ChatGPT-3.5", "mmlu", "eng_Latn")) == [68.9, 70.0]
     assert sorted(find("SeaLLM-7B-v2.5", "mt_bench", "eng_Latn")) == [7.4, 7.43]
+
+
+def test_evals_published_contradictions_are_all_those_that_are_known():
+    """One row or more for each; the two that are differences of method are tables that say so."""
+    thai = {
+        model: sorted(find(model, "tokens_beside_english", "tha_Thai"))
+        for model in ("Llama-2's tokenizer", "SeaLLM's tokenizer")
+    }
+    assert thai == {"Llama-2's tokenizer": [4.29, 5.10], "SeaLLM's tokenizer": [1.5739, 1.87]}
+    base = sorted(find("Llama-2-13b", "m3exam", "eng_Latn"))
+    assert base == [59.88, 61.17]
+    assert find("Llama-2-13b-chat", "m3exam", "eng_Latn") == [61.17], "the second row is the chat model's"
+    counts = {
+        model: sorted(find(model, "vocabulary")) for model in ("SeaLLM-13b-5L", "SeaLLM-13B-v1 (10L)", "SeaLLM-7B-v2")
+    }
+    assert list(counts.values()) == [[11000, 11136], [16000, 16512], [16384]]
+    assert sorted(find("SeaLLMs-v3-7B", "m3exam", "ind_Latn")) == [0.545, 0.549]
+    assert sorted(find("ChatGPT-3.5", "hellaswag", "eng_Latn")) == [72.0, 79.5]
+    for metric, other in (("chrf", "chrF++"), ("chrf_plus_plus", "chrF")):
+        assert any("not comparable with" in row.note and other in row.note for row in ROWS if row.metric == metric)
+    assert {row.version.split(",")[0] for row in ROWS if row.task.startswith("sea_bench")} == {
+        "Sea-bench (not SeaBench)"
+    }
+    assert {row.version for row in ROWS if row.task.startswith("seabench")} == {"SeaBench (not Sea-bench, of 2023)"}
+
+
+def test_evals_published_lengths_differ_by_their_denominator_alone():
+    """1.19 is Llama-2's English by ChatGPT's; printed with two decimals, so 1.1 % at most of the smallest ratio."""
+    rows = [row for row in ROWS if row.task == "tokens_beside_english"]
+    table = {(row.model, row.language): row.value for row in rows if "ChatGPT" in row.version}
+    other = {(row.model, row.language): row.value for row in rows if "Llama-2's" in row.version}
+    assert len(other) == 10
+    for key, value in other.items():
+        assert math.isclose(1.19 * value, table[key], rel_tol=0.011), key
+
+
+def test_evals_published_seabench_scores_are_means_of_turns():
+    rows = {(row.model, row.task, row.language): row.value for row in ROWS if row.task.startswith("seabench")}
+    for (model, task, language), value in rows.items():
+        if task == "seabench" and language:
+            turns = [rows[model, f"seabench_turn_{n}", language] for n in (1, 2)]
+            assert abs(sum(turns) / 2 - value) < 0.0101, (model, language)  # of rounded figures
 
 
 def test_evals_published_average_is_marked():

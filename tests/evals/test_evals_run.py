@@ -303,12 +303,14 @@ def test_evals_a_model_that_says_nothing_or_loops_is_counted(
 
     monkeypatch.setattr(Outputs, "answer", lambda self, item: says)
     given = {"models": [artifact(tiny, "checkpoint", "mute")], "items": [items]}
+    monkeypatch.setattr(Outputs, "is_cut_off", lambda self, item: False)
     out, metrics = run_stage(STAGE, given, more_metrics=["degeneration", "wrong_language"])
     rows = {score.metric: score for score in read_scores(out) if score.task == "say"}
     assert (rows["exact_match"].empty, rows["exact_match"].looping) == counts
     assert rows["degeneration_rate"].value == (sum(counts) > 0)
     assert "wrong_language_rate" not in rows or says.strip()
-    assert metrics["answers"] == ({"mute": {"say/eng_Latn": list(counts)}} if sum(counts) else {})
+    told = {name: count for name, count in zip(("empty", "looping"), counts, strict=True) if count}
+    assert metrics["answers"] == ({"mute": {"say/eng_Latn": told}} if told else {})
 
 
 def test_evals_coverage_names_what_was_not_asked(run_stage, artifact, tiny, tmp_path):

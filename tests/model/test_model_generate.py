@@ -109,7 +109,10 @@ def test_slots_answer_as_padded_batches_do(loaded, monkeypatch, temperature, bat
     model, _ = loaded
     how = Decoding(max_new_tokens=20, temperature=temperature, seed=2)
     prompts = many_prompts(model)
-    asked = {"stop_ids": range(3, 40), "ended": lambda ids: ids[-1] % 7 == 0}
+    asked = {
+        "stop_ids": range(3, 40),
+        "ended": [lambda ids, n=n: ids[-1] % (7 + n % 2) == 0 for n in range(len(prompts))],
+    }
     in_slots = generate(model, prompts, how, batch_size=batch_size, **asked)
     monkeypatch.setattr("sampan.model.shared_prefix.can_share", lambda model: False)
     assert in_slots == generate(model, prompts, how, batch_size=4, **asked)

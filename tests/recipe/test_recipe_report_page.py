@@ -228,6 +228,13 @@ def test_report_gain_and_loss_follow_the_metric_direction(higher, old, new, stde
     assert board.cells["base", "tha_Thai"].delta is None
 
 
+def test_report_tells_answers_that_are_no_answers_beside_their_score():
+    data = small([row("base", "tha_Thai", 0.5, empty=1, looping=2, cut_off=3, left_out=4)])
+    assert boards(data)[0].cells["base", "tha_Thai"].notes == (
+        "1 empty", "2 looping", "3 cut off at the limit", "4 rows left out"
+    )  # fmt: skip
+
+
 def test_report_signs_in_the_page_agree_with_the_scores():
     data = completed(example())
     by = {(s.model, s.task, s.language): s for s in data.scores}

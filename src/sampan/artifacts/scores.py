@@ -33,9 +33,11 @@ class Score:
     """Answers without any text, which count as wrong."""
     looping: int = 0
     """Answers that go round in a circle, which are marked as they are."""
+    cut_off: int = 0
+    """Answers that ran into the limit of tokens before they came to an end, which are marked as they are."""
 
 
-_COUNTS = ("left_out", "empty", "looping")
+_COUNTS = ("left_out", "empty", "looping", "cut_off")
 """Written only where they are not zero."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from decimal import Decimal
 
 from ..artifacts.items import Item
@@ -12,7 +13,7 @@ from ..core.errors import InputError
 _NUMBER = re.compile(r"(?:(?<!\w)[-−])?\d(?:[\d.,٫٬]*\d)?")
 
 
-def cut(output: str, stops: list[str]) -> str:
+def cut(output: str, stops: Iterable[str]) -> str:
     """The output up to the first of `stops` (an answer's end, or the next question a base model makes up)."""
     ends = [output.find(stop) for stop in stops if stop and stop in output]
     return output[: min(ends)] if ends else output

@@ -6,7 +6,7 @@ import functools
 import gc
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..artifacts.documents import Document
@@ -19,6 +19,7 @@ from ..core.lines import write_jsonl
 from ..core.stage import Artifact, Inputs, Runtime
 from .bits_per_byte import bits_per_byte
 from .degeneration import is_empty, is_loop
+from .domains import HELD_OUT, Part, parts
 from .examinee import Checkpoint, Examinee
 from .extraction import extract
 from .generation import Outputs, Question, answer_all, sample_questions
@@ -33,12 +34,13 @@ from .served import served_models
 from .suites import SUITES
 from .task_items import task_groups, with_files
 from .team import Progress, Team
+from .workload import directions_of
 
 if TYPE_CHECKING:
     from .run import Params
 
-HELD_OUT = "held_out"
-"""Task name of the rows about held-out text."""
+UNREADABLE = ("empty", "looping", "cut_off")
+"""Counts of answers that a score must not be read without."""
 BY_LIKELIHOOD = {"multiple_choice": multiple_choice, "preference": preference}
 
 
@@ -47,6 +49,8 @@ class Exam:
     """Everything that every checkpoint is asked."""
 
     documents: dict[str, list[Document]]
+    parts: list[Part]
+    """Which of the documents have a score together."""
     groups: list[Group]
     samples: list[Question]
     absent: list[str] = field(default_factory=list)
@@ -137,12 +141,6 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
     tools of a metric are not installed."""
     groups = own_items(inputs.many("items"))
     data = inputs.optional("data")
-    if (params.tasks or params.suite) and data is None:
-        raise RecipeError(
-            f"`{'tasks' if params.tasks else 'suite'}` needs the input `data`, the folder with the tasks' files",
-            where="evals.run",
-            how="Add it under `from:`, or give `items` of your own.",
-        )
     absent: list[str] = []
     if data is not None:
         own, folder = {group.task for group in groups}, data.path / params.data_folder
@@ -150,7 +148,7 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
         here = with_files(suite, folder)
         absent = [name for name in suite if name not in here]
         tasks = list(dict.fromkeys([*params.tasks, *here]))
-        groups += task_groups(tasks, folder, chat=params.prompt_style == "chat")
+        groups += task_groups(tasks, folder, chat=params.prompt_style == "chat", directions=directions_of(params))
         if twice := sorted(own & set(tasks)):
             raise RecipeError(f"'{twice[0]}' is a bundled task and a task of the items", where="evals.run")
     languages = [code(language) for language in params.languages]
@@ -162,12 +160,12 @@ def prepare(params: Params, inputs: Inputs) -> Exam:
         group.items = thin(group.items, params.max_items, params.seed)
     if not groups and not documents:
         raise RecipeError(
-            "there is nothing to ask",
+            "there is nothing to ask in what is given",
             where="evals.run",
-            how="Give `held_out` documents, `items`, or `data` with the names of `tasks`.",
+            how="`data` has none of the files of `suite`, or `items` and `held_out` are empty.",
         )
     samples = sample_questions(groups, documents, params.sample_prompts, params.seed)
-    return Exam(documents, groups, samples, absent)
+    return Exam(documents, parts(documents, params.max_domains), groups, samples, absent)
 
 
 def _ask(
@@ -189,8 +187,11 @@ def _ask(
 
     for language, documents in exam.documents.items():
         texts = [document.text for document in documents]
-        mark = bits_per_byte(examinee.bits(texts, part(len(texts))), [len(text.encode()) for text in texts])
-        add(HELD_OUT, language, 1, digest_value(texts), [mark])
+        bits = examinee.bits(texts, part(len(texts)))
+        for each in (each for each in exam.parts if each.language == language):
+            own = [texts[place] for place in each.places]
+            mark = bits_per_byte([bits[place] for place in each.places], [len(text.encode()) for text in own])
+            add(each.task, language, 1, digest_value(own), [replace(mark, metric=each.metric)])
     kept: list[dict[str, Any]] = []
     for group in exam.groups:
         if group.type in BY_LIKELIHOOD:
@@ -226,12 +227,17 @@ def _samples(exam: Exam, outputs: Outputs) -> list[dict[str, Any]]:
 
 
 def _written(params: Params, group: Group, outputs: Outputs) -> tuple[Answered, dict[str, int]]:
-    """What one model wrote to a group's items, marked; and how many of its answers are no text."""
+    """What one model wrote to a group's items, marked; and how many of its answers are no text or unfinished."""
     texts = [outputs.answer(item) for item in group.items]
     metrics = list(dict.fromkeys([*group.metrics, *params.more_metrics]))
     marks = measure(metrics, group.items, texts)
     read = [extract(metrics, item, text) for item, text in zip(group.items, texts, strict=True)]
-    return Answered(marks, texts, read), {"empty": sum(map(is_empty, texts)), "looping": sum(map(is_loop, texts))}
+    counts = {
+        "empty": sum(map(is_empty, texts)),
+        "looping": sum(map(is_loop, texts)),
+        "cut_off": sum(map(outputs.is_cut_off, group.items)),
+    }
+    return Answered(marks, texts, read), counts
 
 
 def coverage(groups: Sequence[Group]) -> dict[str, dict[str, Any]]:
@@ -245,23 +251,24 @@ def coverage(groups: Sequence[Group]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _unreadable(scores: Sequence[Score]) -> dict[str, dict[str, list[int]]]:
-    """By model and task/language: [empty, looping] answers where there are any."""
-    found: dict[str, dict[str, list[int]]] = {}
+def _unreadable(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, int]]]:
+    """By model and task/language: the counts of empty, looping and cut-off answers that are not zero."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
     for score in scores:
-        if score.empty or score.looping:
-            found.setdefault(score.model, {})[f"{score.task}/{score.language}"] = [score.empty, score.looping]
+        if counts := {name: count for name in UNREADABLE if (count := getattr(score, name))}:
+            found.setdefault(score.model, {})[f"{score.task}/{score.language}"] = counts
     return found
 
 
 def _asked(exam: Exam) -> list[Asked]:
     """Ids, clusters and weights behind each score's values."""
     rows = []
-    for language, documents in exam.documents.items():
+    for part in exam.parts:
+        documents = [exam.documents[part.language][place] for place in part.places]
         texts = [document.text for document in documents]
         ids = [digest_value(text)[:16] for text in texts]
         sizes = [len(text.encode()) for text in texts]
-        rows.append(Asked(HELD_OUT, language, digest_value(texts), ids, _clusters(documents), sizes))
+        rows.append(Asked(part.task, part.language, digest_value(texts), ids, _clusters(documents), sizes))
     for group in exam.groups:
         ids = [item.key for item in group.items]
         rows.append(Asked(group.task, group.language, group.prompt_digest, ids, _clusters(group.items), []))

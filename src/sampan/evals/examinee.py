@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.stage import Artifact
-from ..model.chat import stop_ids
 from ..model.encoding import Prompt, encode_prompt
 from ..model.generate import Decoding, generate
 from ..model.scoring import Likelihood, Pair, continuations
+from ..model.stopping import Ended, end_ids, stop_test
 from .bits_per_byte import document_bits
 from .team import DOCUMENTS, PAIRS, PROMPTS, Progress, Team
 
@@ -18,6 +19,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from .run import Params
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Where an answer ends, if its model does not end it."""
+
+    stops: tuple[str, ...] = ()
+    """Texts behind which nothing matters."""
+    max_new_tokens: int = 64
+
+
+@dataclass(frozen=True)
+class Written:
+    """An answer, and whether it is as long as it was allowed to be and so may be unfinished."""
+
+    text: str
+    at_limit: bool = False
 
 
 class Examinee(Protocol):
@@ -33,8 +51,8 @@ class Examinee(Protocol):
     def bits(self, texts: Sequence[str], progress: Progress) -> list[float]:
         """Bits that it spends on each text."""
 
-    def answers(self, prompts: Sequence[Prompt], stops: Sequence[Sequence[str]], progress: Progress) -> list[str]:
-        """Its greedy answer to each prompt; what follows the first of the prompt's `stops` does not matter."""
+    def answers(self, prompts: Sequence[Prompt], endings: Sequence[Ending], progress: Progress) -> list[Written]:
+        """Its greedy answer to each prompt, up to its ending or longer."""
 
     def told(self) -> dict[str, Any]:
         """What is to be known of how it answered, beside the answers."""
@@ -78,15 +96,46 @@ class Checkpoint:
 
         return self._team.cut(texts, DOCUMENTS, work, progress)
 
-    def answers(self, prompts: Sequence[Prompt], stops: Sequence[Sequence[str]], progress: Progress) -> list[str]:
-        decoding, ends = Decoding(max_new_tokens=self._params.max_new_tokens), stop_ids(self.tokenizer)
+    def answers(self, prompts: Sequence[Prompt], endings: Sequence[Ending], progress: Progress) -> list[Written]:
+        rows = [encode_prompt(self.tokenizer, prompt) for prompt in prompts]
+        by_length: dict[int, list[int]] = {}
+        for number, ending in enumerate(endings):
+            by_length.setdefault(self._room(ending.max_new_tokens), []).append(number)
+        found: dict[int, Written] = {}
+        for most, numbers in sorted(by_length.items()):
+            tests = [stop_test(self.tokenizer, endings[number].stops) for number in numbers]
+
+            def tell(done: int, of: int, before: int = len(found)) -> None:
+                progress(before + done, len(prompts))
+
+            ids = self._write([rows[number] for number in numbers], tests, most, tell)
+            texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+            found |= {n: Written(text, len(row) == most) for n, text, row in zip(numbers, texts, ids, strict=True)}
+        return [found[number] for number in range(len(prompts))]
+
+    def _room(self, wanted: int) -> int:
+        """Longest answer in tokens: the parameter's, or what its task says and half of the window at most."""
+        window = self._model.config.max_position_embeddings
+        return self._params.max_new_tokens or max(1, min(wanted, window // 2))
+
+    def _write(
+        self, rows: Sequence[list[int]], tests: Sequence[Ended], most: int, progress: Progress
+    ) -> list[list[int]]:
+        """New tokens behind each row, in the pieces that the processes of a run share."""
+        decoding, ends = Decoding(max_new_tokens=most), end_ids(self._model, self.tokenizer)
 
         def work(piece: Sequence[list[int]], start: int, progress: Progress) -> list[list[int]]:
-            size = self._params.batch_size
-            return generate(self._model, piece, decoding, stop_ids=ends, batch_size=size, progress=progress)
+            return generate(
+                self._model,
+                piece,
+                decoding,
+                stop_ids=ends,
+                batch_size=self._params.batch_size,
+                ended=tests[start : start + len(piece)],
+                progress=progress,
+            )
 
-        rows = self._team.cut([encode_prompt(self.tokenizer, prompt) for prompt in prompts], PROMPTS, work, progress)
-        return [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in rows]
+        return self._team.cut(rows, PROMPTS, work, progress)
 
     def told(self) -> dict[str, Any]:
         return {}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..artifacts.documents import Document
 from ..artifacts.items import Item
+from ..core.errors import InputError
 from ..core.identity import digest_value
 from ..model.encoding import Prompt
 from .answers import cut
+from .examinee import Ending, Written
 from .groups import Group
 
 if TYPE_CHECKING:
@@ -32,12 +34,12 @@ class Question:
     language: str
     prompt: Prompt
     expected: str
-    stop: tuple[str, ...] = ()
+    ending: Ending = field(default_factory=Ending)
 
     @classmethod
     def of(cls, group: Group, item: Item) -> Question:
         expected = item.choices[0] if group.type == "preference" else item.answer or item.pattern
-        return cls(group.task, group.language, item.prompt, expected, tuple(item.meta.get("stop", ())))
+        return cls(group.task, group.language, item.prompt, expected, ending_of(item))
 
     @property
     def key(self) -> str:
@@ -47,26 +49,42 @@ class Question:
 class Outputs:
     """What one model wrote, by prompt."""
 
-    def __init__(self, by_key: Mapping[str, str]) -> None:
+    def __init__(self, by_key: Mapping[str, Written]) -> None:
         self._by_key = by_key
 
     def text(self, question: Question) -> str:
         """The answer up to the question's stops."""
-        return cut(self._by_key[question.key], list(question.stop))
+        return cut(self._by_key[question.key].text, question.ending.stops)
 
     def answer(self, item: Item) -> str:
         """What was written to the item, up to its stops."""
-        return cut(self._by_key[digest_value(item.prompt)], item.meta.get("stop", []))
+        return cut(self._by_key[digest_value(item.prompt)].text, ending_of(item).stops)
+
+    def is_cut_off(self, item: Item) -> bool:
+        """Whether the answer ran into its limit of tokens before it came to an end."""
+        written = self._by_key[digest_value(item.prompt)]
+        return written.at_limit and cut(written.text, ending_of(item).stops) == written.text
+
+
+def ending_of(item: Item) -> Ending:
+    """Where answers to an item end: its meta's `stop` and `max_new_tokens`."""
+    most = item.meta.get("max_new_tokens", Ending.max_new_tokens)
+    if not isinstance(most, int) or most < 1:
+        raise InputError(f"max_new_tokens is {most!r}", where=f"item '{item.id}' of task '{item.task}'")
+    return Ending(tuple(item.meta.get("stop", ())), most)
 
 
 def answer_all(examinee: Examinee, questions: Sequence[Question], progress: Progress) -> Outputs:
-    """Greedy answers, equal prompts answered once: up to the stops that all questions of a prompt share, or longer."""
+    """Greedy answers, equal prompts answered once: up to the stops that all questions of a prompt share and for as many
+    tokens as the longest of them takes."""
     prompts = {question.key: question.prompt for question in questions}
-    stops: dict[str, list[str]] = {}
+    endings: dict[str, Ending] = {}
     for question in questions:
-        stops[question.key] = [stop for stop in question.stop if stop in stops.get(question.key, question.stop)]
-    texts = examinee.answers(list(prompts.values()), [stops[key] for key in prompts], progress)
-    return Outputs(dict(zip(prompts, texts, strict=True)))
+        one, other = question.ending, endings.get(question.key, question.ending)
+        stops = tuple(stop for stop in one.stops if stop in other.stops)
+        endings[question.key] = Ending(stops, max(one.max_new_tokens, other.max_new_tokens))
+    written = examinee.answers(list(prompts.values()), [endings[key] for key in prompts], progress)
+    return Outputs(dict(zip(prompts, written, strict=True)))
 
 
 def sample_questions(

@@ -60,7 +60,7 @@ def reads(params: Params) -> dict[str, str]:
 
 STAGE = Stage(
     name="evals.items",
-    revision=1,
+    revision=2,
     summary="The questions of tasks, as items with the texts that they were made of.",
     params=Params,
     inputs={

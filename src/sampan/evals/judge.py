@@ -121,7 +121,7 @@ def reads(params: Params) -> dict[str, str]:
 
 STAGE = Stage(
     name="evals.judge",
-    revision=1,
+    revision=2,
     summary="Chat benchmarks (MT-Bench, Sea-bench, SeaBench, SEA-MTBench), answered in turns and graded by a judge.",
     params=Params,
     inputs={

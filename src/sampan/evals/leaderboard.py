@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from ..artifacts.profile_table import LANGUAGE, Cell
 from ..artifacts.scores import Score
+from .task_file import ENGLISH
 
 PROFILE = "open_llm_leaderboard_v2"
-ENGLISH = "eng_Latn"
 _BBH = {
     "boolean_expressions": 2, "causal_judgement": 2, "date_understanding": 6, "disambiguation_qa": 3,
     "formal_fallacies": 2, "geometric_shapes": 11, "hyperbaton": 2, "logical_deduction_five_objects": 5,

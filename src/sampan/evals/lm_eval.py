@@ -93,7 +93,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 STAGE = Stage(
     name="evals.lm_eval",
-    revision=3,
+    revision=4,
     summary="Scores of every checkpoint on tasks of lm-evaluation-harness, which run as they are on our fast backend.",
     params=Params,
     inputs={

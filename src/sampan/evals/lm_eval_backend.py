@@ -18,6 +18,7 @@ from ..core.identity import canonical_json
 from ..model.encoding import first_token
 from ..model.generate import Decoding, generate
 from ..model.scoring import Likelihood, Pair, continuations
+from ..model.stopping import stop_test
 from .answers import cut
 from .examinee import scored_in_pieces
 from .team import PROMPTS, Progress, whole
@@ -51,6 +52,8 @@ class SampanLM(TemplateLM):
         self.model, self.tokenizer = model, tokenizer
         self.batch_tokens, self.batch_size, self.seed = batch_tokens, batch_size, seed
         self.progress, self.pieces = progress, pieces
+        self.cut_off: set[tuple[str, int]] = set()
+        """Task and document of each answer that ran into its limit of tokens."""
         self._device = model.device
         # Gemma does not work without BOS, whatever its tokenizer's settings say; lm-eval's rule.
         self.add_bos = True if "gemma" in model.config.model_type else None
@@ -157,14 +160,17 @@ class SampanLM(TemplateLM):
                 numbers,
                 lambda part, of, done=done: self.progress(done + part, len(requests)),
             )
-            for number, text in zip(numbers, texts, strict=True):
+            for number, (text, at_limit) in zip(numbers, texts, strict=True):
                 out[number] = text
+                if at_limit:
+                    self.cut_off.add((requests[number].task_name, requests[number].doc_id))
             done += len(numbers)
         return out
 
     def _generate(
         self, prompts: Sequence[str], settings: Mapping[str, Any], streams: Sequence[int], progress: Progress
-    ) -> list[str]:
+    ) -> list[tuple[str, bool]]:
+        """Each answer, and whether it ended at its limit of tokens and not at a stop."""
         decoding, stops = read_settings(settings, self.seed)
         ids = self._encode(prompts)
         end = self.model.generation_config.eos_token_id
@@ -178,14 +184,17 @@ class SampanLM(TemplateLM):
                 stop_ids=sorted(ends),
                 streams=streams[start : start + len(piece)],
                 batch_size=self.batch_size,
-                ended=stop_test(self.tokenizer, stops),
+                ended=[stop_test(self.tokenizer, stops)] * len(piece),
                 progress=progress,
             )
 
         rows = self.pieces([ids[prompt] or [self.prefix_token_id] for prompt in prompts], PROMPTS, work, progress)
         if self.tokenizer.eos_token:
             stops = [*stops, self.tokenizer.eos_token]
-        return [cut(text, stops) for text in self.tokenizer.batch_decode(rows, skip_special_tokens=True)]
+        texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
+        kept = [cut(text, stops) for text in texts]
+        full = [len(ids) == decoding.max_new_tokens for ids in rows]
+        return [(short, long and short == text) for short, text, long in zip(kept, texts, full, strict=True)]
 
     def _encode(self, texts: Iterable[str], special: bool | None = None) -> dict[str, list[int]]:
         """Ids by text. A text that begins with BOS (from a chat template) gets no second one."""
@@ -224,20 +233,6 @@ def read_settings(settings: Mapping[str, Any], seed: int) -> tuple[Decoding, lis
         seed=seed,
     )
     return decoding, [until] if isinstance(until, str) else list(until)
-
-
-def stop_test(tokenizer: PreTrainedTokenizerFast, stops: Sequence[str]) -> Callable[[list[int]], bool]:
-    """Whether the newest tokens complete a stop string: a text of n bytes is in the last n + 4 tokens at most."""
-    stops = [stop for stop in stops if stop]
-    if not stops:
-        return lambda ids: False
-    back = max(len(stop.encode()) for stop in stops) + 4
-
-    def ended(ids: list[int]) -> bool:
-        text = tokenizer.decode(ids[-back:])
-        return any(stop in text for stop in stops)
-
-    return ended
 
 
 def _blanks_to_the_right(context: str, continuation: str) -> tuple[str, str]:

@@ -232,6 +232,7 @@ def _evaluate(params: Params, name: str, tasks: Any, backend: _Backend) -> dict[
         members = found["group_subtasks"].get(task, [])
         asked = digests.get(task) or digest_value([digests.get(member, member) for member in members])
         bad = unreadable(found["samples"].get(task, []))
+        bad["cut_off"] = sum(name == task for name, _ in getattr(lm, "cut_off", ()))  # other backends do not tell
         scores += [{**row, **bad} for row in _rows(task, values, better, asked, found)]
     samples = [row for task, rows in found["samples"].items() for row in _samples(params, task, rows, found)]
     outside = {task: number for task, rows in found["samples"].items() if (number := keys_outside(rows))}

@@ -136,6 +136,7 @@ def _mean(
         left_out=first.left_out,
         empty=sum(score.empty for score in scores),
         looping=sum(score.looping for score in scores),
+        cut_off=sum(score.cut_off for score in scores),
     )
 
 

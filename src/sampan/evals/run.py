@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ..core.errors import RecipeError
@@ -30,6 +30,9 @@ class Params(Elsewhere):
     """Where the tasks' files are inside the `data` input, such as `eval`; '' = right there."""
     languages: list[str] = field(default_factory=list)
     """Only these languages, as codes like tha_Thai; empty = every language that is there."""
+    directions: Literal["english", "all"] = "english"
+    """Which directions a translation task asks: from and into English (24 for flores), or between all its languages
+    (156). Among `languages` without English it is all."""
     prompt_style: Literal["plain", "chat"] = "plain"
     """How bundled tasks ask: as plain text to continue, or as a user's turn in the chat template. Items say for
     themselves."""
@@ -37,8 +40,12 @@ class Params(Elsewhere):
     """Most items per task and language, 0 = all. Chosen by the hash of their id, so parallel items stay parallel."""
     max_documents: int = 0
     """Most held-out documents per language, 0 = all. Chosen by the hash of their text."""
-    max_new_tokens: int = 64
-    """Longest answer to a `generate` item, in tokens."""
+    max_domains: int = 10
+    """Domains of a language's held-out documents that get bits per byte of their own, the largest ones; 0 = none. A
+    domain is the `domain` in a document's meta, or its source; a language of one domain has only the whole."""
+    max_new_tokens: int = 0
+    """Longest answer to a `generate` item, in tokens; 0 = what its task file or its `meta` says (64 where they say
+    nothing), and half of a checkpoint's window at most. Answers that reach it are counted as `cut_off`."""
     context_len: int = 1024
     """Longest window of held-out text in tokens, or the model's own if that is shorter. Ours, not a paper's."""
     batch_tokens: int = 2048
@@ -61,10 +68,10 @@ class Params(Elsewhere):
     def __post_init__(self) -> None:
         Elsewhere.__post_init__(self)
         check_tasks(self.tasks)
-        for name in ("max_items", "max_documents", "sample_prompts", "keep_items"):
+        for name in ("max_items", "max_documents", "max_domains", "max_new_tokens", "sample_prompts", "keep_items"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more")
-        for name in ("max_new_tokens", "batch_tokens", "batch_size"):
+        for name in ("batch_tokens", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more")
         if PurePosixPath(self.data_folder).is_absolute() or ".." in PurePosixPath(self.data_folder).parts:
@@ -74,11 +81,22 @@ class Params(Elsewhere):
 
 
 def check(params: Params, given: Mapping[str, Sequence[str]]) -> None:
-    """RecipeError if there is nobody to ask."""
+    """RecipeError if there is nobody to ask, or nothing to ask them."""
     if not given.get("models") and not params.answer_models:
         raise RecipeError(
             "there is nobody to examine",
             how="Give checkpoints as the input `models`, or `answer_models` behind an endpoint.",
+        )
+    bundled = "tasks" if params.tasks else "suite" if params.suite else ""
+    if bundled and not given.get("data"):
+        raise RecipeError(
+            f"`{bundled}` needs the input `data`, the folder with the tasks' files",
+            how="Give that folder as `data`, or `items` of your own.",
+        )
+    if not bundled and not given.get("held_out") and not given.get("items"):
+        raise RecipeError(
+            "there is nothing to ask",
+            how="Give `held_out` documents, `items`, or `data` with the names of `tasks`.",
         )
 
 
@@ -89,18 +107,25 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item of unknown size as 200 tokens."""
+    """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item of unknown size as 200 tokens, and
+    an answer as the longest that its task allows."""
+    from .workload import workload
+
     models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
     tokens = sum(fact.get("text_bytes", 0.0) for fact in facts.get("held_out", [])) / 3
+    documents = sum(fact.get("documents", 0.0) for fact in (*facts.get("held_out", []), *facts.get("items", [])))
     for fact in facts.get("items", []):
         tokens += fact["text_bytes"] / 3 if fact.get("text_bytes") else 200 * fact.get("documents", 0.0)
-    tokens += 200 * 5 * (params.max_items or 500) * (len(params.tasks) + 10 * bool(params.suite))
+    data = next((fact["path"] for fact in facts.get("data", []) if "path" in fact), None)
+    asked = workload(params, Path(data) / params.data_folder if data else None)
+    tokens += asked.tokens
     width = 2 if params.dtype == "bfloat16" else 4
     return {
         "flops": 2 * tokens * sum(models),
         "seconds": 2 * tokens * sum(models) / 5e10,
         "memory_bytes": width * max(models, default=0.0) * 1.25,
         "disk_bytes": 100_000 * max(1, len(models)),
+        "documents": documents + asked.items,
     }
 
 
@@ -113,7 +138,7 @@ def reads(params: Params) -> dict[str, str]:
 
 STAGE = Stage(
     name="evals.run",
-    revision=5,
+    revision=6,
     summary="Scores of every checkpoint: bits per byte of held-out text, and tasks by likelihood or by generation.",
     params=Params,
     inputs={

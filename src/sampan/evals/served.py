@@ -22,6 +22,7 @@ from ..model.encoding import Prompt, encode_prompt
 from ..model.endpoint import Client, Reply
 from ..model.scoring import Likelihood, Pair
 from .bits_per_byte import document_bits
+from .examinee import Ending, Written
 from .judging.asking import Record, ask_all, reply_rows, spent
 from .judging.judges import with_options
 from .team import Progress
@@ -122,18 +123,18 @@ class Served:
 
         return document_bits(score, self.tokenizer, texts, context_len=self._params.context_len)
 
-    def answers(self, prompts: Sequence[Prompt], stops: Sequence[Sequence[str]], progress: Progress) -> list[str]:
+    def answers(self, prompts: Sequence[Prompt], endings: Sequence[Ending], progress: Progress) -> list[Written]:
         """As a checkpoint's. An answer that the server refuses, or has no room for, is empty and counted."""
         asked = []
-        for prompt, given in zip(prompts, stops, strict=True):
-            ends = [stop for stop in given if stop][:MOST_STOPS]
+        for prompt, ending in zip(prompts, endings, strict=True):
+            ends = [stop for stop in ending.stops if stop][:MOST_STOPS]
             body = {"prompt": prompt} if isinstance(prompt, str) else {"messages": prompt}
-            body |= {"temperature": 0.0, "max_tokens": self._params.max_new_tokens}
+            body |= {"temperature": 0.0, "max_tokens": self._params.max_new_tokens or ending.max_new_tokens}
             body |= {"stop": ends} if ends else {}
             asked.append(_Asked(with_options(body, self._params.answer_options)))
         replies = self._ask(asked, progress)
         self._failed.update(reply.failure for reply in replies if reply.failure)
-        return ["" if reply.failure else reply.text for reply in replies]
+        return [Written("" if reply.failure else reply.text, reply.at_limit) for reply in replies]
 
     def told(self) -> dict[str, Any]:
         """Answers that failed, by reason; tokens and their price; the replies' rows."""

@@ -8,7 +8,7 @@ what there is. A task with `options` has two more: `{option_lines}`, one option 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,9 @@ from ..core.errors import InputError, RecipeError, did_you_mean
 from ..core.params import params, parse_params
 from .mathematics import boxed
 
+ENGLISH = "eng_Latn"
 FOLDER = Path(__file__).parent / "tasks"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FIELD = re.compile(r"\{([^{}\n]+)\}")
 _CODE = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 METRIC_NAMES = (
@@ -103,6 +105,8 @@ class Task:
     """Columns that a metric reads, kept in the item as they are."""
     stop: list[str] = field(default_factory=list)
     """Templates of the texts that end a `generate` answer, such as the next question."""
+    max_new_tokens: int = 64
+    """Longest `generate` answer in tokens, enough for an answer that is worked out where the task wants one."""
     id: str = "{id}"
     """Template of a row's id; equal in all languages where rows are parallel."""
     languages: dict[str, Any]
@@ -123,7 +127,7 @@ def load_task(name: str, folder: Path = FOLDER) -> Task:
         raise RecipeError(f"there is no task '{name}'", where="tasks", how=did_you_mean(name, task_names(folder)))
     where = f"task file {name}.yaml"
     try:
-        given = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8"))
+        given = yaml.load((folder / f"{name}.yaml").read_text(encoding="utf-8"), _LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -133,6 +137,17 @@ def load_task(name: str, folder: Path = FOLDER) -> Task:
     task = parse_params(Task, given, where=where)
     _check(task, name, where)
     return task
+
+
+def pairs(task: Task, codes: Sequence[str], directions: str) -> list[tuple[str, str]]:
+    """(source, language) of all that the task asks in the languages `codes`, the source '' where nothing is translated.
+
+    Of translations those from and into English, or with `directions` = `all` those between any two.
+    """
+    if not task.sources:
+        return [("", code) for code in codes]
+    found = [(source, code) for source in task.sources if source in codes for code in codes if source != code]
+    return [pair for pair in found if directions == "all" or ENGLISH in pair]
 
 
 def _check(task: Task, name: str, where: str) -> None:
@@ -156,6 +171,8 @@ def _check(task: Task, name: str, where: str) -> None:
     for source in task.sources:
         if source not in task.languages:
             raise RecipeError(f"the source '{source}' is none of the languages", where=where)
+    if task.max_new_tokens < 1:
+        raise RecipeError("max_new_tokens must be 1 or more", where=where)
     if not task.languages:
         raise RecipeError("a task needs at least one language", where=where)
     words: set[str] | None = None

@@ -15,7 +15,7 @@ from ..core.identity import digest_value
 from .groups import Group, check_item
 from .options import shuffled
 from .task_examples import Examples
-from .task_file import FOLDER, Language, MissingValue, Task, fields, fill, listed, load_task, walk
+from .task_file import FOLDER, Language, MissingValue, Task, fields, fill, listed, load_task, pairs, walk
 from .task_options import Options, WrongKey, row_options
 
 _FORMATS = (".jsonl", ".json", ".parquet")
@@ -37,12 +37,18 @@ class Asking:
 
 
 def task_groups(
-    names: Sequence[str], data: Path, *, chat: bool = False, texts: bool = False, folder: Path = FOLDER
+    names: Sequence[str],
+    data: Path,
+    *,
+    chat: bool = False,
+    texts: bool = False,
+    directions: str = "all",
+    folder: Path = FOLDER,
 ) -> list[Group]:
     """Groups of the tasks `names`, one per language whose file is in the folder `data` (and per part).
 
-    `chat` puts every question into a user's turn; `texts` keeps in an item's meta the texts of its row. InputError if
-    none of a task's files is there.
+    `chat` puts every question into a user's turn; `texts` keeps in an item's meta the texts of its row; `directions` is
+    as in `task_file.pairs`. InputError if none of a task's files is there.
     """
     groups: list[Group] = []
     for name in dict.fromkeys(names):
@@ -56,9 +62,7 @@ def task_groups(
                 where=str(data),
                 how=f"Get them from {task.source} ({task.license}) or leave the task out.",
             )
-        sources = [source for source in task.sources if source in found] if task.sources else [""]
-        pairs = [(source, code) for source in sources for code in found if source != code]
-        for source, code in pairs:
+        for source, code in pairs(task, list(found), directions):
             language = task.language(code)
             asking = Asking(task, code, language, source, chat, texts, _examples(task, language, data))
             for group in _groups(asking, found[code], data):
@@ -195,7 +199,7 @@ def _meta(asking: Asking, row: dict[str, Any], options: Options | None, where: s
     meta: dict[str, Any] = {}
     if task.type == "generate":
         stops = [] if asking.chat else [text(stop) for stop in task.stop]  # a turn ends by itself
-        meta = {"match": task.match, "stop": stops}
+        meta = {"match": task.match, "stop": stops, "max_new_tokens": task.max_new_tokens}
     if task.metrics:
         meta["metrics"] = task.metrics
     if options:

@@ -44,6 +44,8 @@ class Reply:
     failure: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    at_limit: bool = False
+    """Whether the text ends because it may not be longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +235,7 @@ def _reply(body: Mapping[str, Any], answer: Any) -> Reply:
         text = "".join(part.get("text", "") for part in text)
     if message.get("refusal") or choice.get("finish_reason") == "content_filter":
         return Reply(str(message.get("refusal") or text), "refused", *tokens)
-    return Reply(str(text), "", *tokens)
+    return Reply(str(text), "", *tokens, at_limit=choice.get("finish_reason") == "length")
 
 
 def _problem(raw: bytes) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..core.errors import InputError, RecipeError
+from .stopping import Ended, never
 
 if TYPE_CHECKING:
     import torch
@@ -47,22 +48,23 @@ def generate(
     stop_ids: Sequence[int],
     streams: Sequence[int] | None = None,
     batch_size: int = 32,
-    ended: Callable[[list[int]], bool] = lambda ids: False,
+    ended: Sequence[Ended] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[list[int]]:
     """New token ids for each prompt (ids, non-empty), without the stop token, in the given order.
 
     Each prompt draws from a generator of its own, seeded by (seed, its number in `streams`, by default its position in
     `prompts`), so a sample does not depend on how prompts are batched. A prompt longer than `prompt_room` loses its
-    beginning. `ended` may end an answer at any token, such as where a stop string is complete. InputError if the window
-    has no room for a prompt at all.
+    beginning. `ended` has one test for each prompt, which may end its answer at any token, such as where a stop string
+    is complete. InputError if the window has no room for a prompt at all.
     """
     from .shared_prefix import can_share
 
     room = prompt_room(model, decoding)
     numbers = range(len(prompts)) if streams is None else streams
-    runs = [_Run(ids[-room:], stream) for ids, stream in zip(prompts, numbers, strict=True)]
-    rules = _Rules(decoding, frozenset(stop_ids), ended)
+    tests = [never] * len(prompts) if ended is None else ended
+    runs = [_Run(ids[-room:], *rest) for ids, *rest in zip(prompts, numbers, tests, strict=True)]
+    rules = _Rules(decoding, frozenset(stop_ids))
     way = _in_slots if can_share(model) else _padded
     way(model, runs, rules, batch_size, lambda done: progress(done, len(runs)))
     return [run.ids for run in runs]
@@ -70,19 +72,19 @@ def generate(
 
 @dataclass(frozen=True)
 class _Rules:
-    """How tokens are chosen, and what ends an answer."""
+    """How tokens are chosen, and which ones end an answer."""
 
     decoding: Decoding
     stops: frozenset[int]
-    ended: Callable[[list[int]], bool]
 
 
 @dataclass
 class _Run:
-    """A prompt, the number of its random stream, and its answer so far."""
+    """A prompt, the number of its random stream, what else ends its answer, and the answer so far."""
 
     prompt: list[int]
     stream: int
+    ended: Ended
     ids: list[int] = field(default_factory=list)
 
     def goes_on(self, token: int, rules: _Rules) -> bool:
@@ -90,7 +92,7 @@ class _Run:
         if token in rules.stops:
             return False
         self.ids.append(token)
-        return len(self.ids) < rules.decoding.max_new_tokens and not rules.ended(self.ids)
+        return len(self.ids) < rules.decoding.max_new_tokens and not self.ended(self.ids)
 
 
 def _in_slots(

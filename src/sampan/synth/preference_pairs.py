@@ -171,8 +171,9 @@ def sample_pairs(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, prompts: Sequence[Prompt], params: Params
 ) -> list[dict[str, Any]]:
     """Two answers for each prompt. The random stream belongs to the prompt's words: other prompts do not change it."""
-    from ..model.chat import prompt_ids, stop_ids
+    from ..model.chat import prompt_ids
     from ..model.generate import generate
+    from ..model.stopping import end_ids
 
     ids = [prompt_ids(tokenizer, prompt.messages) for prompt in prompts for _ in range(2)]
     streams = [2 * int(prompt.key[:14], 16) + which for prompt in prompts for which in range(2)]
@@ -180,7 +181,7 @@ def sample_pairs(
         model,
         ids,
         _decoding(params),
-        stop_ids=stop_ids(tokenizer),
+        stop_ids=end_ids(model, tokenizer),
         streams=streams,
         batch_size=params.batch_size,
     )

@@ -130,7 +130,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 STAGE = Stage(
     name="synth.self_preference",
-    revision=2,
+    revision=3,
     summary="Preference pairs that a model makes for itself: two sampled answers, judged in both orders.",
     params=Params,
     inputs={

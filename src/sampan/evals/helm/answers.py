@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ...model.chat import stop_ids
 from ...model.encoding import encode_prompt
 from ...model.generate import Decoding, generate
+from ...model.stopping import end_ids, never
 from ..team import PROMPTS, Progress, whole
+from .likelihoods import label_likelihoods
 from .prompts import Messages, base_text
-from .tasks import V1, SeaTask
+from .tasks import BY_LIKELIHOOD, V1, SeaTask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -29,6 +30,7 @@ def answer_task(
     task: SeaTask,
     profile: str,
     questions: Sequence[Messages],
+    labels: Sequence[str] = (),
     *,
     base: bool,
     batch_size: int,
@@ -36,21 +38,28 @@ def answer_task(
     progress: Progress = lambda done, total: None,
     cut: Callable[..., list] = whole,
 ) -> list[str]:
-    """What the model writes to each question, cut where the answer ends. Processes share the work by `cut`."""
+    """What the model writes to each question, cut where the answer ends; for a task by log-probability that of each of
+    `labels`. Processes share the work by `cut`."""
     prompts = [base_text(question, profile) if base else question for question in questions]
+    if task.kind in BY_LIKELIHOOD:
+        how = {"batch_size": batch_size, "seed": seed, "progress": progress, "cut": cut}
+        return label_likelihoods(model, tokenizer, task, prompts, labels, **how)
 
     def text(ids: Sequence[int]) -> str:
         return tokenizer.decode(ids, skip_special_tokens=True)
+
+    def ended(ids: list[int]) -> bool:
+        return base_end(text(ids), task, profile) >= 0
 
     def write(piece: Sequence[list[int]], start: int, progress: Progress) -> list[list[int]]:
         return generate(
             model,
             piece,
             Decoding(max_new_tokens=task.max_tokens, temperature=task.temperature, seed=seed),
-            stop_ids=stop_ids(tokenizer),
+            stop_ids=end_ids(model, tokenizer),
             streams=range(start, start + len(piece)),
             batch_size=batch_size,
-            ended=(lambda ids: base_end(text(ids), task, profile) >= 0) if base else (lambda ids: False),
+            ended=[ended if base else never] * len(piece),
             progress=progress,
         )
 

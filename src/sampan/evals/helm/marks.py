@@ -30,8 +30,8 @@ class Marked:
     marks: tuple[Mark, ...]
     read: tuple[Any, ...]
     """What was read out of each answer."""
-    phenomena: tuple[tuple[str, bool], ...] = ()
-    """LINDSEA: each item's phenomenon, and whether it was right."""
+    phenomena: tuple[tuple[str, float], ...] = ()
+    """LINDSEA: each item's phenomenon, and whether it was right, or by log-probability what it gave."""
 
     def entering(self, metric: str) -> Mark | None:
         """The mark that enters the total under its official name; None for a half of LINDSEA's pragmatics, which counts
@@ -185,12 +185,15 @@ def _truth(label: Any) -> int:
     return int(label) if isinstance(label, bool | int) else {"True": 1, "Yes": 1, "False": 0, "No": 0}[label]
 
 
-def _phenomena(rows: Sequence[Row], right: Sequence[bool]) -> tuple[tuple[str, bool], ...]:
-    kinds = [row["metadata"]["linguistic_phenomenon"] for row in rows]
-    return tuple(zip(kinds, map(bool, right), strict=True))
+def _phenomena(rows: Sequence[Row], right: Sequence[bool]) -> tuple[tuple[str, float], ...]:
+    return tuple(zip(_kinds(rows), map(bool, right), strict=True))
 
 
-def by_phenomenon(told: Sequence[tuple[str, bool]], chance: float) -> Mark:
+def _kinds(rows: Sequence[Row]) -> list[str]:
+    return [row["metadata"]["linguistic_phenomenon"] for row in rows]
+
+
+def by_phenomenon(told: Sequence[tuple[str, float]], chance: float) -> Mark:
     """LINDSEA's normalised accuracy: the plain mean of the phenomena's shares, against `chance`."""
     kinds = {kind: place for place, kind in enumerate(dict.fromkeys(kind for kind, _ in told))}
     rows = []
@@ -204,6 +207,16 @@ def by_phenomenon(told: Sequence[tuple[str, bool]], chance: float) -> Mark:
         return 100 * above_chance(math.fsum(shares) / len(shares), chance)
 
     return of_sums("normalized_accuracy", rows, figure)
+
+
+def _likelihood(task: SeaTask, profile: str, rows: Sequence[Row], answers: Sequence[str | None], _: Any) -> Marked:
+    """The gold labels' mean probability, of 100; 0 for an answer that did not come to its tag."""
+    values = [100 * math.exp(float(answer)) if answer else 0.0 for answer in answers]
+    shown = tuple(f"{value:.4g} %" if answer else "" for value, answer in zip(values, answers, strict=True))
+    whole = task.kind == "likelihood"  # a half of pragmatics counts with the other half
+    mark = mean(task.metric if whole else "probability", values)
+    told = () if whole else tuple(zip(_kinds(rows), values, strict=True))
+    return Marked((mark, _nulls([answer or "" for answer in answers], "")), shown, told)
 
 
 def _instruction(task: SeaTask, profile: str, rows: Sequence[Row], answers: Sequence[str | None], _: Any) -> Marked:
@@ -230,4 +243,6 @@ _KINDS = {
     "pair": _pairs,
     "pragmatic": _pragmatic,
     "instruction": _instruction,
+    "likelihood": _likelihood,
+    "pragmatic_likelihood": _likelihood,
 }

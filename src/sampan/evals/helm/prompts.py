@@ -15,7 +15,7 @@ from .tasks import V1, SeaTask
 
 Row = Mapping[str, Any]
 Messages = list[dict[str, str]]
-_BY_SUBJECT = "global_mmlu_lite"
+_BY_SUBJECT = ("global_mmlu_lite", "global_mmlu_lite-logprobs")
 
 
 def conversation(task: SeaTask, profile: str, row: Row, examples: Sequence[Row]) -> Messages:
@@ -62,7 +62,7 @@ def chosen_examples(task: SeaTask, examples: Sequence[Row], shots: int) -> list[
     seen: Counter[str] = Counter()
     chosen = []
     for example in examples:
-        subject = _subject(example.get("metadata")) if task.name == _BY_SUBJECT else ""
+        subject = _subject(example.get("metadata")) if task.name in _BY_SUBJECT else ""
         seen[subject] += 1
         if seen[subject] <= shots:
             chosen.append(example)
@@ -71,7 +71,7 @@ def chosen_examples(task: SeaTask, examples: Sequence[Row], shots: int) -> list[
 
 def _of_subject(task: SeaTask, row: Row, examples: Sequence[Row]) -> Sequence[Row]:
     """Global-MMLU-lite shows the examples of the row's subject."""
-    if task.name != _BY_SUBJECT:
+    if task.name not in _BY_SUBJECT:
         return examples
     return [e for e in examples if _subject(e.get("metadata")) == _subject(row["prompts"][0])]
 

@@ -74,8 +74,8 @@ def _rows(task: SeaTask, named: str, repository: Path, data: Path | None, split:
 
 def _part(task: SeaTask) -> str:
     if task.name.startswith(_THAI_EXAM):
-        return task.name.removeprefix(_THAI_EXAM)
-    return _PAIRS.get(task.name, "{}").format(task.code)
+        return task.name.removesuffix("-logprobs").removeprefix(_THAI_EXAM)
+    return _PAIRS.get(task.name.removesuffix("-logprobs"), "{}").format(task.code)
 
 
 def _exam_row(row: dict[str, Any]) -> dict[str, Any]:

@@ -154,6 +154,7 @@ def _answers(
             sheet.task,
             params.profile,
             sheet.questions,
+            [str(row.get("label", "")) for row in sheet.rows],
             base=params.base_model,
             batch_size=params.batch_size,
             seed=params.seed,
@@ -201,7 +202,7 @@ def _examined(
     if answers:
         marked = mark_task(task, params.profile, sheet.rows, answers, outside.metricx_of(task, model))
         mark = marked.entering(task.metric)
-        if mark or task.kind == "pragmatic":
+        if mark or marked.phenomena:
             return sheet, Result(task=task, mark=mark, phenomena=marked.phenomena if not mark else ()), marked, answers
         why = NO_SCORE[task.kind]
     mark = outside.mark(task, model)

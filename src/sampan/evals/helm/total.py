@@ -1,8 +1,9 @@
 """SEA-HELM's totals: task → group → competency → language → overall, all plain means, over what was run.
 
 A task that was not run is named with its reason and leaves the mean; it is never a zero. LINDSEA is a competency of its
-own kind: the mean of minimal pairs and of pragmatics, whose two tasks' items are pooled by phenomenon; other tasks
-that the repository files under it (criteria-based syntax) do not enter, as in the official code.
+own kind: the mean of minimal pairs and of pragmatics, whose two tasks' items are pooled by phenomenon (by
+log-probability: averaged by task and then by phenomenon); other tasks that the repository files under it
+(criteria-based syntax) do not enter, as in the official code.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...artifacts.profile_table import LANGUAGE, OVERALL, Cell
-from ..marks import Mark
+from ..marks import Mark, mean
 from .marks import by_phenomenon
 from .tasks import SeaTask
 
@@ -26,7 +27,7 @@ class Result:
 
     task: SeaTask
     mark: Mark | None = None
-    phenomena: tuple[tuple[str, bool], ...] = ()
+    phenomena: tuple[tuple[str, float], ...] = ()
     why_not: str = ""
 
     @property
@@ -81,9 +82,22 @@ def _weighted(members: Sequence[tuple[Mark, int]]) -> Mark:
 
 
 def _lindsea(results: Sequence[Result]) -> list[Mark]:
-    parts = [result.mark for result in results if result.task.kind == "pair" and result.mark]
+    parts = [result.mark for result in results if result.task.kind in ("pair", "likelihood") and result.mark]
     pooled = [item for result in results for item in result.phenomena if result.task.kind == "pragmatic"]
-    return [*parts, by_phenomenon(pooled, 0.5)] if pooled else parts
+    by_likelihood = [result.phenomena for result in results if result.task.kind == "pragmatic_likelihood"]
+    parts += [by_phenomenon(pooled, 0.5)] if pooled else []
+    return parts + ([_mean_probability(by_likelihood)] if any(by_likelihood) else [])
+
+
+def _mean_probability(halves: Sequence[Sequence[tuple[str, float]]]) -> Mark:
+    """The mean over phenomena of the mean over tasks of their items' mean."""
+    marks: dict[str, list[Mark]] = {}
+    for told in halves:
+        for kind in dict.fromkeys(kind for kind, _ in told):
+            marks.setdefault(kind, []).append(mean("probability", [value for other, value in told if other == kind]))
+    kinds = [_plain([(mark.value, mark.stderr) for mark in own]) for own in marks.values()]
+    value, error = _plain(kinds)
+    return Mark("probability", value, error, sum(map(len, halves)))
 
 
 def _mean_cell(cells: Sequence[Cell], language: str, name: str) -> Cell:

@@ -192,10 +192,11 @@ def _generate(
     streams: list[int],
     batch_size: int,
 ) -> list[str]:
-    from ...model.chat import stop_ids
     from ...model.generate import generate
+    from ...model.stopping import end_ids
 
-    ids = generate(model, prompts, decoding, stop_ids=stop_ids(tokenizer), streams=streams, batch_size=batch_size)
+    ends = end_ids(model, tokenizer)
+    ids = generate(model, prompts, decoding, stop_ids=ends, streams=streams, batch_size=batch_size)
     return [tokenizer.decode(row, skip_special_tokens=True).strip() for row in ids]
 
 

@@ -89,9 +89,10 @@ class CheckpointJudge:
         self._dtype, self._batch_size, self._loaded = dtype, batch_size, None
 
     def replies(self, asked: Sequence[Request], attempt: int, on_reply: Callable[[int, Reply], None]) -> None:
-        from ...model.chat import prompt_ids, stop_ids
+        from ...model.chat import prompt_ids
         from ...model.checkpoint import load_model
         from ...model.generate import Decoding, generate, prompt_room
+        from ...model.stopping import end_ids
         from ...model.tokenizer import load_tokenizer
 
         if self._loaded is None:
@@ -111,7 +112,7 @@ class CheckpointJudge:
                 model,
                 [prompts[number] for number in piece],
                 decoding,
-                stop_ids=stop_ids(tokenizer),
+                stop_ids=end_ids(model, tokenizer),
                 streams=[int(digest_value(asked[number].messages)[:12], 16) for number in piece],
                 batch_size=self._batch_size,
             )

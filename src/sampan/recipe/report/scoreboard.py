@@ -84,7 +84,12 @@ def boards(data: ReportData) -> list[Board]:
 
 def _notes(score: Score) -> tuple[str, ...]:
     """What a value must not be read without."""
-    counts = ((score.empty, "empty"), (score.looping, "looping"), (score.left_out, "rows left out"))
+    counts = (
+        (score.empty, "empty"),
+        (score.looping, "looping"),
+        (score.cut_off, "cut off at the limit"),
+        (score.left_out, "rows left out"),
+    )
     return tuple(f"{number} {what}" for number, what in counts if number)
 
 

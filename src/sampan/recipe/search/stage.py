@@ -63,6 +63,12 @@ class Params:
         )
 
 
+def check(given: Params, roles: Mapping[str, Sequence[str]]) -> None:
+    """RecipeError if the trials would have nothing to be examined on."""
+    if EVALS.check:
+        EVALS.check(parse_params(EVALS.params, given.evaluation, where=_HERE), {**roles, "models": ["checkpoint"]})
+
+
 def run(given: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .searching import search
 
@@ -108,6 +114,7 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check,
     heavy=True,
     paper="Evolutionary merging (arXiv:2403.13187) searches merges by CMA-ES (arXiv:1604.00772).",
 )

@@ -31,7 +31,8 @@ def trial_job(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     merge_at(job["point"], job["fixed"], inputs, runtime)
     model = Artifact(path=merged, kind="checkpoint", digest=digest_value(job["point"]), name="trial")
     asked = {"models": [model], **{role: inputs[role] for role in EVALS_ROLES if role in inputs}}
-    params = parse_params(EVALS.params, {"sample_prompts": 0, **job["evaluation"]}, where="merge.search: evaluation")
+    values = {"sample_prompts": 0, "max_domains": 0, **job["evaluation"]}
+    params = parse_params(EVALS.params, values, where="merge.search: evaluation")
     EVALS.run(params, Inputs(asked), Runtime(out=scored, state=state, threads=job["threads"], device=job["device"]))
     measures = means(read_scores(scored))
     for folder in (merged, scored, state):
