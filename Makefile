@@ -46,14 +46,17 @@ bench: install bench-env
 	  $(BIN)/python $$script --out benchmarks/results/$$(basename $$script .py).json || failed="$$failed $$script"; \
 	done; test -z "$$failed" || { echo "below the bar:$$failed"; exit 1; }
 
-# Peers whose requirements do not go together with ours.
-bench-env:
-	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
-	test -x .venv-mergekit/bin/python || $(PYTHON) -m venv .venv-mergekit
-	.venv-mergekit/bin/python -m pip install --quiet -r benchmarks/peers/mergekit.txt
-	test -x .venv-trl/bin/python || $(PYTHON) -m venv .venv-trl
-	.venv-trl/bin/python -m pip install --quiet -r benchmarks/peers/trl.txt
+# Peers whose requirements do not go together with ours: one environment each, .venv-NAME from benchmarks/peers/NAME.txt.
+# Training's peers pull in torch, and LLaMA-Factory much more; `make bench-env PEERS="peers trl"` leaves the others out, and
+# train_vs_peers.py then names those that it did without.
+PEERS ?= peers mergekit trl litgpt llamafactory
+
+bench-env: $(addprefix .venv-,$(addsuffix /.installed,$(PEERS)))
+
+.venv-%/.installed: benchmarks/peers/%.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet -r $<
+	touch $@
 
 # Regenerate the reference pages and the golden files; both are checked by tests.
 docs: install

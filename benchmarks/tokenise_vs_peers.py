@@ -229,7 +229,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if not options.peers_python.exists():
-        sys.exit(f"{options.peers_python} is not there: install benchmarks/peers/requirements-datatrove.txt into it")
+        sys.exit(f"{options.peers_python} is not there: `make bench-env` installs benchmarks/peers/peers.txt there")
     table, alone = {}, {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

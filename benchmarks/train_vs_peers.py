@@ -1,12 +1,17 @@
 """Pre-training steps of a tiny Llama against peers' own trainers, one thread, float32, each in a process of its own.
 
-    python benchmarks/train_vs_peers.py --trl-python P --litgpt-python P [--llamafactory-python P] [--out FILE]
+    python benchmarks/train_vs_peers.py [--only PEER …] [--out FILE]
 
 Full rows of 512 tokens, the same ones in the same order: HF Trainer (same first weights, losses must agree) and litgpt
 with torch.compile, its default. Documents of 8 to 512 tokens, about as many real tokens a step, each attending only to
-itself: TRL packed and unpacked, LLaMA-Factory's neat packing, and TRL packed with the second half of every document
-trained only, as an assistant's answer is. Ours is the stage train.causal_lm with all that it does.
-Sides take turns; the rate is real tokens per CPU-second, the median over the steps of all turns.
+itself: TRL packed and unpacked, and TRL packed with the second half of every document trained only, as an assistant's
+answer is. LLaMA-Factory's neat packing chooses the documents of a step itself: it goes first, and ours trains on the
+same tokens of the same documents in the same steps, so that losses must agree. Ours is the stage train.causal_lm with
+all that it does. Sides take turns; the rate is real tokens per CPU-second, without padding on either side, the median
+over the steps of all turns.
+
+Peers have environments of their own (`make bench-env`): .venv-trl, .venv-litgpt and .venv-llamafactory, or the Pythons
+that --trl-python and its like, or SAMPAN_TRL_PYTHON and its like, name. A peer whose Python is missing is left out.
 """
 
 from __future__ import annotations
@@ -34,8 +39,10 @@ PEERS = {
     "trl-packed": ("documents", 2.3, "trl"),
     "trl-unpacked": ("documents", 2.5, "trl"),
     "trl-assistant": ("answers", 2.3, "trl"),
-    "llamafactory": ("documents", 1.3, "llamafactory"),
+    "llamafactory": ("packed", 1.3, "llamafactory"),
 }
+SAME_WORK = {"hf": "rows", "llamafactory": "packed"}
+"""Peers that begin with our weights and take our tokens in our steps, and our side of each."""
 HERE = Path(__file__).parent
 
 
@@ -60,9 +67,10 @@ def prepare(folder: Path, steps: int) -> None:
     shape = {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 6, **heads}
     config = LlamaConfig(vocab_size=VOCAB, max_position_embeddings=2048, tie_word_embeddings=False, **shape)
     LlamaForCausalLM(config).save_pretrained(folder / "model")
-    words = Tokenizer(models.WordLevel({f"t{n}": n for n in range(VOCAB)}, unk_token="t3"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    names = {"pad_token": "t0", "bos_token": "t1", "eos_token": "t2", "unk_token": "t3"}
+    names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    known = {name: number for number, name in enumerate(names.values())}  # none of them begins a word, as t1 begins t10
+    words = Tokenizer(models.WordLevel(known | {f"t{n}": n for n in range(len(known), VOCAB)}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     PreTrainedTokenizerFast(tokenizer_object=words, **names).save_pretrained(folder / "model")
     rng = np.random.default_rng(0)
     count = (steps + 2) * ROWS * LENGTH
@@ -121,24 +129,41 @@ def summarise(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def found_peers(wanted: list[str], pythons: dict[str, Path]) -> dict[str, tuple[str, float, str]]:
+    """The wanted peers whose Python is there; the others are named. Ends the script if there is none."""
+    missing = sorted({PEERS[name][2] for name in wanted if not pythons[PEERS[name][2]].is_file()})
+    for name in missing:
+        print(
+            f"no Python of {name} at {pythons[name]}: `make bench-env` installs benchmarks/peers/{name}.txt there, or "
+            f"give --{name}-python",
+            file=sys.stderr,
+        )
+    peers = {name: each for name, each in PEERS.items() if name in wanted and each[2] not in missing}
+    if not peers:
+        sys.exit("no peer to compare with")
+    return peers
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("trl", "litgpt", "llamafactory"):
-        parser.add_argument(f"--{name}-python", metavar="PYTHON")
+        default = os.environ.get(f"SAMPAN_{name.upper()}_PYTHON", f".venv-{name}/bin/python")
+        parser.add_argument(f"--{name}-python", metavar="PYTHON", type=Path, default=Path(default))
     parser.add_argument("--only", nargs="*", default=list(PEERS), choices=list(PEERS))
     parser.add_argument("--steps", type=int, default=13)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    pythons = {name: getattr(options, f"{name}_python") for name in ("trl", "litgpt", "llamafactory")}
-    peers = {name: each for name, each in PEERS.items() if name in options.only and pythons[each[2]]}
+    pythons = {name: getattr(options, f"{name}_python").absolute() for name in ("trl", "litgpt", "llamafactory")}
+    peers = found_peers(options.only, pythons)
     runs: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), options.steps)
         for _ in range(options.rounds):
             for name, (mode, _, python) in peers.items():
-                runs.setdefault(mode, []).append(measure(sys.executable, "train_ours.py", mode, Path(folder)))
-                runs.setdefault(name, []).append(measure(pythons[python], "train_peer.py", name, Path(folder)))
+                sides = [(mode, sys.executable, "train_ours.py"), (name, str(pythons[python]), "train_peer.py")]
+                for side, program, script in reversed(sides) if mode == "packed" else sides:
+                    runs.setdefault(side, []).append(measure(program, script, side, Path(folder)))
     found = {name: summarise(each) for name, each in runs.items()}
     checks = {}
     for name, (mode, bar, _) in peers.items():
@@ -149,10 +174,11 @@ def main() -> int:
         checks[name]["ok"] = rate >= bar and memory <= MEMORY_BAR
     for name, each in found.items():
         print(f"{name:14s} {json.dumps(each)}")
-    if "hf" in found:
-        gap = max(abs(a - b) for a, b in zip(found["rows"]["losses"], found["hf"]["losses"], strict=False))
-        if gap > SAME_LOSS:
-            sys.exit(f"losses of ours and HF Trainer differ by {gap:.4f}: not the same work")
+    for name, mode in SAME_WORK.items():
+        if name in found:
+            gap = max(abs(a - b) for a, b in zip(found[mode]["losses"], found[name]["losses"], strict=True))
+            if gap > SAME_LOSS:
+                sys.exit(f"losses of ours and {name} differ by {gap:.4f}: not the same work")
     own = sorted({mode for mode, _, _ in peers.values()})
     startup = max(found[mode]["startup_cpu_seconds"] for mode in own)
     line = {

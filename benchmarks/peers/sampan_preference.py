@@ -77,7 +77,7 @@ def main(folder: Path, objective: str, warm: int, count: int) -> None:
     before = time.process_time() - start
     loss = PairLoss(OBJECTIVES.load(objective), settings, reference)
     runtime.on_progress = lambda *_: times.append(time.process_time())
-    progress, _ = fit(model, Task(batches, loss, uniform=False), params, runtime)
+    progress, _, _ = fit(model, Task(batches, loss, uniform=False), params, runtime)
     timed = len(times) - warm
     told = {
         "cpu_seconds": times[-1] - times[warm - 1] + before * timed / len(times),

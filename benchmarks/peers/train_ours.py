@@ -1,6 +1,8 @@
 """The stage train.causal_lm on the data of train_vs_peers.py, timed as the peers are.
 
-PYTHON benchmarks/peers/train_ours.py {rows,documents,answers} FOLDER RESULT
+PYTHON benchmarks/peers/train_ours.py {rows,documents,answers,packed} FOLDER RESULT
+
+`packed` are the documents of each step in FOLDER/steps.json, as a peer packed them.
 """
 
 from __future__ import annotations
@@ -12,8 +14,31 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
 from sampan.core.stage import Artifact, Inputs, Runtime
+from sampan.train import causal_lm
 from sampan.train.causal_lm import STAGE
+
+
+class Given:
+    """Steps of documents as they were written down, in place of those that the stage would make of its tokens. All but
+    the first token of a document are trained."""
+
+    unit, names = "tokens", ("documents",)
+
+    def __init__(self, folder: Path) -> None:
+        from sampan.train.packing import IGNORE, Piece
+
+        steps = json.loads((folder / "steps.json").read_text())
+        self._pieces = [
+            [Piece(np.array(ids), np.array([*ids[1:], IGNORE])) for ids in documents] for documents in steps
+        ]
+        self.steps, self.sizes = len(steps), [sum(map(len, documents)) for documents in steps]
+        self.tokens = sum(self.sizes)
+
+    def at(self, step: int) -> list:
+        return self._pieces[step]
 
 
 def main(mode: str, folder: Path, result: Path) -> None:
@@ -22,6 +47,11 @@ def main(mode: str, folder: Path, result: Path) -> None:
     for name in ("out", "state"):
         shutil.rmtree(folder / f"ours-{name}", ignore_errors=True)
         (folder / f"ours-{name}").mkdir()
+    tokens, source = [given["tokens_per_step"]] * given["steps"], mode
+    if mode == "packed":
+        batches = Given(folder)
+        causal_lm.make_batches = lambda *args, **more: batches
+        tokens, source = batches.sizes, "documents"
     params = STAGE.params(
         num_tokens=given["steps"] * given["tokens_per_step"],
         global_batch_tokens=given["tokens_per_step"],
@@ -39,7 +69,7 @@ def main(mode: str, folder: Path, result: Path) -> None:
     inputs = Inputs(
         {
             "model": [Artifact(path=folder / "model", kind="checkpoint", digest="", name="model")],
-            "tokens": [Artifact(path=folder / f"tokens-{mode}", kind="tokens", digest="", name="tokens")],
+            "tokens": [Artifact(path=folder / f"tokens-{source}", kind="tokens", digest="", name="tokens")],
         }
     )
     runtime = Runtime(
@@ -52,7 +82,6 @@ def main(mode: str, folder: Path, result: Path) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     log = (folder / "ours-out" / "train_log.jsonl").read_text().splitlines()
     losses = [json.loads(line)["loss"] for line in log]
-    tokens = [given["tokens_per_step"]] * len(ends)
     result.write_text(json.dumps({"ends": ends, "tokens": tokens, "losses": losses, "peak_bytes": peak}))
 
 

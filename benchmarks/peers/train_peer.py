@@ -21,6 +21,7 @@ import torch
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
 
+PADDING = 0
 ENDS: list[float] = []
 TOKENS: list[int] = []
 LOSSES: list[float] = []
@@ -213,7 +214,8 @@ def litgpt(folder: Path) -> None:
 
 
 def llamafactory(folder: Path) -> None:
-    """Its SFT stage on documents given as answers, packed with a document mask ("neat packing")."""
+    """Its SFT stage on documents given as answers to one word, packed with a document mask ("neat packing"). Writes the
+    documents of every step to `steps.json`."""
     from llamafactory.train.tuner import run_exp
 
     given = settings(folder)
@@ -235,7 +237,7 @@ def llamafactory(folder: Path) -> None:
             "dataset": "docs",
             "dataset_dir": str(data),
             "template": "empty",
-            "train_on_prompt": True,
+            "train_on_prompt": False,
             "cutoff_len": given["length"],
             "packing": True,
             "neat_packing": True,
@@ -247,10 +249,13 @@ def llamafactory(folder: Path) -> None:
         },
         callbacks=[*callbacks(), Counter()],
     )
+    (folder / "steps.json").write_text(json.dumps(Counter.steps()))
 
 
 class Counter:
-    """Set up by `llamafactory`: counts tokens where its trainer computes a loss."""
+    """Set up by `llamafactory`: notes what its trainer is given in every step, for us to train on the same."""
+
+    SEEN: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def __new__(cls):
         from transformers import Trainer, TrainerCallback
@@ -258,13 +263,27 @@ class Counter:
         inner = Trainer.training_step
 
         def training_step(self, model, inputs, *args, **more):
-            mask = inputs.get("attention_mask")
-            ids = inputs["input_ids"]
-            TOKENS.append(int((mask > 0).sum()) if mask is not None and mask.shape == ids.shape else ids.numel())
+            cls.SEEN.append((inputs["input_ids"].clone(), inputs["position_ids"].clone()))
+            TOKENS.append(int((inputs["input_ids"] != PADDING).sum()))
             return inner(self, model, inputs, *args, **more)
 
         Trainer.training_step = training_step
         return TrainerCallback()
+
+    @classmethod
+    def steps(cls) -> list[list[list[int]]]:
+        """The documents of every step, without padding; a document begins where positions do."""
+        found = []
+        for ids_BT, positions_BT in cls.SEEN:
+            documents: list[list[int]] = []
+            for token, position in zip(ids_BT.flatten().tolist(), positions_BT.flatten().tolist(), strict=True):
+                if token == PADDING:
+                    continue
+                if position == 0:
+                    documents.append([])
+                documents[-1].append(token)
+            found.append(documents)
+        return found
 
 
 def main(mode: str, folder: Path, result: Path) -> None:

@@ -370,7 +370,10 @@ def test_the_commands_of_the_how_to_pages(here):
 
 
 def test_a_machine_is_planned_for_and_an_unknown_one_refused(here):
-    assert "nothing to train" in sampan("plan", "recipe.yaml", "--machine", "h100x8", cwd=here).stdout
+    assert (
+        "nothing to train, generate or evaluate"
+        in sampan("plan", "recipe.yaml", "--machine", "h100x8", cwd=here).stdout
+    )
     assert "no machine 'v100'" in fails("plan", "recipe.yaml", "--machine", "v100", cwd=here)
     assert "MFU is a share" in fails("plan", "recipe.yaml", "--machine", "core", "--mfu", "40", cwd=here)
     trains = RECIPE + "  base: {stage: model.import, from: {files: rows}}\n"

@@ -61,6 +61,8 @@ def search(tmp_path, inputs, *, name="out", **given):
     out.mkdir()
     state.mkdir(exist_ok=True)
     params = parse_params(Params, {"methods": ["task_arithmetic"], **given}, where="test")
+    kinds = {role: [item.kind for item in items] for role, items in inputs.items()}
+    STAGE.check_inputs({"held_out": ["documents"], **kinds}, params, where="test")  # which the bowl stands for
     return out, STAGE.run(params, inputs, Runtime(out=out, state=state))
 
 

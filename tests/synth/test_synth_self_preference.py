@@ -9,6 +9,7 @@ import pytest
 from sampan.artifacts.conversations import Conversation, read_preferences, write_conversations
 from sampan.core.errors import StageError
 from sampan.synth import judging, preference_pairs
+from sampan.synth.resume import in_pieces
 from sampan.synth.self_preference import STAGE
 
 SMALL = {"max_new_tokens": 40, "judge_template": "{question}\n{answer_a}\n{answer_b}\n", "require_script": False}
@@ -192,3 +193,46 @@ def test_synth_no_prompt_is_an_error(run_stage, given, artifact, tmp_path):
     write_conversations(folder, [Conversation("1", [{"role": "assistant", "content": "x"}])])
     with pytest.raises(StageError, match="no prompt"):
         run_stage(STAGE, {**given, "prompts": [artifact(folder, "conversations")]}, **SMALL)
+
+
+def test_two_processes_write_what_one_does(given, tmp_path):
+    from sampan.core.spread import Spread
+    from sampan.core.stage import Inputs, Runtime
+    from sampan.recipe.ranks import run_stage as in_processes
+
+    written = []
+    for processes in (1, 2):
+        folder = tmp_path / str(processes)
+        for name in ("out", "state"):
+            (folder / name).mkdir(parents=True)
+        runtime = Runtime(out=folder / "out", state=folder / "state", spread=Spread(processes=processes))
+        in_processes(STAGE, STAGE.params(**SMALL), Inputs(given), runtime)
+        written.append({path.name: path.read_bytes() for path in (folder / "out").iterdir()})
+    assert written[0] == written[1]
+
+
+def test_processes_share_the_pieces_and_all_get_all_rows(tmp_path):
+    """Two walk over ten pieces at once; each does some, none is done twice."""
+    import multiprocessing
+
+    barrier = multiprocessing.get_context("fork").Barrier(2)
+
+    def walk(name: str) -> None:
+        def work(items):
+            if not (tmp_path / f"began-{name}").exists():
+                (tmp_path / f"began-{name}").touch()
+                barrier.wait(10)
+            return [{"item": item, "by": name} for item in items]
+
+        rows = [row for rows in in_pieces(tmp_path, "x", range(20), 2, work, alone=False) for row in rows]
+        (tmp_path / f"rows-{name}").write_text(json.dumps(rows))
+
+    processes = [multiprocessing.get_context("fork").Process(target=walk, args=(name,)) for name in "ab"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    a, b = (json.loads((tmp_path / f"rows-{name}").read_text()) for name in "ab")
+    assert a == b
+    assert [row["item"] for row in a] == list(range(20))
+    assert {row["by"] for row in a} == {"a", "b"}

@@ -94,7 +94,9 @@ def run_stage(tmp_path) -> Callable[..., tuple[dict, Path]]:
         out.mkdir(exist_ok=not fresh_out)
         state.mkdir(exist_ok=True)
         inputs = Inputs({role: [as_artifact(path, kind) for path in paths] for role, (kind, paths) in given.items()})
-        metrics = stage.run(stage.params(**values), inputs, Runtime(out=out, state=state, **runtime_values))
+        params = stage.params(**values)
+        stage.check_inputs({role: [kind] * len(paths) for role, (kind, paths) in given.items()}, params, where="test")
+        metrics = stage.run(params, inputs, Runtime(out=out, state=state, **runtime_values))
         return dict(metrics), out
 
     return run

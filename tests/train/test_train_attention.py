@@ -222,3 +222,14 @@ def test_groups_stay_together_and_in_order():
         for left, right in zip(part[0::2], part[1::2], strict=True):
             assert left.group == right.group
             assert pieces[2 * left.group] is left
+
+
+def test_rotated_queries_and_plain_values_meet_in_one_number_format():
+    """Under autocast rotations give float32 and linear layers bfloat16; pieces this long go to blocks of queries."""
+    model, pieces = build("llama"), documents((60, 50))
+    use_packed_attention(model)
+    whole = token_logprobs(model, pack(pieces), dtype=torch.float32, uniform=True)
+    coarse = token_logprobs(model, pack(pieces), dtype=torch.bfloat16, uniform=True)
+    # log-probabilities about 4 in numbers of 8 bits
+    torch.testing.assert_close(coarse, whole, rtol=0.02, atol=0.05)
+    coarse.sum().backward()

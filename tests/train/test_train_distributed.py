@@ -66,6 +66,11 @@ def ran(tiny, shards, pairs, tmp_path_factory) -> Path:
         inputs = {"model": tiny, "preferences": pairs}
         return a_run(folder, name, inputs, PAIRS, {"processes": size}, stage="train.preference")
 
+    def distil(name: str, size: int, top_k: int) -> dict:
+        inputs = {"model": tiny, "teacher": tiny, "tokens": shards}
+        params = {**PARAMS, "num_tokens": 256 * 6, "teacher_share": 0.5, "top_k": top_k}
+        return a_run(folder, name, inputs, params, {"processes": size}, stage="train.distil")
+
     rows = {"train_only": ["*embed_tokens*"], "new_rows_from": 300, "num_tokens": 1024}
 
     def featured(name: str, size: int) -> dict:
@@ -83,9 +88,12 @@ def ran(tiny, shards, pairs, tmp_path_factory) -> Path:
         prefer("pairs2", 2),
         featured("features2", 2),
         run("adapters2", 2, params=ADAPTERS),
+        distil("distil2", 2, 0),
+        distil("distil-top2", 2, 8),
     ]
     one = [run("one", 1), run("from2", 1), run("rows1", 1, params=rows), prefer("pairs1", 1)]
     one += [featured("features1", 1), run("adapters1", 1, params=ADAPTERS)]
+    one += [distil("distil1", 1, 0), distil("distil-top1", 1, 8)]
     dies = [run("killed", 2, die=256 * 13, checkpoint_seconds=0)]
     run_groups(folder, [(2, dies), (2, [*two, run("killed", 2)]), (1, one), (4, [run("four-from2", 4)])])
     return folder
@@ -127,6 +135,16 @@ def test_preferences_and_chosen_rows_are_learnt_alike(ran, tiny, weights_of):
     assert torch.equal(two[embedding][:300], before[embedding][:300])
     assert not torch.equal(two[embedding][300:], before[embedding][300:])
     assert all(torch.equal(two[name], before[name]) for name in before if name != embedding)
+
+
+@pytest.mark.parametrize("name", ["distil", "distil-top"])
+def test_a_teacher_is_learnt_from_alike(ran, name):
+    for what in ("loss", "divergence"):
+        # a divergence begins at rounding above 0, since the teacher is what is taught
+        assert column(ran / f"{name}2", what) == pytest.approx(column(ran / f"{name}1", what), rel=1e-5, abs=1e-6)
+    one, two = (sorted((ran / f"{name}{n}-state").glob("top-*")) for n in (1, 2))
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+    assert len(one) == (6 if name == "distil-top" else 0)
 
 
 def test_watching_averages_and_adapters_work_on_divided_weights(ran, weights_of):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,8 +13,8 @@ from hypothesis import strategies as st
 from sampan.artifacts.conversations import Conversation, write_conversations
 from sampan.model.chat import TEMPLATES
 from sampan.model.tokenizer import load_tokenizer
-from sampan.train.dialogues import conversation_pieces
 from sampan.train.packing import IGNORE
+from sampan.train.rendered import open_rendered
 from sampan.train.sft import STAGE as SFT
 
 WORDS = st.text(st.sampled_from("abz thein  กขค\nไป(<"), min_size=1, max_size=12)
@@ -46,14 +48,20 @@ def test_labels_are_the_chosen_turns_and_nothing_else(tiny, turns, loss_on, temp
     row = conversation(turns)
     if not expected:
         with pytest.raises(Exception, match="no token of these 1 conversations"):
-            conversation_pieces(tokenizer, [row], context_len=4096, loss_on=loss_on)
+            rendered(tokenizer, row, loss_on)
         return
-    (piece,), _, _ = conversation_pieces(tokenizer, [row], context_len=4096, loss_on=loss_on)
+    ((piece,),) = rendered(tokenizer, row, loss_on)
     assert (piece.labels[:-1] == IGNORE).sum() + (piece.labels[:-1] == piece.ids[1:]).sum() == len(piece.ids) - 1
     said = [int(i) for i in piece.labels if i != IGNORE]
     text = tokenizer.decode(said, clean_up_tokenization_spaces=False)
     # a token that straddles the border between a prompt and an answer is not trained, so a first blank may be missing
     assert squeezed(text) == squeezed("".join(expected))
+
+
+def rendered(tokenizer, row, loss_on):
+    with TemporaryDirectory() as state:
+        limits = {"context_len": 4096, "loss_on": loss_on, "tell": lambda *told: None}
+        return list(open_rendered(Path(state), lambda licenses: [row], tokenizer, **limits))
 
 
 def squeezed(text: str) -> str:

@@ -190,3 +190,91 @@ def test_mfu_is_a_share():
         open_machine("h100", mfu=40)
     assert open_machine("h100x8", mfu=0.5).mfu == 0.5
     assert math.isclose(open_machine("a100x2").flops, 312e12)
+
+
+LLAMA = {
+    "parameters": 8.03e9,
+    "vocab_size": 128256,
+    "hidden_size": 4096,
+    "num_layers": 32,
+    "attention_size": 4096,
+    "kv_heads": 8,
+    "tied": 0,
+}
+
+
+def planned(machine: str, **values):
+    """Continued pre-training of Llama 3.1 8B; its shape is carried to the estimate, as a plan does."""
+    facts = {"model": [{**LLAMA, **values.pop("shape", {})}]}
+    params = STAGE.params(num_tokens=1e10, **values)
+    return outlook({**facts["model"][0], **STAGE.estimate(params, facts)}, open_machine(machine))
+
+
+def test_matrices_are_divided_where_fsdp_alone_does_not_fit():
+    long = {"context_len": 155_648, "micro_batch_tokens": 155_648, "global_batch_tokens": 4_194_304}
+    found = planned("h100x8", **long)
+    assert found.fits
+    assert found.tensor_parallel == 2, "the fewest parts that will do"
+    assert found.layout.startswith("--tensor-parallel 2 ")
+    assert "FSDP alone needs" in found.why
+    assert planned("h100x8", **long, lora_rank=8).tensor_parallel == 1, "adapters do not go with it"
+    assert not planned("h100x8", **long, shape={"kv_heads": 1}).fits, "one head of keys cannot be divided"
+    short = planned("h100x8", context_len=8192)
+    assert short.fits
+    assert (short.tensor_parallel, short.why) == (1, "")
+
+
+def test_matrices_are_divided_where_a_step_has_fewer_sequences_than_devices():
+    few = planned("h200x8", context_len=8192, global_batch_tokens=2 * 8192)
+    assert (few.tensor_parallel, few.fits) == (4, True)
+    assert "no more than 2 sequences for 8 devices" in few.why
+    nothing_helps = planned("h200x64", context_len=8192, global_batch_tokens=2 * 8192)
+    assert (nothing_helps.tensor_parallel, nothing_helps.fits) == (1, True)
+    assert "no more than 2 sequences for 64 devices" in nothing_helps.why
+    assert planned("h200x8", context_len=8192, global_batch_tokens=8 * 8192).why == ""
+
+
+def test_a_part_of_the_matrices_takes_less_and_what_is_whole_is_kept_by_each():
+    machine, shape = open_machine("h100x8"), shape_of(LLAMA)
+    rows = 2 * 128_256 * 4096
+    blocks = 8.03e9 - rows
+    bare = [device_memory(shape, machine, 0, tensor_parallel=t) for t in (1, 4)]
+    gathered = [2 * (2 * blocks / 32 / t + rows) for t in (1, 4)]
+    states = [size - more for size, more in zip(bare, gathered, strict=True)]
+    # 16 bytes of a parameter over 8 devices, of the embeddings over 2; norms are not counted apart
+    assert states[1] - states[0] == pytest.approx(16 * 3 * rows / 8, rel=0.01)
+    whole, part = (
+        device_memory(shape, machine, 32_768, tensor_parallel=t) - size for t, size in zip((1, 4), bare, strict=True)
+    )
+    # of what a block keeps, 24 of 34 bytes are divided; its input of 2 more is not
+    assert part / whole == pytest.approx((10 + 24 / 4 + 2) / (34 + 2))
+
+
+def test_answers_take_the_time_that_reading_the_weights_takes():
+    """32,000 prompts answered twice by 8 B in bfloat16, 32 rows at once: 16 GB a step at 40 % of 3.35 TB/s."""
+    from sampan.synth.self_preference import STAGE as ANSWERS
+    from sampan.train.answering import answering
+
+    facts = {"model": [LLAMA], "prompts": [{"documents": 32_000}]}
+    estimate = ANSWERS.estimate(ANSWERS.params(dtype="bfloat16", max_new_tokens=200, batch_size=32), facts)
+    one, eight = (answering(estimate, open_machine(name, price=2.0)) for name in ("h100", "h100x8"))
+    steps = 32_000 * 200 / 32
+    judged = 4 * 32_000 * 200 * 8.03e9 / (989e12 * 0.33)
+    assert one.seconds == pytest.approx(steps * 2 * 8.03e9 / (0.4 * 3.35e12) + judged)
+    assert eight.seconds == pytest.approx(one.seconds / 8)
+    assert one.cost == pytest.approx(eight.cost) == pytest.approx(one.seconds / 1800)
+    assert one.fits
+    assert not answering({**estimate, "memory_bytes": 9e10}, open_machine("h100")).fits
+    assert answering({"flops": 1e18}, open_machine("h100")) is None
+
+
+def test_evaluation_is_foreseen_on_a_machine():
+    from sampan.evals.run import STAGE as EVALS
+    from sampan.train.answering import answering
+
+    facts = {"models": [LLAMA, LLAMA]}
+    short, long = (
+        answering(EVALS.estimate(EVALS.params(tasks=["gsm8k"], max_new_tokens=n), facts), open_machine("h100"))
+        for n in (64, 640)
+    )
+    assert 0 < short.seconds < long.seconds < 10 * short.seconds

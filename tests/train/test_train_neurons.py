@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sampan.artifacts.neurons import Neurons, read_neurons, write_neurons
-from sampan.core.errors import InputError, StageError
+from sampan.core.errors import InputError, RecipeError, StageError
 from sampan.core.identity import digest_tree
 from sampan.train.causal_lm import STAGE
 from sampan.train.find_neurons import STAGE as FIND
@@ -161,7 +161,7 @@ def test_neurons_that_do_not_fit_are_refused(tune, tmp_path):
     for name, rows in (("far", {UP: [10_000]}), ("other", {"model.layers.9.mlp.up_proj.weight": [0]})):
         with pytest.raises(StageError, match="do not fit this model"):
             tune(name, rows=rows)
-    with pytest.raises(StageError, match="already says"):
+    with pytest.raises(RecipeError, match="already says"):
         tune("both", train_only=("*norm*",))
     (tmp_path / "neurons.json").write_text(json.dumps({"rows": 3}))
     with pytest.raises(InputError, match="no list of neurons"):

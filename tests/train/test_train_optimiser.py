@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -117,12 +115,13 @@ def test_moments_in_bfloat16_follow_adamw_to_their_precision():
         {"moments": "int8"},
         {"z_loss": 1e-3, "embeddings_first": 5, "decay": "composer"},
         {"moments": "int8", "rewind_steps": 2},
+        {"weights_dtype": "bfloat16"},
+        {"weights_dtype": "bfloat16", "weights_rounding": "stochastic", "moments": "int8"},
+        {"weights_dtype": "bfloat16", "ema_decay": 0.8, "rewind_steps": 2},
     ],
     ids=lambda values: "-".join(map(str, values.values())),
 )
 def test_a_resumed_run_ends_with_the_same_bytes(run, values):
-    if values.get("moments") == "int8":
-        pytest.importorskip("torchao")
     metrics, whole = run("whole", **values)
     with pytest.raises(KeyboardInterrupt):
         run("broken", on_progress=_stop_at(6), checkpoint_seconds=0, **values)
@@ -211,12 +210,6 @@ def test_the_z_loss_is_logged_apart_and_pulls_the_sum_down(run, weights_of):
     assert rows[0.1][-1]["z_loss"] < 0.75 * first["z_loss"]
 
 
-def test_moments_in_8_bits_without_torchao_are_refused(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torchao.optim", None)
-    with pytest.raises(StageError, match=r"need torchao .*sampan\[lowbit\]"):
-        run(moments="int8")
-
-
 @pytest.mark.parametrize(
     ("stage", "values", "says"),
     [
@@ -225,6 +218,8 @@ def test_moments_in_8_bits_without_torchao_are_refused(run, monkeypatch):
         (STAGE, {"lr_scales": {"*": -1}}, "must be 0 or more"),
         (STAGE, {"moments": "bfloat16", "beta2": 0.999}, "lower beta2"),
         (STAGE, {"decay": "composer", "lr": 0}, "divides by lr"),
+        (STAGE, {"weights_dtype": "bfloat16", "dtype": "float32"}, "computed with in bfloat16"),
+        (STAGE, {"weights_rounding": "stochastic"}, "is for weights_dtype"),
         (PREFERENCE, {"z_loss": 1e-4}, "does not read z_loss"),
     ],
 )

@@ -37,16 +37,18 @@ def test_cosine_and_linear_are_half_way_in_the_middle():
 
 @given(st.sampled_from(sorted(SCHEDULES)), st.integers(1, 500), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0, 1))
 def test_rates_stay_between_zero_and_the_peak(name, total, warmup, decay, final):
-    try:
-        rate = make_schedule(name, total, warmup_steps=0, warmup_share=warmup, decay_share=decay, final=final)
-    except RecipeError:
-        assert round(warmup * total) + round(decay * total) > total  # both shares rounded up
-        return
+    rate = make_schedule(name, total, warmup_steps=0, warmup_share=warmup, decay_share=decay, final=final)
     values = [rate(step) for step in range(total)]
     # 1 + rounding of final + (1 - final)
     assert all(0 <= value <= 1 + 1e-12 for value in values)
     peak = values.index(max(values))
     assert values[peak:] == sorted(values[peak:], reverse=True)
+
+
+def test_shares_that_fit_fit_into_the_shortest_run():
+    """Half of 3 steps rounds up to 2, twice."""
+    rate = make_schedule("wsd", 3, warmup_steps=0, warmup_share=0.5, decay_share=0.5, final=0)
+    assert [rate(step) for step in range(3)] == [0, 0.5, 1]
 
 
 def test_a_run_too_short_for_its_schedule_is_refused():

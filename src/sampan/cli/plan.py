@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from ..recipe import licence_gate
 from ..recipe.plan import HIT, PENDING, RUN, Plan, Step
 from ..recipe.published import Comparison, compare
-from ..train.machines import Machine, open_machine, outlook
+from ..train.answering import answering
+from ..train.machines import Machine, Outlook, open_machine, outlook
 from .main import add_recipe, at_least
 from .opening import open_plan
 from .text import duration, quantity, size, table
@@ -151,15 +153,20 @@ def render_published(figures: list[Comparison]) -> str:
     return "\n".join([table(header, rows, right=(3, 4, 5, 6, 7)), *notes])
 
 
+def foresee(estimate: Mapping[str, float], machine: Machine) -> Outlook | None:
+    """What a stage that trains, generates or evaluates takes on `machine`; None for others."""
+    return outlook(estimate, machine) or answering(estimate, machine)
+
+
 def render_machine(plan: Plan, machine: Machine) -> str:
-    """What the stages that train, and are still to be done, take on `machine`."""
-    found = {name: outlook(step.estimate, machine) for name, step in plan.steps.items() if step.status != HIT}
+    """What the stages that train, generate or evaluate, and are still to be done, take on `machine`."""
+    found = {name: foresee(step.estimate, machine) for name, step in plan.steps.items() if step.status != HIT}
     found = {name: each for name, each in found.items() if each}
     each = f"{quantity(machine.flops)} FLOP/s and {size(machine.memory_bytes)} each"
     spread = f", FSDP over {machine.devices}" if machine.devices > 1 else ""
     head = f"on {machine.name} ({each}, MFU {machine.mfu:.0%}{spread})"
     if not found:
-        return f"{head}: nothing to train"
+        return f"{head}: nothing to train, generate or evaluate"
     rows = [
         [
             name,
@@ -167,15 +174,32 @@ def render_machine(plan: Plan, machine: Machine) -> str:
             duration(each.seconds),
             size(each.memory_bytes),
             f"{each.cost:,.2f}" if machine.price else "",
-            each.layout if each.fits else "does not fit: take more or larger devices",
+            f"{each.seconds / 3600 * machine.devices:,.1f}",
+            _layout(each),
         ]
         for name, each in found.items()
     ]
-    header = ["stage", "steps", "time", "memory each", "cost" if machine.price else "", "layout that fits"]
+    header = [
+        "stage",
+        "steps",
+        "time",
+        "memory each",
+        "cost" if machine.price else "",
+        "device hours",
+        "layout that fits",
+    ]
     total = f"all: {duration(sum(each.seconds for each in found.values()))}"
     if machine.price:
         total += f", cost {sum(each.cost for each in found.values()):,.2f}"
-    return "\n".join([head, table(header, rows, right=(1, 2, 3, 4)), total])
+    return "\n".join([head, table(header, rows, right=(1, 2, 3, 4, 5)), total])
+
+
+def _layout(found: Outlook) -> str:
+    if not found.fits:
+        return "does not fit: take more or larger devices"
+    if not found.micro_batch_tokens:
+        return "a model on each"
+    return f"{found.layout} ({found.why})" if found.why else found.layout
 
 
 def _show(step: Step, key: str, form) -> str:
@@ -225,5 +249,5 @@ def _as_json(plan: Plan, machine: Machine | None = None) -> dict:
 
 
 def _on_machine(step: Step, machine: Machine | None) -> dict:
-    found = outlook(step.estimate, machine) if machine else None
+    found = foresee(step.estimate, machine) if machine else None
     return {"on_machine": {"machine": machine.name, **asdict(found)}} if found else {}

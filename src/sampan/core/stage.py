@@ -128,6 +128,12 @@ class Runtime:
     on_progress: Callable[[int, int | None, str], None] = lambda done, total, unit: None
     on_log: Callable[[str], None] = lambda text: None
 
+    @property
+    def own_device(self) -> str:
+        """The device of this process, where several run the stage together."""
+        many = self.spread.processes > 1 and self.device == "cuda"
+        return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if many else self.device
+
     def progress(self, done: int, total: int | None, unit: str) -> None:
         """Say how far the work is; `total` None if unknown. Cheap to call often."""
         self.on_progress(done, total, unit)
@@ -198,6 +204,9 @@ class Stage:
     task files, revisions of the methods, filters and objectives that are used. Part of the key."""
     check: Callable[[Any, Mapping[str, Sequence[str]]], None] | None = None
     """Refuses params that do not go with the inputs, before anything is built: of (params, {role: kinds given})."""
+    check_facts: Callable[[Any, Mapping[str, Sequence[Mapping[str, Any]]]], None] | None = None
+    """The same with what is known of the inputs, which may be little, such as a model's window: of what `estimate` is
+    given."""
     heavy: bool = False
     """Whether `run` imports torch and transformers, so that the engine can load them once for all stages."""
     spreads: bool = False
@@ -243,8 +252,17 @@ class Stage:
                     where=where,
                     how=add.format(role=role),
                 )
-        if self.check:
-            try:
-                self.check(params, given)
-            except RecipeError as error:
-                raise RecipeError(error.what, where=where, how=error.how) from None
+        _refuse(self.check, params, given, where=where)
+
+    def check_known(self, facts: Mapping[str, Sequence[Mapping[str, Any]]], params: Any, *, where: str) -> None:
+        """RecipeError if what is known of the inputs, by role, does not go with these params."""
+        _refuse(self.check_facts, params, facts, where=where)
+
+
+def _refuse(check: Callable[[Any, Any], None] | None, params: Any, given: Any, *, where: str) -> None:
+    """Let `check` look, and say where what it refuses stands."""
+    try:
+        if check:
+            check(params, given)
+    except RecipeError as error:
+        raise RecipeError(error.what, where=where, how=error.how) from None

@@ -99,7 +99,8 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """Two turns of 500 tokens to each of 80 questions (MT-Bench's number) where theirs is not known."""
+    """Two turns of 500 tokens, and a verdict of as many on each, to each of 80 questions (MT-Bench's number) where
+    theirs is not known."""
     questions = sum(fact.get("documents", 0.0) for fact in facts.get("questions", [])) or 80
     models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
     local = sum(fact.get("parameters", 0.0) for fact in facts.get("judge", []))
@@ -108,6 +109,9 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     width = 2 if params.dtype == "bfloat16" else 4
     return {
         "flops": flops,
+        "forward_flops": flops,
+        "decode_bytes": width * (500 * 2 * questions * sum(models) + 500 * turns * local) / params.batch_size,
+        "number_bytes": width,
         "seconds": flops / 5e10 + (2 * turns / params.concurrency if params.base_url else 0),
         "memory_bytes": width * max([*models, local]) * 1.25,
         "disk_bytes": 8000 * turns,

@@ -85,6 +85,8 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     tokens = 500 * (params.limit or 1000) * tasks
     return {
         "flops": 2 * tokens * sum(models),
+        "forward_flops": 2 * tokens * sum(models),
+        "number_bytes": 2 if params.dtype == "bfloat16" else 4,
         "seconds": 20 + 2 * tokens * sum(models) / 5e10,
         "memory_bytes": 4 * max(models, default=0.0) * 1.25 + 1e9,
         "disk_bytes": 1e6 * tasks * max(1, len(models)),

@@ -8,15 +8,12 @@ number of processes, and a killed run goes on after the last finished piece.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..core.stage import Runtime
+from ..store.locks import taken
 from .resume import kept
 
 PAIRS, PROMPTS, DOCUMENTS = 2048, 256, 128
@@ -31,11 +28,9 @@ class Team:
     """This process among those of its run; `device` is its own."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self.device, self._state = runtime.device, runtime.state
+        self.device, self._state = runtime.own_device, runtime.state
         self._alone = runtime.spread.processes == 1
         self._unit, self._calls = "", 0
-        if not self._alone and self.device == "cuda":
-            self.device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
 
     def units(
         self, names: Sequence[str], work: Callable[[int], Mapping[str, Any]], *, cuts: bool = True
@@ -48,12 +43,12 @@ class Team:
             return kept(self._state / f"{names[number]}.json", lambda: work(number))
 
         for number, name in enumerate(names):
-            with _taken(self._state / f"{name}.lock") as mine:
+            with taken(self._state / f"{name}.lock") as mine:
                 if mine:
                     do(number)
         found = []
         for number, name in enumerate(names):
-            with _taken(self._state / f"{name}.lock", wait=not cuts):
+            with taken(self._state / f"{name}.lock", wait=not cuts):
                 found.append(do(number))
         return found
 
@@ -76,7 +71,7 @@ class Team:
             before = len(found)
             for start in starts:
                 path = self._state / "pieces" / f"{self._unit}-{self._calls}-{start}.json"
-                with _taken(path.with_suffix(".lock")) as mine:
+                with taken(path.with_suffix(".lock")) as mine:
                     if start not in found and (mine or path.is_file()):
                         found[start] = kept(path, lambda start=start: {"values": do(start)})["values"]
             if len(found) == before:
@@ -87,16 +82,3 @@ class Team:
 def whole(rows: Sequence[Any], size: int, work: Work, progress: Progress) -> list:
     """As `Team.cut` for rows that stay together."""
     return work(rows, 0, progress)
-
-
-@contextlib.contextmanager
-def _taken(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Whether this process holds the lock at `path` within the block; another's death frees it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True

@@ -142,11 +142,3 @@ class Params:
                 "shard_bytes, k and pad_to_multiple_of must be at least 1, and weights and slices not empty lists",
                 where=HERE,
             )
-
-
-def check_counts(given: Params, models: int) -> None:
-    """RecipeError unless every setting that is listed by model has a value for each."""
-    for name in ("weights", "density", "gamma"):
-        values = getattr(given, name)
-        if isinstance(values, list) and len(values) != models:
-            raise RecipeError(f"{name} has {len(values)} values for {models} models", where=HERE)

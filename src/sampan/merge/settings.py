@@ -8,7 +8,8 @@ from typing import Any
 from ..core.errors import RecipeError
 from .knobs import Setting, value_at
 from .method import Method, Settings
-from .params import HERE, Params, Slice, Source, check_counts
+from .params import HERE, Params, Slice, Source
+from .refusals import check_models, check_number
 
 _PER_MODEL = ("density", "gamma")
 _OFF = {"density": 1.0, "gamma": 0.01, "weight": 1.0}
@@ -21,39 +22,7 @@ class Filler:
         self._given, self._method, self._models = given, method, models
         self._weights: list[Setting] = given.weights if given.weights is not None else [1.0] * models
         self._each = {name: _listed(getattr(given, name), models) for name in _PER_MODEL}
-        if given.slices is None:
-            self._check_arity(models)
-        check_counts(given, models)
-        self._check_unused()
-
-    def _check_arity(self, models: int) -> None:
-        least, most = self._method.models
-        if models < least or (most is not None and models > most):
-            wants = f"{least}" if least == most else f"at least {least}" if models < least else f"at most {most}"
-            raise RecipeError(
-                f"{self._given.method} merges {wants} model{'s' * (wants != '1')}, not {models}", where=HERE
-            )
-
-    def _check_unused(self) -> None:
-        given, method = self._given, self._method
-        if given.weights is not None and not method.weighted:
-            raise RecipeError(f"{given.method} has no weights, but weights were set", where=HERE, how="Remove them.")
-        slices = given.slices or []
-        sources = [source for part in slices for source in part.sources]
-        for knob in ("density", "gamma", "epsilon", "lambda_", "k", "t", "per_row", "compat"):
-            default = Params.__dataclass_fields__[knob].default
-            value = getattr(given, knob)
-            values = value if isinstance(value, list) else [value]
-            values = [v for v in values if v != default] + [
-                v for part in (*slices, *sources) if (v := getattr(part, knob, None)) is not None
-            ]
-            if values and knob not in method.knobs:
-                reads = ", ".join(sorted(method.knobs)) or "only the weights"
-                raise RecipeError(
-                    f"{given.method} has no {knob}, but {knob} = {value if value != default else values[0]} was set",
-                    where=HERE,
-                    how=f"Remove it. {given.method} reads: {reads}.",
-                )
+        check_models(given, method, models)
 
     def fill(
         self,
@@ -74,7 +43,7 @@ class Filler:
         models = range(self._models) if models is None else models
         names = [tensor] * len(models) if names is None else names
         own = sources or [None] * len(models)
-        self._check_arity(len(models))
+        check_number(given.method, method, len(models))
 
         def each(knob: str, values: Sequence[Setting]) -> tuple[float, ...]:
             found = []

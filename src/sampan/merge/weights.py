@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.errors import RecipeError
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .methods import METHODS
-from .params import HERE, Params, check_counts
+from .params import HERE, Params
+from .refusals import check, check_base
 
 _MEMORY_BYTES = 2.4e8
 """Beside the blocks: 250 MB were measured in all while the fused kernels are compiled, 180 MB after that, 55 MB without
@@ -32,8 +32,7 @@ def run(given: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     base_input, models_given = inputs.optional("base"), inputs.many("models")
     method = METHODS.load(given.method, where=HERE)
     filler = Filler(given, method, len(models_given))
-    if base_input is None and method.needs_base:
-        raise RecipeError(f"{given.method} needs a base", where=HERE, how="Add `base: NAME` under `from:`.")
+    check_base(given.method, method, base_input is not None)
     opened = []
     try:
         for item in [*([base_input] if base_input else []), *models_given]:
@@ -73,11 +72,6 @@ def _report(given: Params, tally: Any, method: Any, has_base: bool) -> dict[str,
         for row, a in zip(tally.gram_MM, norms, strict=True)
     ]
     return metrics
-
-
-def check(given: Params, kinds: Mapping[str, Sequence[str]]) -> None:
-    """RecipeError unless what is listed by model fits the models."""
-    check_counts(given, len(kinds.get("models", ())))
 
 
 def estimate(given: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:

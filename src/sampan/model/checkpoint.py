@@ -39,11 +39,28 @@ def read_config(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 
+def read_index(folder: Path) -> dict[str, tuple[str, list[int]]]:
+    """File and shape of every tensor by its name, from the files' headers alone."""
+    from safetensors import safe_open
+
+    index = folder / WEIGHTS[1]
+    if (folder / WEIGHTS[0]).is_file():
+        names = [WEIGHTS[0]]
+    else:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    found = {}
+    for name in names:
+        with safe_open(folder / name, "pt") as file:
+            found |= {key: (name, file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    return found
+
+
 def load_model(folder: Path, *, dtype: str = "float32", device: str = "cpu") -> PreTrainedModel:
     """The model in eval mode, weights in `dtype` (float32, bfloat16); offline, no remote code, safetensors only."""
     check_folder(folder)
     with _uncollected():
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging
 
@@ -51,7 +68,7 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str = "cpu") -> 
         given = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
         try:
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), **given)
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, SafetensorError) as error:
             raise InputError(f"the model does not load ({str(error)[:300]})", where=str(folder)) from error
     return model.to(device).eval()
 

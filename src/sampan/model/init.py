@@ -89,7 +89,9 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
         "hidden_size": params.hidden_size,
         "num_layers": params.num_layers,
         "attention_size": params.hidden_size,
+        "kv_heads": params.num_kv_heads or params.num_heads,
         "tied": int(params.tie_embeddings),
+        "window": params.context_len,
     }
     cost = {"disk_bytes": 4 * count, "memory_bytes": 8 * count, "seconds": 10 + count / 5e7}
     return {"parameters": count, **shape, **cost}

@@ -86,14 +86,21 @@ def foresee(stage: Stage, params: Any, sources: Mapping[str, Sequence[Path]]) ->
     Reads nothing but headers."""
     inputs = {role: [_artifact(path, digest=False) for path in paths] for role, paths in sources.items()}
     _kinds(stage, params, inputs)
-    return forecast(stage, params, {role: [of_outside(item) for item in items] for role, items in inputs.items()})
+    return forecast(stage, params, _facts(inputs))
 
 
 def _kinds(stage: Stage, params: Any, inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, list[str]]:
-    """The kinds of the inputs by role; RecipeError unless the stage takes them."""
+    """The kinds of the inputs by role; RecipeError unless the stage takes them with these params."""
     kinds = {role: [item.kind for item in items] for role, items in inputs.items()}
-    stage.check_inputs(kinds, params, where=f"sampan do {stage.name}", add="Give it with --from {role}=PATH.")
+    here = f"sampan do {stage.name}"
+    stage.check_inputs(kinds, params, where=here, add="Give it with --from {role}=PATH.")
+    if stage.check_facts:
+        stage.check_known(_facts(inputs), params, where=here)
     return kinds
+
+
+def _facts(inputs: Mapping[str, Sequence[Artifact]]) -> dict[str, list[dict[str, Any]]]:
+    return {role: [of_outside(item) for item in items] for role, items in inputs.items()}
 
 
 def _artifact(path: Path, *, digest: bool = True) -> Artifact:

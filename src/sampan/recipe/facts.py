@@ -83,7 +83,9 @@ def _shape(artifact: Artifact) -> dict[str, float]:
             "hidden_size": width,
             "num_layers": config["num_hidden_layers"],
             "attention_size": heads * (config.get("head_dim") or width // heads),
+            "kv_heads": config.get("num_key_value_heads") or heads,
             "tied": int(config.get("tie_word_embeddings", False)),
+            **({"window": config["max_position_embeddings"]} if "max_position_embeddings" in config else {}),
         }
     except (OSError, ValueError, LookupError, TypeError):
         return {}

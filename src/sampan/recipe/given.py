@@ -10,9 +10,10 @@ from ..core.params import params, parse_params
 
 TEXT = ("documents", "text_bytes", "tokens")
 """Facts of text, conversations and preferences."""
-MODEL = ("parameters", "vocab_size", "hidden_size", "num_layers", "attention_size", "tied")
-"""Facts of a model: its size and shape; `attention_size` is heads × their width, `tied` 1 where input and output
-embeddings are one matrix."""
+MODEL = ("parameters", "vocab_size", "hidden_size", "num_layers", "attention_size", "kv_heads", "tied", "window")
+"""Facts of a model: its size and shape; `attention_size` is heads × their width, `kv_heads` those of keys and
+values, `tied` 1 where input and output embeddings are one matrix, `window` the longest sequence that it reads, in
+tokens."""
 _BYTES_PER_TOKEN = 3.5
 """Over the region's languages; as in corpus.pack."""
 

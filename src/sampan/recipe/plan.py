@@ -110,6 +110,7 @@ def plan_step(
     waiting = [name for name in node.parents if name in steps and steps[name].status != HIT]
     sources = node.decl.sources
     known = {role: [_facts(name, steps, outside, recipe) for name in names] for role, names in sources.items()}
+    node.stage.check_known(known, node.params, where=f"{node.decl.where} ({node.decl.kind})")
     estimate = forecast(node.stage, node.params, known)
     estimate = {**facts.carried(node.kind, known, estimate), **estimate}
     if absent:

@@ -38,9 +38,17 @@ def locked(path: Path, *, what: str, wait: bool, shared: bool = False) -> Iterat
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
-def _take(file, how: int) -> bool:
+@contextmanager
+def taken(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Whether this process holds the lock at `path` within the block; another's death frees it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as file:
+        yield _take(file, fcntl.LOCK_EX, wait=wait)
+
+
+def _take(file, how: int, *, wait: bool = False) -> bool:
     try:
-        fcntl.flock(file, how | fcntl.LOCK_NB)
+        fcntl.flock(file, how | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     return True

@@ -86,9 +86,8 @@ def make_pairs(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, An
     model, tokenizer = _load(artifact, params, runtime)
     prompts = _fitting(model, tokenizer, prompts, params, tally)
     pairs: list[tuple[Answer, Answer]] = []
-    for rows in in_pieces(
-        runtime.state, "answers", prompts, PROMPTS_PER_PIECE, lambda part: sample_pairs(model, tokenizer, part, params)
-    ):
+    sample, alone = lambda part: sample_pairs(model, tokenizer, part, params), runtime.spread.processes == 1
+    for rows in in_pieces(runtime.state, "answers", prompts, PROMPTS_PER_PIECE, sample, alone=alone):
         pairs += [(Answer(**row["first"]), Answer(**row["second"])) for row in rows]
         runtime.progress(len(pairs), 2 * len(prompts), "prompts")
     judging = inputs.optional("judge")
@@ -220,7 +219,7 @@ def judge_all(
         return [asdict(verdict) for verdict in judge_pairs(judge, asked)]
 
     verdicts: dict[int, Verdict] = {}
-    for rows in in_pieces(runtime.state, "verdicts", fit, PROMPTS_PER_PIECE, work):
+    for rows in in_pieces(runtime.state, "verdicts", fit, PROMPTS_PER_PIECE, work, alone=runtime.spread.processes == 1):
         done = len(verdicts)
         verdicts.update(zip(fit[done : done + len(rows)], (Verdict(**row) for row in rows), strict=True))
         runtime.progress(len(prompts) * (len(fit) + len(verdicts)) // len(fit), 2 * len(prompts), "prompts")
@@ -261,7 +260,7 @@ def _load(artifact: Artifact, params: Params, runtime: Runtime) -> tuple[Any, An
     from ..model.checkpoint import load_model
     from ..model.tokenizer import load_tokenizer
 
-    model = load_model(artifact.path, dtype=params.dtype, device=runtime.device)
+    model = load_model(artifact.path, dtype=params.dtype, device=runtime.own_device)
     return model, load_tokenizer(artifact.path)
 
 

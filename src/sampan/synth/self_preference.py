@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
 
+from ..core.errors import RecipeError, did_you_mean
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from ..lang.profile import reads_own_profiles
@@ -66,8 +67,6 @@ class Params:
     """Seed of the samples; each prompt draws from a stream of its own."""
 
     def __post_init__(self) -> None:
-        from ..core.errors import did_you_mean
-
         if self.temperature <= 0:
             raise ValueError("temperature must be above 0: two greedy answers are always equal")
         if not 0 < self.top_p <= 1:
@@ -91,7 +90,6 @@ class Params:
 
 def _by_code(given: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
     """The same by full language code (th is tha_Thai), as prompts are looked up; ValueError if unknown or twice."""
-    from ..core.errors import RecipeError
     from ..lang.codes import normalise_code
 
     found: dict[str, dict[str, str]] = {}
@@ -124,8 +122,21 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
     return {
         **kept,
         "flops": 2 * answers * model + 4 * answers * judge,
+        "forward_flops": 4 * answers * judge,
+        "decode_bytes": answers / params.batch_size * width * model,
+        "number_bytes": width,
         "memory_bytes": 1.25 * width * max(model, judge),
     }
+
+
+def check_facts(params: Params, facts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """RecipeError if an answer leaves no room for a prompt in the model's window, where that is known."""
+    window = (facts.get("model") or [{}])[0].get("window")
+    if window and params.max_new_tokens >= window:
+        raise RecipeError(
+            f"max_new_tokens = {params.max_new_tokens} leaves no room for a prompt in a window of {window:.0f} tokens",
+            how=f"Give at most {window - 1:.0f}, and less than that by the length of the prompts.",
+        )
 
 
 STAGE = Stage(
@@ -144,6 +155,8 @@ STAGE = Stage(
     run=run,
     reads=reads_own_profiles,
     estimate=estimate,
+    check_facts=check_facts,
     heavy=True,
+    spreads=True,
     paper="SeaLLMs (arXiv:2312.00738), section 3.3; in the spirit of self-rewarding models (arXiv:2401.10020).",
 )

@@ -2,19 +2,25 @@
 
 On a CPU, each piece is one causal attention call, and short pieces are gathered into few buckets of similar length: no
 mask as wide as the pack, no time spent between documents. On CUDA in half precision torch's variable-length kernel is
-used where it exists. Gemma-2's soft-capped and windowed scores are computed explicitly, bucket by bucket. Pieces that
-go on from another's prompt attend to that prompt and to themselves, under a mask of their own.
+used where it exists, and FlexAttention for what that one cannot do, where it is found to work. Else Gemma-2's soft caps
+and windows are computed explicitly, bucket by bucket. Pieces that go on from another's prompt attend to that prompt and
+to themselves, under a mask of their own.
 
 Shapes: T tokens, P padded slots, S pieces, L width of a bucket, H heads, K key-value heads, D head width.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
+from .explicit_attention import attend_explicitly
+from .flex import attend, detect, usable
 from .packing import Bucket, Layout
 from .piece_attention import attend_pieces, suits
 from .rows import pick_rows, reuse_rows, spread_rows
@@ -48,10 +54,15 @@ def packed_attention(
 
     There is no dropout: none of the papers trains with it, and it would make resuming depend on a generator's state.
     """
+    kind = query.device.type
+    if torch.is_autocast_enabled(kind):  # rotations have made float32 of queries and keys
+        query, key, value = (x.to(torch.get_autocast_dtype(kind)) for x in (query, key, value))
     window = sliding_window if sliding_window and sliding_window < packing.longest else None
     query_THD, key_TKD, value_TKD = (x.transpose(1, 2)[0] for x in (query, key, value))
     if softcap is None and _has_varlen(query):
         out_THD = _varlen(query_THD, key_TKD, value_TKD, packing, scaling, window)
+    elif usable(query, key, softcap):
+        return attend(query, key, value, packing, scaling, softcap, window).transpose(1, 2), None
     else:
         out_THD = _bucketed(query_THD, key_TKD, value_TKD, packing, scaling, softcap, window)
     return out_THD[None], None
@@ -95,7 +106,15 @@ def _tails(query_THD, key_TKD, value_TKD, tails: Tails, scaling, softcap, window
                 query, key, value, attn_mask=allowed, scale=scaling, enable_gqa=grouped
             )
         else:
-            out = _explicit(query, key, value, scaling, softcap, allowed)
+            out = attend_explicitly(
+                query,
+                key,
+                value,
+                lambda rows, keys, allowed=allowed: allowed[:, :, rows, keys],
+                scaling=scaling,
+                softcap=softcap,
+                keys=lambda rows, width=key.shape[2]: slice(0, width),
+            )
         parts.append(out.transpose(1, 2).reshape(rows[0].shape))
     return pick_rows(torch.cat(parts), tails.scatter_T)
 
@@ -110,33 +129,79 @@ def _attend(query_PHD, key_PKD, value_PKD, bucket: Bucket, scaling, softcap, win
         out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=grouped)
     else:
         place = torch.arange(bucket.width, device=query.device)
-        distance = place[:, None] - place[None, :]
-        allowed = distance >= 0 if window is None else (distance >= 0) & (distance < window)
-        out = _explicit(query, key, value, scaling, softcap, allowed)
+
+        def allowed(rows: slice, keys: slice) -> torch.Tensor:
+            distance = place[rows, None] - place[None, keys]
+            return distance >= 0 if window is None else (distance >= 0) & (distance < window)
+
+        def keys(rows: slice) -> slice:
+            return slice(0 if window is None else max(0, rows.start - window + 1), rows.stop)
+
+        out = attend_explicitly(query, key, value, allowed, scaling=scaling, softcap=softcap, keys=keys)
     return out.transpose(1, 2).reshape(query_PHD.shape)
 
 
-def _explicit(query_SHLD, key_SKLD, value_SKLD, scaling, softcap, allowed) -> torch.Tensor:
-    """Scores in full, for soft-capping (Gemma 2, arXiv:2408.00118 §2) and windows shorter than a piece."""
-    repeats = query_SHLD.shape[1] // key_SKLD.shape[1]
-    key, value = (x.repeat_interleave(repeats, 1) if repeats > 1 else x for x in (key_SKLD, value_SKLD))
-    scale = query_SHLD.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = query_SHLD @ key.transpose(-1, -2) * scale
-    if softcap is not None:
-        scores = torch.tanh(scores / softcap) * softcap
-    scores = scores.masked_fill(~allowed, float("-inf"))
-    return scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
+def find_flex(config: Any, device: str, dtype: torch.dtype, *, parts: int = 1) -> str:
+    """Try FlexAttention on a GPU for a model's heads, or one of `parts` equal ones of them; why it is not used, empty
+    if it is, or if nothing needs it."""
+    if not device.startswith("cuda"):
+        return ""
+    softcap = getattr(config, "attn_logit_softcapping", None)
+    windows = getattr(config, "sliding_window", None)
+    if softcap is None and dtype != torch.float32 and not (windows and varlen_missing(device)):
+        return ""
+    heads = config.num_attention_heads
+    groups = getattr(config, "num_key_value_heads", None) or heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return detect(
+        device, dtype, heads=heads // parts, groups=groups // parts, width=width, softcap=softcap, explicit=_explicit
+    )
+
+
+def _explicit(query, key, value, packing: Layout, scaling, softcap, window) -> torch.Tensor:
+    """What `flex.attend` computes, [1, H, T, D], in the way that needs no kernel."""
+    sides = (x.transpose(1, 2)[0] for x in (query, key, value))
+    return _bucketed(*sides, packing, scaling, softcap, window)[None].transpose(1, 2)
 
 
 def _has_varlen(query: torch.Tensor) -> bool:
     """Whether torch's variable-length kernel can take this tensor (CUDA, half precision, a torch that has it)."""
     if query.device.type != "cuda" or query.dtype not in (torch.float16, torch.bfloat16):
         return False
+    return query.shape[-1] <= 256 and _varlen_works()
+
+
+@torch.compiler.assume_constant_result
+def _varlen_works() -> bool:
+    """What a compiled block must not ask anew."""
+    return not varlen_missing("cuda")
+
+
+_VARLEN = ("query", "key", "value", "cu_seq_q", "cu_seq_k", "max_q", "max_k", "scale", "window_size", "enable_gqa")
+"""Arguments of torch's variable-length kernel that are given here, the first seven in this order."""
+
+
+@functools.cache
+def varlen_missing(device: str) -> str:
+    """Why torch's variable-length kernel cannot be used on a GPU; empty if it can, and on a CPU, which has none."""
+    if not device.startswith("cuda"):
+        return ""
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return "it needs a GPU of compute capability 8.0"
     try:
-        from torch.nn.attention.varlen import varlen_attn  # noqa: F401
-    except ImportError:
-        return False
-    return query.shape[-1] <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0)
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError as error:
+        return f"this torch has none ({error})"
+    return unfit(varlen_attn)
+
+
+def unfit(kernel: Callable[..., torch.Tensor]) -> str:
+    """What keeps a variable-length kernel from being called as it is here; empty if nothing does."""
+    names = list(inspect.signature(kernel).parameters)
+    absent = [name for name in _VARLEN if name not in names]
+    if absent:
+        return f"torch {torch.__version__} has it without {', '.join(absent)}"
+    return "" if tuple(names[:7]) == _VARLEN[:7] else f"torch {torch.__version__} orders its arguments otherwise"
 
 
 def _varlen(query_THD, key_TKD, value_TKD, packing: Layout, scaling, window) -> torch.Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from .distributed import local
+from .masters import exact, local, put
 from .resume import Progress
 from .settings import Optimisation
 
@@ -38,16 +38,17 @@ class Average:
         for parameter in self._trained():
             state = self._optimiser.state[parameter]
             if AVERAGE in state:
-                local(state[AVERAGE]).lerp_(local(parameter), share)
+                local(state[AVERAGE]).lerp_(exact(parameter, state).float(), share)
             else:
-                state[AVERAGE] = parameter.detach().clone()
+                state[AVERAGE] = torch.empty_like(parameter, dtype=torch.float32, requires_grad=False)
+                local(state[AVERAGE]).copy_(exact(parameter, state))
 
     @torch.no_grad()
     def finish(self) -> None:
         """Put the average in the weights' place."""
         for parameter in self._trained():
-            if AVERAGE in self._optimiser.state[parameter]:
-                local(parameter).copy_(local(self._optimiser.state[parameter][AVERAGE]))
+            if AVERAGE in (state := self._optimiser.state[parameter]):
+                put(parameter, state, local(state[AVERAGE]))
 
     def _trained(self) -> list[torch.Tensor]:
         """Parameters that have had a step."""

@@ -116,10 +116,11 @@ class ShardBatches:
 
 
 class ListBatches:
-    """Steps over examples held in memory, each of one or more pieces that stay whole and together.
+    """Steps over a list of examples, each of one or more pieces that stay whole and together.
 
     Every epoch has a seeded order of its own and is divided into steps of about equal size, none of them much above
-    `budget` (in the unit of `sizes`). The last epoch may be a part of one.
+    `budget` (in the unit of `sizes`). The last epoch may be a part of one. `lengths` are the tokens of each example,
+    where they are not its size.
     """
 
     def __init__(
@@ -132,21 +133,23 @@ class ListBatches:
         seed: int,
         names: Sequence[str],
         unit: str,
+        lengths: Sequence[int] | None = None,
     ) -> None:
         self._examples, self.unit, self.names = examples, unit, list(names)
         self._plan: list[np.ndarray] = []
         left = max(1, round(epochs * len(examples)))
-        epoch = 0
+        epoch, self.tokens = 0, 0
         while left > 0:
             order = permutation(len(examples), "list", seed, epoch)[:left]
             size = np.asarray(sizes, np.int64)[order]
             ends = np.cumsum(size)
             count = -(-int(ends[-1]) // budget)
-            step = (2 * ends - size) * count // (2 * int(ends[-1]))  # where the example's middle falls
-            self._plan += [order[step == number] for number in np.unique(step)]
+            step = (2 * ends - size) * count // (2 * int(ends[-1]))  # where the example's middle falls: never back
+            self.tokens += int((size if lengths is None else np.asarray(lengths, np.int64)[order]).sum())
+            order = order.astype(np.uint32)
+            self._plan += np.split(order, np.flatnonzero(np.diff(step)) + 1)
             left, epoch = left - len(order), epoch + 1
         self.steps = len(self._plan)
-        self.tokens = sum(len(piece.ids) for plan in self._plan for number in plan for piece in examples[number])
 
     def at(self, step: int) -> list[Piece]:
         """The pieces of one step; their `group` is the example's number."""

@@ -9,8 +9,9 @@ import torch
 
 from ..core.errors import StageError
 from .averaging import AVERAGE
-from .distributed import World, local, rows
-from .resume import like, save_tensors
+from .distributed import World, like, rows
+from .masters import LOW, local
+from .resume import save_tensors
 
 FILE = Path("optimiser") / "moments.safetensors"
 
@@ -41,6 +42,7 @@ def read_moments(model: Any, optimiser: torch.optim.Optimizer, source: Path, wor
             "the model has no moments beside it", where="with_moments", how="Train it with `keep_moments: true`."
         )
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    begin = getattr(optimiser, "begin", None)
     with safe_open(source / FILE, "pt") as file:
         keys = list(file.keys())
         if missing := sorted(parameters.keys() - {key.partition("/")[2] for key in keys}):
@@ -50,6 +52,8 @@ def read_moments(model: Any, optimiser: torch.optim.Optimizer, source: Path, wor
             if name not in parameters:
                 continue
             value, parameter = file.get_tensor(key), parameters[name]
+            if kind == LOW and not (begin and LOW in begin(parameter)):  # weights are held in another way now
+                continue
             if value.dim():
                 if value.shape != parameter.shape:
                     raise StageError(f"the moments of {name} have another shape", where="with_moments")

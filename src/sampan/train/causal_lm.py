@@ -12,6 +12,8 @@ from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
 from .mixture import check_phases
 from .objectives import OBJECTIVES
+from .refusals import Kinds, check_given, check_model
+from .schedules import count_steps, schedule_of
 from .settings import HELD_OUT, NEURONS, Optimisation
 
 
@@ -84,12 +86,6 @@ def _phases(params: Params, inputs: Inputs) -> list[tuple[float, Mapping[str, fl
     found = inputs.optional("mixture")
     if found is None:
         return [(phase.until, phase.weights) for phase in params.mixture]
-    if params.mixture:
-        raise RecipeError(
-            f"the mixture is given twice, as a parameter and as the input '{found.name}'",
-            where="mixture",
-            how="Leave one of them out.",
-        )
     from ..artifacts.mixture import read_mixture
 
     return [(1.0, read_mixture(found))]
@@ -124,20 +120,24 @@ def make_batches(
     from .mixture import make_mixture
 
     sizes = {stream.name: stream.tokens for stream in streams}
-    wanted, size = math.ceil(params.num_tokens or sum(sizes.values()) - skip), params.global_batch_tokens
-    steps = wanted // size if tail == "drop" else math.ceil(wanted / size)
-    if steps < 1:
-        raise RecipeError(
-            f"{wanted} tokens do not fill one step of {size}", where="tail", how="Lower global_batch_tokens."
-        )
-    first = skip // size
+    size = params.global_batch_tokens
+    wanted = math.ceil(params.num_tokens or sum(sizes.values()) - skip)
+    steps, first = count_steps(wanted, size, tail), skip // size
     mixture = make_mixture(phases, sizes, steps=first + steps, tokens_per_step=size)
     short = steps * size - wanted if tail == "pad" else 0
     return ShardBatches(streams, mixture, steps=steps, context_len=params.context_len, short=short, first=first)
 
 
-def check(params: Params, given: Mapping[str, Sequence[str]]) -> None:
-    """RecipeError for a weight of the mixture that names a `tokens` input which is not there."""
+def check(params: Params, given: Kinds) -> None:
+    """RecipeError for a weight of the mixture that names a `tokens` input which is not there, a mixture given twice,
+    and a run whose steps are known and too few."""
+    check_given(params, given)
+    if params.mixture and given.get("mixture"):
+        raise RecipeError(
+            "the mixture is given twice, as a parameter and as the input `mixture`", how="Leave one of them out."
+        )
+    if params.num_tokens:
+        schedule_of(params, count_steps(math.ceil(params.num_tokens), params.global_batch_tokens, params.tail))
     count = len(given.get("tokens", ()))
     for key in {key for phase in params.mixture for key in phase.weights}:
         number = key.partition("/")[0]
@@ -178,7 +178,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.causal_lm",
-    revision=3,
+    revision=4,
     summary="Next-token training on packed documents: from scratch, continued, or hybrid with masked supervised data.",
     params=Params,
     inputs={
@@ -193,6 +193,7 @@ STAGE = Stage(
     estimate=estimate,
     reads=reads,
     check=check,
+    check_facts=check_model,
     heavy=True,
     spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §2.3, §3.2; SEA-LION v3 (arXiv:2504.05747) §2.",

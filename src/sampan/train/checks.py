@@ -65,14 +65,7 @@ def check_divided(model: Any, params: Optimisation, world: World, selection: Any
     size = world.tensor.size
     if size == 1:
         return
-    known = {
-        "lora_rank": params.lora_rank,
-        "moments: int8": params.moments == "int8",
-        "keep_moments": params.keep_moments,
-        "with_moments": params.with_moments,
-        "the input neurons": selection,
-    }
-    if used := [name for name, value in known.items() if value]:
+    if used := params.undivided + ["the input neurons"] * bool(selection):
         raise StageError(
             f"{used[0]} is not for matrices that are divided", where="--tensor-parallel", how="Let FSDP alone divide."
         )

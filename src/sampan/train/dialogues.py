@@ -1,4 +1,4 @@
-"""Conversations and preference pairs as pieces to train on."""
+"""Conversations as ids and masks, and preference pairs and judged answers as pieces to train on."""
 
 from __future__ import annotations
 
@@ -8,35 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..artifacts.conversations import Conversation, Judged, Preference
+from ..artifacts.conversations import Judged, Preference
 from ..core.errors import InputError, StageError
 from ..model.chat import render
 from .packing import IGNORE, LEAST_SHARED, Piece, share_prompt
-
-
-def conversation_pieces(
-    tokenizer: Any, rows: Iterable[Conversation], *, context_len: int, loss_on: str
-) -> tuple[list[Piece], list[str], Counter[str]]:
-    """(pieces, names of the languages that their `source` counts, how many were cut or dropped and why).
-
-    A conversation longer than the context loses its end; one without a trained token is dropped. StageError if none
-    is left.
-    """
-    pieces, names, notes = [], {}, Counter()
-    for row in rows:
-        ids, mask = answer_mask(tokenizer, row.messages, loss_on=loss_on, where=row.id)
-        notes["cut"] += len(ids) > context_len
-        piece = masked_piece(ids[:context_len], mask[:context_len], names.setdefault(row.language, len(names)))
-        if piece.trained:
-            pieces.append(piece)
-        else:
-            notes["untrained"] += 1
-    if not pieces:
-        raise StageError(
-            f"no token of these {notes['untrained']} conversations would be trained",
-            how="Check that they hold assistant turns, that context_len reaches them, and the chat template.",
-        )
-    return pieces, list(names), notes
 
 
 def pair_pieces(

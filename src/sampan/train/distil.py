@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ..core.errors import RecipeError
+from ..core.errors import RecipeError, StageError
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
+from .refusals import Kinds, check_given, check_model
+from .schedules import count_steps, schedule_of
 from .settings import HELD_OUT, Optimisation
 
 
@@ -39,6 +41,14 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        OBJECTIVES.check(self.divergence, where="divergence")
+        known = OBJECTIVES.arguments(self.divergence)
+        if known and "student_CV" not in known:
+            raise RecipeError(
+                f"'{self.divergence}' does not compare distributions",
+                where="divergence",
+                how="Use forward_kl, reverse_kl or jensen_shannon.",
+            )
         if self.z_loss:
             raise ValueError("train.distil does not read z_loss: leave it out")
         if self.global_batch_tokens < 1 or self.epochs <= 0 or self.temperature <= 0:
@@ -56,23 +66,19 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .task import Task
     from .teaching import Distillation, TopStore
 
-    if bool(inputs.many("conversations")) == bool(inputs.many("tokens")):
-        raise RecipeError("distillation takes either conversations or tokens", where="from")
-    divergence = OBJECTIVES.load(params.divergence, where="divergence")
-    if "student_CV" not in inspect.signature(divergence).parameters:
-        raise RecipeError(
-            f"'{params.divergence}' does not compare distributions",
-            where="divergence",
-            how="Use forward_kl, reverse_kl or jensen_shannon.",
+    if runtime.spread.tensor_parallel > 1:
+        raise StageError(
+            "a teacher is not asked about parts of a batch", where="--tensor-parallel", how="Let FSDP alone divide."
         )
+    divergence = OBJECTIVES.load(params.divergence, where="divergence")
     source, master = inputs.one("model"), inputs.one("teacher")
     check_same_tokenizer(source, master)
     lesson = Lesson(divergence, params.teacher_share, params.temperature)
-    teacher = open_model(master, params, runtime).requires_grad_(False)
-    batches, facts = _batches(params, inputs, teacher)
+    teacher = open_model(master, params, runtime, whole=True).requires_grad_(False)
+    batches, facts = _batches(params, inputs, teacher, runtime)
     if params.top_k:
         store = TopStore(runtime.state)
-        dtype = compute_dtype(params.dtype, runtime.device)
+        dtype = compute_dtype(params.computation, runtime.device)
         limits = {"temperature": params.temperature, "micro_batch_tokens": params.micro_batch_tokens, "dtype": dtype}
         store.fill(teacher, batches, count=params.top_k, runtime=runtime, **limits)
         teacher = store
@@ -82,7 +88,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     return {**train(model, inputs, task, params, runtime), **facts}
 
 
-def _batches(params: Params, inputs: Inputs, teacher: Any) -> tuple[Any, dict[str, Any]]:
+def _batches(params: Params, inputs: Inputs, teacher: Any, runtime: Runtime) -> tuple[Any, dict[str, Any]]:
     """The steps of conversations or of packed tokens, and what to tell of them."""
     if inputs.many("tokens"):
         from .causal_lm import make_batches, open_shards, open_streams
@@ -94,7 +100,21 @@ def _batches(params: Params, inputs: Inputs, teacher: Any) -> tuple[Any, dict[st
         return make_batches(open_streams(shards, seed=params.seed), [], params), {}
     from .sft import conversation_batches
 
-    return conversation_batches(params, inputs)
+    return conversation_batches(params, inputs, runtime)
+
+
+def check(params: Params, given: Kinds) -> None:
+    """RecipeError unless there is one sort of text to learn on."""
+    check_given(params, given)
+    if bool(given.get("conversations")) == bool(given.get("tokens")):
+        raise RecipeError(
+            "distillation takes either conversations or tokens", how="Give one of the inputs `conversations`, `tokens`."
+        )
+    if params.num_tokens and given.get("conversations"):
+        raise RecipeError("num_tokens is for the input `tokens`", how="For conversations, set epochs.")
+    if params.num_tokens:
+        steps = count_steps(math.ceil(params.num_tokens), params.global_batch_tokens, "carry")
+        schedule_of(params, steps)
 
 
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
@@ -108,7 +128,9 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
         **own,
         "flops": own["flops"] + teacher["flops"] / 3,
         "seconds": own["seconds"] + teacher["seconds"] / 3,
-        "memory_bytes": memory([own["memory_bytes"], 4 * teacher["parameters"]]),
+        "divisible": 0,
+        "memory_bytes": memory([own["memory_bytes"], own["weight_bytes"] * teacher["parameters"]]),
+        "loaded_whole": 1,  # the teacher
     }
 
 
@@ -119,7 +141,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.distil",
-    revision=3,
+    revision=4,
     summary="Distillation: learn a teacher's next-token distributions on conversations or packed documents.",
     params=Params,
     inputs={
@@ -133,6 +155,9 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check,
+    check_facts=check_model,
     heavy=True,
+    spreads=True,
     paper="Hinton et al. 2015 (arXiv:1503.02531); MiniLLM (arXiv:2306.08543); GKD (arXiv:2306.13649).",
 )

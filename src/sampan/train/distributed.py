@@ -25,6 +25,7 @@ from ..core.stage import Runtime
 from ..model.checkpoint import load_model
 from .lean import use_plain_parts
 from .logprobs import token_logprobs
+from .masters import exact
 from .packing import MicroBatch, Piece, by_group, split
 from .tensor_parallel import gather_tokens, part, put_together, share_tokens, whole_size
 
@@ -183,15 +184,25 @@ def prepare_blocks(model: Any, spread: Spread) -> None:
             block.compile(dynamic=True)
 
 
-def gather(model: Any, source: Path, world: World, *, prepare: Callable[[Any], None]) -> Any:
-    """The whole model, on the CPU of process 0, made from its origin `source`, `prepare`d as `model` was; None in the
-    others."""
-    plain = load_model(source) if world.rank == 0 else None
+def gather(
+    model: Any,
+    source: Path,
+    world: World,
+    *,
+    dtype: str,
+    states: Mapping[torch.Tensor, Mapping[str, torch.Tensor]],
+    prepare: Callable[[Any], None],
+) -> Any:
+    """The whole model in `dtype`, on the CPU of process 0, made from its origin `source`, `prepare`d as `model` was;
+    None in the others. Trained weights are as exact as the optimiser's `states` have them, others as in the origin."""
+    plain = load_model(source, dtype=dtype) if world.rank == 0 else None
     if plain is not None:
         prepare(plain)
     targets = dict(plain.named_parameters()) if plain is not None else {}
     for name, parameter in model.named_parameters():
-        value = parameter.detach()
+        if not parameter.requires_grad:
+            continue
+        value = like(exact(parameter, states.get(parameter, {})), parameter)
         value = value.full_tensor() if hasattr(value, "full_tensor") else value
         value = put_together(value, parameter, world.tensor)
         if name in targets:
@@ -250,9 +261,15 @@ def turns(pieces: Sequence[Piece], world: World, *, micro_batch_tokens: int, lin
     ]
 
 
-def local(tensor: torch.Tensor) -> torch.Tensor:
-    """This process's part of a divided tensor, or the tensor."""
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+def like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """Rows of a tensor as one that is divided as a parameter is; those of another width, such as scales, stay this
+    process's own."""
+    if not hasattr(parameter, "to_local") or value.shape[1:] != parameter.shape[1:]:
+        return value
+    from torch.distributed.tensor import DTensor
+
+    mesh, places, shape, stride = parameter.device_mesh, parameter.placements, parameter.shape, parameter.stride()
+    return DTensor.from_local(value, mesh, places, run_check=False, shape=shape, stride=stride)
 
 
 def rows(parameter: torch.Tensor, world: World) -> tuple[int, int]:

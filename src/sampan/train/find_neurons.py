@@ -8,6 +8,7 @@ from typing import Any
 from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape
+from .refusals import check_model
 from .settings import Optimisation
 
 
@@ -64,6 +65,7 @@ STAGE = Stage(
     output="neurons",
     run=run,
     estimate=estimate,
+    check_facts=check_model,
     heavy=True,
     paper="Zhao et al., arXiv:2402.18815; SeaLLMs 3 (arXiv:2407.19672) trains such neurons only.",
 )

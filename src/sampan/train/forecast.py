@@ -13,7 +13,8 @@ from .shapes import Shape, shape_of
 _RATE = 8e10
 """FLOPs per second: what one CPU core was measured to do on a small model in float32."""
 _BYTES_PER_TOKEN_OF_TEXT = 4
-_GRADIENT_BYTES = 4
+_LOW_BYTES = 2
+"""The lower half of a weight in bfloat16, where the optimiser keeps it."""
 _MOMENT_BYTES = {"float32": 8, "bfloat16": 4, "int8": 2}
 """Both moments of a trained parameter."""
 _AVERAGE_BYTES = 4
@@ -60,18 +61,24 @@ def forecast(tokens: float, model: Shape, params: Optimisation, *, step_tokens: 
         token_flops += 6 * trained - 2 * (parameters - model.looked_up)
     flops = tokens * token_flops
     activations = 34 * 4 * model.layers * model.width * params.micro_batch_tokens
-    trained_bytes = _GRADIENT_BYTES + _MOMENT_BYTES[params.moments]
+    weight_bytes = WEIGHT_BYTES[params.weights_dtype]  # a gradient's too
+    trained_bytes = weight_bytes + _MOMENT_BYTES[params.moments]
+    if params.weights_dtype == "bfloat16" and params.weights_rounding == "kept":
+        trained_bytes += _LOW_BYTES
     trained_bytes += _AVERAGE_BYTES * bool(params.ema_decay or params.average_last)
     steps = {"step_tokens": step_tokens, "steps": math.ceil(tokens / step_tokens)} if step_tokens else {}
     return {
         "tokens": tokens,
         "parameters": parameters,
         "flops": flops,
-        "memory_bytes": WEIGHT_BYTES * parameters + trained_bytes * trained + activations,
+        "memory_bytes": weight_bytes * parameters + trained_bytes * trained + activations,
         "trained_parameters": trained,
         "trained_bytes": trained_bytes,
+        "weight_bytes": weight_bytes,
+        "loaded_whole": int(params.lora_rank > 0),
         "disk_bytes": 4 * parameters,
         "seconds": 5 + flops / _RATE,
+        "divisible": int(not params.undivided),
         "context_len": params.context_len,
         "micro_batch_tokens": params.micro_batch_tokens,
         **steps,

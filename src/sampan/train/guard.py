@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ..core.errors import StageError
-from .distributed import local
+from .masters import local
 from .resume import Progress
 from .settings import Optimisation
 

@@ -30,18 +30,20 @@ _SAME = 1e-5
 another formula differs by 1e-2 and more."""
 
 
-def use_lean_parts(model: Any) -> list[str]:
+def use_lean_parts(model: Any, *, twin: Callable[[str], nn.Module] | None = None) -> list[str]:
     """Let the parts of `model` that compute what is written here use it; returns their names.
 
-    A part is known by what it gives for random numbers, not by its name.
+    A part is known by what it gives for random numbers, not by its name. Where the model has no weights yet, `twin`
+    gives the part of another model that computes alike.
     """
     found: list[str] = []
-    if not all(_suits(parameter) for parameter in model.parameters()):
+    if not twin and not all(_suits(parameter) for parameter in model.parameters()):
         return found
     for name, module in model.named_modules():
-        if (offset := _norm_offset(module)) is not None:
+        known = twin(name) if twin else module
+        if (offset := _norm_offset(known)) is not None:
             _replace(module, functools.partial(_lean_norm, offset))
-        elif _is_gated(module):
+        elif _is_gated(known):
             _replace(module, functools.partial(_lean_gated, _activation(module.act_fn)))
         elif _rotates(module):
             rotate = sys.modules[type(module).__module__].apply_rotary_pos_emb

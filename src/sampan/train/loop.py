@@ -14,13 +14,15 @@ from ..artifacts.neurons import read_neurons
 from ..core.stage import Artifact, Inputs, Runtime
 from ..model.checkpoint import count_parameters, load_model, read_config, save_model
 from .adapters import attach, merge, trained_names
+from .attention import find_flex, varlen_missing
 from .carry import read_moments, write_moments
 from .checks import check_context, check_divided, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
+from .opening import Unsuited, fill, is_empty, materialise, missing, open_empty, prove
 from .optimiser import freeze, make_optimiser
 from .pace import Pace
 from .resume import Keeper, Progress
-from .schedules import make_schedule
+from .schedules import schedule_of
 from .selection import Selection
 from .settings import Optimisation
 from .stepping import Stepper
@@ -30,12 +32,36 @@ from .trackers import open_trackers
 from .watch import Watch, open_watch
 
 
-def open_model(source: Artifact, params: Optimisation, runtime: Runtime) -> Any:
-    """The model to train, float32, on the device, attending inside documents; StageError if it cannot."""
+def open_model(source: Artifact, params: Optimisation, runtime: Runtime, *, whole: bool = False) -> Any:
+    """The model to train, attending inside documents; StageError if it cannot.
+
+    Where it will be divided, or is held in bfloat16, its weights are read by `fit`, from its folder; `whole` are all of
+    them read now, on the device, for a model that computes before or beside.
+    """
     torch.set_num_threads(runtime.threads)
-    model = load_model(source.path, dtype="float32", device=join(runtime).device)
+    world = join(runtime)
+    model = _open(source, params, runtime, whole)
     check_context(model, params.context_len)
-    pack_and_check(model)
+    if reason := varlen_missing(world.device):
+        runtime.log(f"attention without torch's variable-length kernel: {reason}")
+    dtype = compute_dtype(params.computation, runtime.device)
+    if reason := find_flex(model.config, world.device, dtype, parts=world.tensor.size):
+        runtime.log(f"attention without FlexAttention: {reason}")
+    return model
+
+
+def _open(source: Artifact, params: Optimisation, runtime: Runtime, whole: bool) -> Any:
+    world = join(runtime)
+    if (world.size > 1 or params.weights_dtype == "bfloat16") and not whole and not params.lora_rank:
+        try:
+            return open_empty(source.path, getattr(torch, params.weights_dtype), world.device)
+        except Unsuited as reason:
+            runtime.log(f"every process loads the whole model: {reason}")
+    model = load_model(source.path, dtype=params.weights_dtype, device=world.device)
+    if params.weights_dtype == "float32":
+        pack_and_check(model)
+    else:
+        prove(model)
     return model
 
 
@@ -53,11 +79,11 @@ def train(model: Any, inputs: Inputs, task: Task, params: Optimisation, runtime:
     """
     source = inputs.one("model")
     neurons = inputs.optional("neurons")
-    selection = Selection(read_neurons(neurons), model, params) if neurons else None
-    progress, metrics = fit(
+    selection = Selection(read_neurons(neurons), model) if neurons else None
+    progress, metrics, optimiser = fit(
         model, task, params, runtime, watch=open_watch(inputs, params), selection=selection, source=source.path
     )
-    _write(model, source, progress, params, runtime)
+    _write(model, optimiser, source, progress, params, runtime)
     return metrics
 
 
@@ -70,11 +96,11 @@ def fit(
     watch: Watch | None = None,
     selection: Selection | None = None,
     source: Path | None = None,
-) -> tuple[Progress, dict[str, Any]]:
-    """Train `model` in place to the end of `task`; returns what was done and the metrics.
+) -> tuple[Progress, dict[str, Any], torch.optim.Optimizer]:
+    """Train `model` in place to the end of `task`; returns what was done, the metrics and the optimiser.
 
-    `source` is the folder that the model came from. Resumes from `runtime.state`; an interrupted run ends with the
-    same bits as an uninterrupted one.
+    `source` is the folder that the model came from, which a model without weights is read from. Resumes from
+    `runtime.state`; an interrupted run ends with the same bits as an uninterrupted one.
     """
     world = join(runtime)
     parameters = count_parameters(model)
@@ -82,12 +108,18 @@ def fit(
     trained = freeze(model, selection.names if selection else trained_names(model, params))
     check_divided(model, params, world, selection)
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
-    dtype = compute_dtype(params.dtype, runtime.device)
+    dtype = compute_dtype(params.computation, runtime.device)
     divide(model, world)
     scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score, tensor=world.tensor)
     prepare_blocks(model, runtime.spread)
     shard(scorer, world, dtype)
+    empty = is_empty(model)
+    if empty:
+        materialise(scorer, model, world.device)
+    exact = params.weights_dtype == "bfloat16" and source and not missing(model, source)
     optimiser = make_optimiser(model, replace(params, weight_decay=0.0) if selection else params)
+    if empty or exact:
+        fill(model, source, world, optimiser)
     keeper = Keeper(runtime.state, world)
     progress = keeper.load(model, optimiser)
     if params.with_moments and source and not progress.step:
@@ -102,7 +134,7 @@ def fit(
     now = pace.now(progress)
     del now["seconds_left"]
     count = selection.parameters if selection else sum(sizes[name] for name in trained)
-    return progress, {**_metrics(progress, parameters), "trained_parameters": count, **now}
+    return progress, {**_metrics(progress, parameters), "trained_parameters": count, **now}, optimiser
 
 
 def _run(
@@ -117,14 +149,7 @@ def _run(
 ) -> None:
     """Step after step to the end, with what is looked at, told and kept between them."""
     steps, world, saved = task.batches.steps, join(runtime), time.monotonic()
-    rate = make_schedule(
-        params.schedule,
-        steps,
-        warmup_steps=params.warmup_steps,
-        warmup_share=params.warmup_share,
-        decay_share=params.decay_share,
-        final=params.final_lr_ratio,
-    )
+    rate = schedule_of(params, steps)
     track = open_trackers(runtime, world, progress.rows)
     if watch and not progress.step:
         watch.look(stepper.scorer, progress, steps, world)
@@ -146,13 +171,23 @@ def _run(
     track.close()
 
 
-def _write(model: Any, source: Artifact, progress: Progress, params: Optimisation, runtime: Runtime) -> None:
+def _write(
+    model: Any,
+    optimiser: torch.optim.Optimizer,
+    source: Artifact,
+    progress: Progress,
+    params: Optimisation,
+    runtime: Runtime,
+) -> None:
     """The checkpoint in the number format of the one it started from, with its tokenizer, and the log."""
     config = read_config(source.path)
     kept = config.get("dtype") or config.get("torch_dtype") or "float32"
     world = join(runtime)
-    if world.size > 1:
-        model = gather(model, source.path, world, prepare=lambda plain: attach(plain, params))
+    if world.size > 1 or params.weights_dtype == "bfloat16":
+        dtype = "float32" if params.lora_rank else kept  # adapters are merged as exactly as they can be
+        model = gather(
+            model, source.path, world, dtype=dtype, states=optimiser.state, prepare=lambda plain: attach(plain, params)
+        )
     if world.rank == 0:
         merge(model, params, runtime.out)
         model.set_attn_implementation("eager")  # which every model has; none of this is saved

@@ -12,20 +12,25 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import RecipeError, did_you_mean
 from .shapes import Shape, shape_of
 
-_USABLE = 0.92
+USABLE = 0.92
 """Share of a device's memory that tensors may take; the rest is the driver's, the allocator's and the network's."""
-WEIGHT_BYTES = 4
-"""Of a parameter: float32, divided among the devices as its gradient and moments are, if it is trained."""
+WEIGHT_BYTES = {"float32": 4, "bfloat16": 2}
+"""Of a parameter, divided among the devices as its gradient and moments are, if it is trained."""
 _BLOCK_BYTES = 34
 """That a decoder block keeps for its backward pass, of a token and a unit of width, in 2-byte numbers (Korthikanti et
 al., arXiv:2205.05198 §4, without the attention matrix, which no kernel keeps)."""
+_WHOLE_BLOCK_BYTES = 10
+"""Of these, what is whole in every process that has a part of the matrices: norms, their inputs and outputs (§4.2)."""
+_TENSOR_SIZES = (2, 4, 8)
+"""Parts that matrices are divided into, at most as many as the devices of one machine usually are: sums over them go
+around twice a block, which slower links do not bear. Ours."""
 _INPUT_BYTES = 2
 """That is kept of a block which is computed again: its input."""
 _LOSS_BYTES = 3 * 256 * 2**20
@@ -44,12 +49,17 @@ class Machine:
     number_bytes: int = 2
     """Of the numbers it computes with."""
     price: float = 0.0
+    float32_flops: float = 0.0
+    """The peak of one device in float32."""
+    bandwidth: float = 0.0
+    """Bytes per second that one device reads from its memory, by its data sheet."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """A stage on a machine. `recompute`, `sync` and `micro_batch_tokens` are the layout that fits; none if `fits` is
-    False, and then the figures are those of the most thrifty one."""
+    """A stage on a machine. `recompute`, `sync`, `micro_batch_tokens` and `tensor_parallel` are the layout that fits;
+    none if `fits` is False, and then the figures are those of the most thrifty one. `why`: what speaks for it, or what
+    to know of it."""
 
     seconds: float
     memory_bytes: float
@@ -59,13 +69,16 @@ class Outlook:
     micro_batch_tokens: int
     fits: bool
     steps: int | None = None
+    tensor_parallel: int = 1
+    why: str = ""
 
     @property
     def layout(self) -> str:
         """The options to give, for a person."""
-        parts = [f"--recompute {self.recompute}"] * bool(self.recompute)
+        parts = [f"--tensor-parallel {self.tensor_parallel}"] * (self.tensor_parallel > 1)
+        parts += [f"--recompute {self.recompute}"] * bool(self.recompute)
         parts += [f"--sync {self.sync}"] * (self.sync != "last")
-        return " ".join([*parts, f"micro_batch_tokens={self.micro_batch_tokens}"])
+        return " ".join([*parts, *([f"micro_batch_tokens={self.micro_batch_tokens}"] * bool(self.micro_batch_tokens))])
 
 
 def known_machines() -> dict[str, dict[str, Any]]:
@@ -89,7 +102,8 @@ def open_machine(name: str, *, mfu: float | None = None, price: float = 0.0) -> 
         raise RecipeError("MFU is a share above 0 and at most 1", where="--mfu")
     row = table[kind]
     memory = row["memory_gib"] * 2**30
-    return Machine(name, int(found[2] or 1), row["flops"], memory, mfu or row["mfu"], row["number_bytes"], price)
+    given = {key: row[key] for key in ("flops", "number_bytes", "float32_flops", "bandwidth")}
+    return Machine(name, int(found[2] or 1), memory_bytes=memory, mfu=mfu or row["mfu"], price=price, **given)
 
 
 def implied_mfu(flops: float, hours: float, machine: Machine) -> float:
@@ -100,27 +114,60 @@ def implied_mfu(flops: float, hours: float, machine: Machine) -> float:
 def outlook(estimate: Mapping[str, float], machine: Machine) -> Outlook | None:
     """The forecast of a training stage on `machine`; None for a stage whose estimate has no `micro_batch_tokens`.
 
-    The first layout that fits is taken, from the fastest to the most thrifty.
+    The first layout that fits is taken, from the fastest to the most thrifty. Matrices are divided (tensor parallelism)
+    only where FSDP alone does not fit, or a step can hold fewer sequences than there are devices, and then among as few
+    devices as will do.
     """
     if "micro_batch_tokens" not in estimate:
         return None
+    plain = _best(estimate, machine, 1)
+    step, context = estimate.get("step_tokens", 0), estimate["context_len"]
+    starved = machine.devices > 1 and 0 < step < machine.devices * context
+    if plain.fits and not starved:
+        return plain
+    for size in _tensor_sizes(estimate, machine):
+        found = _best(estimate, machine, size)
+        if not found.fits:
+            continue
+        if not plain.fits:
+            return replace(found, why=f"FSDP alone needs {plain.memory_bytes / 2**30:.0f} GiB each")
+        if step >= machine.devices // size * context:
+            return replace(found, why=_starved(step, context, machine))
+    return replace(plain, why=_starved(step, context, machine)) if plain.fits else plain
+
+
+def _starved(step: float, context: float, machine: Machine) -> str:
+    return f"a step may hold no more than {max(1, int(step // context))} sequences for {machine.devices} devices"
+
+
+def _tensor_sizes(estimate: Mapping[str, float], machine: Machine) -> list[int]:
+    """Numbers of parts that the devices, the heads as far as they are known, and the stage's settings allow."""
+    if not estimate.get("divisible"):
+        return []
+    heads = int(estimate.get("kv_heads", 0))
+    return [size for size in _TENSOR_SIZES if machine.devices % size == 0 and heads % size == 0]
+
+
+def _best(estimate: Mapping[str, float], machine: Machine, tensor_parallel: int) -> Outlook:
+    """The fastest layout that fits with so many parts of every matrix, or else the most thrifty one."""
     tokens, model = estimate["tokens"], shape_of(estimate)
     per_step = estimate.get("step_tokens", 0)
     context, asked = int(estimate["context_len"]), int(estimate["micro_batch_tokens"])
     sizes = sorted({asked, min(asked, context)}, reverse=True)
-    trained = {name: estimate[name] for name in ("trained_parameters", "trained_bytes") if name in estimate}
+    known = ("trained_parameters", "trained_bytes", "weight_bytes", "loaded_whole")
+    given = {name: estimate[name] for name in known if name in estimate} | {"tensor_parallel": tensor_parallel}
     layouts = [(recompute, sync, size) for recompute in (0, 2, 1) for sync in ("last", "each") for size in sizes]
     for recompute, sync, size in layouts:
-        passes = per_step / (size * machine.devices)
+        passes = per_step * tensor_parallel / (size * machine.devices)
         whole = sync == "last" and passes > 1
-        memory = device_memory(model, machine, size, recompute=recompute, whole_grad=whole, **trained)
-        fits = memory <= _USABLE * machine.memory_bytes
+        memory = device_memory(model, machine, size, recompute=recompute, whole_grad=whole, **given)
+        fits = memory <= USABLE * machine.memory_bytes
         if fits:
             break
     seconds = estimate["flops"] / (machine.devices * machine.flops * machine.mfu)
     cost = seconds / 3600 * machine.devices * machine.price
     steps = math.ceil(round(tokens / per_step, 6)) if per_step else None
-    return Outlook(seconds, memory, cost, recompute, sync, size, fits, steps)
+    return Outlook(seconds, memory, cost, recompute, sync, size, fits, steps, tensor_parallel)
 
 
 def device_memory(
@@ -132,11 +179,16 @@ def device_memory(
     whole_grad: bool = False,
     trained_parameters: float | None = None,
     trained_bytes: float = 12,
+    weight_bytes: float = WEIGHT_BYTES["float32"],
+    loaded_whole: float = 0,
+    tensor_parallel: int = 1,
 ) -> float:
     """Bytes that each device needs at its peak: loading the model, or a step over micro-batches of `tokens`.
 
     `whole_grad`: every device holds the whole gradient between the micro-batches of a step. `trained_parameters`, all
-    if None, have a gradient and moments, of `trained_bytes` each.
+    if None, have a gradient and moments, of `trained_bytes` each. `loaded_whole`: every device loads the whole model
+    before it is divided. `tensor_parallel`: parts that each matrix of the blocks is in; embeddings, norms and what
+    comes between blocks are whole in all of them.
     """
     width, layers, parameters = model.width, model.layers, model.parameters
     rows = model.vocabulary * width
@@ -144,9 +196,14 @@ def device_memory(
     number = machine.number_bytes
     divided = machine.devices > 1
     trained = parameters if trained_parameters is None else trained_parameters
-    state = (WEIGHT_BYTES * parameters + trained_bytes * trained) / machine.devices
-    gathered = number * (2 * block + rows + model.looked_up) if divided else 0.0
-    gradient = 4 * trained if whole_grad and divided else 0.0
+    parts = tensor_parallel
+    outside = min(1.0, max(0.0, 1 - block * layers / parameters))
+    state = (weight_bytes * parameters + trained_bytes * trained) / machine.devices * (1 + (parts - 1) * outside)
+    gathered = number * (2 * block / parts + rows + model.looked_up) if divided else 0.0
+    gradient = 4 * trained * ((1 - outside) / parts + outside) if whole_grad and divided else 0.0
     kept = layers if not recompute else layers - layers / recompute + 1
-    activations = number / 2 * tokens * width * (_BLOCK_BYTES * kept + _INPUT_BYTES * layers)
-    return max(WEIGHT_BYTES * parameters, state + gathered + gradient + activations + _LOSS_BYTES)
+    kept_bytes = _WHOLE_BLOCK_BYTES + (_BLOCK_BYTES - _WHOLE_BLOCK_BYTES) / parts
+    activations = number / 2 * tokens * width * (kept_bytes * kept + _INPUT_BYTES * layers)
+    return max(
+        weight_bytes * parameters if loaded_whole else 0.0, state + gathered + gradient + activations + _LOSS_BYTES
+    )

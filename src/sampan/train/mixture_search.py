@@ -10,6 +10,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
+from .refusals import check_model
 from .settings import Optimisation
 
 _STREAMS = 10
@@ -93,7 +94,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.mixture_search",
-    revision=3,
+    revision=4,
     summary="Weights of token streams for the lowest held-out loss: small runs over sampled mixtures and a regression.",
     params=Params,
     inputs={
@@ -104,6 +105,7 @@ STAGE = Stage(
     output="mixture",
     run=run,
     estimate=estimate,
+    check_facts=check_model,
     reads=reads,
     heavy=True,
     paper="RegMix (arXiv:2407.01492); SEA-LION v3 (arXiv:2504.05747) §2.1 chose its ratios by small runs.",

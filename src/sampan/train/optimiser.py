@@ -85,10 +85,7 @@ def _scales(model: Any, params: Optimisation) -> Callable[[str, torch.nn.Paramet
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Set every group's learning rate to `rate` times its scale."""
     for group in optimiser.param_groups:
-        if isinstance(group["lr"], torch.Tensor):  # torchao's
-            group["lr"].fill_(rate * group["scale"])
-        else:
-            group["lr"] = rate * group["scale"]
+        group["lr"] = rate * group["scale"]
 
 
 def clip(parameters: Sequence[torch.nn.Parameter], max_norm: float, tensor: World) -> float:

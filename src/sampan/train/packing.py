@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,6 +86,8 @@ class Layout:
     ) -> None:
         self.lengths, self.device, self.tails = [int(n) for n in lengths], torch.device(device), tails
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
+        self.block_masks: dict[int | None, Any] = {}
+        """By window, what `flex` has made of this layout."""
 
     @property
     def tokens(self) -> int:

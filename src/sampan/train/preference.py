@@ -11,6 +11,7 @@ from ..core.params import params
 from ..core.stage import Artifact, Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
+from .refusals import check_given, check_model
 from .settings import HELD_OUT, Optimisation
 
 _READS = {
@@ -58,6 +59,11 @@ class Params(Optimisation):
     def __post_init__(self) -> None:
         super().__post_init__()
         OBJECTIVES.check(self.objective, where="objective")
+        known = OBJECTIVES.arguments(self.objective)
+        if known and not {"pairs", "answers"} & known:
+            raise RecipeError(
+                f"'{self.objective}' does not learn from answers", where="objective", how=f"Use {', '.join(_READS)}."
+            )
         if self.z_loss:
             raise ValueError("train.preference does not read z_loss: leave it out")
         if self.global_batch_pairs < 1 or self.epochs <= 0 or self.beta <= 0:
@@ -82,11 +88,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
     objective = OBJECTIVES.load(params.objective, where="objective")
     wanted = inspect.signature(objective).parameters
-    if not {"pairs", "answers"} & wanted.keys():
-        known = ", ".join(_READS)
-        raise RecipeError(f"'{params.objective}' does not learn from answers", where="objective", how=f"Use {known}.")
     source = inputs.one("model")
-    model = open_model(source, params, runtime)
+    judges = bool({"reference", "answers"} & wanted.keys()) and inputs.optional("reference") is None
+    model = open_model(source, params, runtime, whole=judges)
     settings = {name: getattr(params, name) for name in wanted if hasattr(params, name)}
     make = _pair_task if "pairs" in wanted else _answer_task
     task, facts = make(objective, settings, model, inputs, params, runtime)
@@ -149,6 +153,7 @@ def _batches(examples: Any, names: Any, params: Params, unit: str) -> Any:
     return ListBatches(
         examples,
         [1] * len(examples),
+        lengths=[sum(len(piece.ids) for piece in example) for example in examples],
         budget=params.global_batch_pairs,
         epochs=params.epochs,
         seed=params.seed,
@@ -165,13 +170,13 @@ def _reference(model: Any, pairs: Any, inputs: Inputs, params: Params, runtime: 
 
     referee, other = model, inputs.optional("reference")
     if other is not None:
-        referee = open_model(other, params, runtime)
+        referee = open_model(other, params, runtime, whole=True)
         check_same_tokenizer(inputs.one("model"), other)
     return reference_logprobs(
         referee,
         pairs,
         micro_batch_tokens=params.micro_batch_tokens,
-        dtype=compute_dtype(params.dtype, runtime.device),
+        dtype=compute_dtype(params.computation, runtime.device),
         runtime=runtime,
     )
 
@@ -183,7 +188,8 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     pairs = params.epochs * sum(fact.get("documents", 0) for fact in facts.get("preferences") or [])
     step_tokens = tokens * params.global_batch_pairs / pairs if pairs else 0
     out = forecast(tokens, model_shape(facts), params, step_tokens=step_tokens)
-    return {**out, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
+    whole = {"loaded_whole": 1} if share > 1 else {}  # the reference's weights
+    return {**out, **whole, "flops": out["flops"] * share, "seconds": out["seconds"] * share}
 
 
 def reads(params: Params) -> Mapping[str, str]:
@@ -193,7 +199,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.preference",
-    revision=4,
+    revision=5,
     summary="Preference optimisation on pairs of answers, or on answers judged one by one (KTO).",
     params=Params,
     inputs={
@@ -212,6 +218,8 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check_given,
+    check_facts=check_model,
     heavy=True,
     spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §3.3: DPO; SEA-LION v3 (arXiv:2504.05747) §3: SimPO.",

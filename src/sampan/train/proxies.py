@@ -37,7 +37,7 @@ def proxy_job(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     streams = open_streams([read_tokens(Path(path)) for path in job["tokens"]], seed=params.seed)
     batches = make_batches(streams, [(1.0, job["weights"])], params)
     objective = OBJECTIVES.load("causal_lm")
-    fit(model, token_task(batches, objective, z_loss=params.z_loss), params, runtime)
+    fit(model, token_task(batches, objective, z_loss=params.z_loss), params, runtime, source=source.path)
     losses = held_out_losses(model, [Path(path) for path in job["held_out"]], params, runtime)
     shutil.rmtree(state)
     return {"losses": losses}
@@ -52,7 +52,7 @@ def held_out_losses(model: Any, folders: list[Path], params: Any, runtime: Runti
     from .loop import compute_dtype
     from .packing import pack, split
 
-    dtype = compute_dtype(params.dtype, runtime.device)
+    dtype = compute_dtype(params.computation, runtime.device)
     losses = {}
     for stream in open_streams([read_tokens(folder) for folder in folders], seed=0):
         end = min(stream.tokens, params.held_out_tokens)

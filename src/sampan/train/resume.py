@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +20,8 @@ from typing import Any
 import torch
 
 from ..core.errors import StageError
-from .distributed import World, local, place
-from .moments import dissolve, is_part, restore
+from .distributed import World, like, place
+from .masters import local
 
 _ALONE = World()
 
@@ -70,7 +69,7 @@ class Keeper:
             places[name] = place(parameter, self._world)
             tensors[f"weight/{name}"] = parameter.detach()
             for key, value in optimiser.state.get(parameter, {}).items():
-                tensors |= {f"{part}/{name}": each for part, each in dissolve(key, value).items()}
+                tensors[f"{key}/{name}"] = value
         tensors = {name: self._copy(local(tensor)) for name, tensor in tensors.items()}
         about = {"progress": json.dumps(vars(progress)), "rows": json.dumps(places)}
         if not self._background:
@@ -132,13 +131,9 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
     places = [json.loads(each["rows"]) for each in about]
     keys = list(files[0].keys())
     parameters = dict(_trainable(model))
-    parts: dict[torch.Tensor, dict[str, torch.Tensor]] = defaultdict(dict)
     for key in keys:
         kind, _, name = key.partition("/")
         parameter = parameters[name]
-        if is_part(kind):
-            parts[parameter][kind] = files[0].get_tensor(key).to(parameter.device)
-            continue
         if parameter.dim() and files[0].get_slice(key).get_shape():
             value = _read_part(files, key, [held[name] for held in places], place(parameter, world))
         else:  # the same in all processes, such as a count of steps
@@ -148,8 +143,6 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
             local(parameter.detach()).copy_(value)
         else:
             optimiser.state[parameter][kind] = like(value, parameter) if value.dim() else value
-    for parameter, found in parts.items():
-        optimiser.state[parameter] |= restore(found)
     return Progress(**json.loads(about[0]["progress"]))
 
 
@@ -186,16 +179,6 @@ def _read_part(files: list[Any], key: str, held: list[list[int]], wanted: list[i
         else:
             out[top - first : bottom - first] = found
     return out
-
-
-def like(value: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
-    """Rows of a moment as a tensor that is divided as its parameter is."""
-    if not hasattr(parameter, "to_local"):
-        return value
-    from torch.distributed.tensor import DTensor
-
-    mesh, places, shape, stride = parameter.device_mesh, parameter.placements, parameter.shape, parameter.stride()
-    return DTensor.from_local(value, mesh, places, run_check=False, shape=shape, stride=stride)
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, str] | None = None) -> None:

@@ -12,19 +12,14 @@ import torch
 
 from ..artifacts.neurons import Neurons
 from ..core.errors import StageError
-from .distributed import World, local, rows
-from .settings import Optimisation
+from .distributed import World, rows
+from .masters import local
 
 
 class Selection:
-    """What of which parameters is trained. StageError if the model has no such rows, or other choices are made too."""
+    """What of which parameters is trained. StageError if the model has no such rows."""
 
-    def __init__(self, neurons: Neurons, model: Any, params: Optimisation) -> None:
-        if params.train_only or params.new_rows_from or params.lora_rank or params.embeddings_first:
-            raise StageError(
-                "the input `neurons` already says what is trained",
-                how="Leave out train_only, new_rows_from, lora_rank and embeddings_first.",
-            )
+    def __init__(self, neurons: Neurons, model: Any) -> None:
         shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
         self._chosen = {}
         for dim, chosen in enumerate((neurons.rows, neurons.columns)):

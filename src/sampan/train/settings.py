@@ -136,7 +136,13 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
     with_moments: bool = False
     """Begin with the moments beside the input `model`, such as for a decay branched off a stable run."""
     moments: Literal["float32", "bfloat16", "int8"] = "float32"
-    """Number format of AdamW's moments: bfloat16 halves their memory, int8 (torchao, one process) quarters it."""
+    """Number format of AdamW's moments: bfloat16 halves their memory, int8 quarters it (arXiv:2110.02861)."""
+    weights_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Number format in which weights are held while they are trained: bfloat16 halves weights and gradients, computes
+    in bfloat16, and needs `weights_rounding`. What is written has the format of the input `model` either way."""
+    weights_rounding: Literal["kept", "stochastic"] = "kept"
+    """What becomes of the part of a weight that bfloat16 has no room for, and with it of every small update: `kept` by
+    the optimiser in 2 bytes, which trains float32 weights; or rounded up or down by chance (ours), which needs none."""
     train_only: tuple[str, ...] = ()
     """Patterns of parameter names, such as `*embed_tokens*`; the rest is frozen. Empty = train everything."""
     new_rows_from: int = 0
@@ -144,7 +150,7 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
     seed: int = 0
     """Seed of the order of documents."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number format of the computation; weights and moments are kept in float32. `auto` is bfloat16 on a GPU that has
+    """Number format of the computation. `auto` is bfloat16 on a GPU that has
     it and float32 on a CPU, where bfloat16 is slower at small widths and would make results depend on the processor."""
 
     def __post_init__(self) -> None:
@@ -154,6 +160,8 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
         for name in ("warmup_share", "decay_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is a share between 0 and 1")
+        if self.schedule == "wsd" and not self.warmup_steps and self.warmup_share + self.decay_share > 1:
+            raise ValueError("warmup_share and decay_share are together more than the run")
         for name in ("lr", "weight_decay", "final_lr_ratio"):
             if not getattr(self, name) >= 0:  # said so that NaN fails
                 raise ValueError(f"{name} must be 0 or more")
@@ -170,6 +178,22 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
         if not self.eps > 0:
             raise ValueError("eps must be above 0")
 
+    @property
+    def computation(self) -> str:
+        """`dtype` with what the weights make of `auto`."""
+        return "bfloat16" if self.weights_dtype == "bfloat16" else self.dtype
+
+    @property
+    def undivided(self) -> list[str]:
+        """What of these settings does not go with matrices that are divided among processes (--tensor-parallel)."""
+        known = {
+            "lora_rank": self.lora_rank,
+            "moments: int8": self.moments == "int8",
+            "keep_moments": self.keep_moments,
+            "with_moments": self.with_moments,
+        }
+        return [name for name, value in known.items() if value]
+
     def _check_parts(self) -> None:
         scales = [self.embedding_lr_scale, self.head_lr_scale or 0, *self.lr_scales.values(), self.z_loss]
         if not all(scale >= 0 for scale in scales) or self.embeddings_first < 0:
@@ -180,6 +204,10 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
             )
         if self.ema_decay and self.average_last:
             raise ValueError("ema_decay and average_last are two averages: give one")
+        if self.weights_dtype == "bfloat16" and self.dtype == "float32":
+            raise ValueError("weights in bfloat16 are computed with in bfloat16: leave out dtype")
+        if self.weights_dtype == "float32" and self.weights_rounding != "kept":
+            raise ValueError("weights_rounding is for weights_dtype: bfloat16")
         if self.moments == "bfloat16" and self.beta2 > 0.99:
             raise ValueError("moments in bfloat16 lose what beta2 above 0.99 adds in a step: lower beta2")
         if self.lora_rank < 0 or not self.lora_alpha >= 0:

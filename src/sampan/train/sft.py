@@ -9,6 +9,7 @@ from ..core.params import params
 from ..core.stage import Inputs, Role, Runtime, Stage
 from .forecast import Facts, forecast, model_shape, token_count
 from .objectives import OBJECTIVES
+from .refusals import check_given, check_model
 from .settings import HELD_OUT, NEURONS, Optimisation
 
 
@@ -37,38 +38,39 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 
     source = inputs.one("model")
     model = open_model(source, params, runtime)
-    batches, facts = conversation_batches(params, inputs)
+    batches, facts = conversation_batches(params, inputs, runtime)
     objective = OBJECTIVES.load("sft")
     task = token_task(batches, objective, z_loss=params.z_loss)
     return {**train(model, inputs, task, params, runtime), **facts}
 
 
-def conversation_batches(params: Any, inputs: Inputs) -> tuple[Any, dict[str, Any]]:
+def conversation_batches(params: Any, inputs: Inputs, runtime: Runtime) -> tuple[Any, dict[str, Any]]:
     """The steps over the conversations, rendered by the model's template, and what to tell of them."""
     from ..artifacts.conversations import read_conversations
     from ..artifacts.licenses import noting_licenses
     from ..model.tokenizer import load_tokenizer
     from .batches import ListBatches
-    from .dialogues import conversation_pieces
+    from .rendered import open_rendered
 
     rows = (row for artifact in inputs.many("conversations") for row in read_conversations(artifact))
-    licenses: set[str] = set()
-    pieces, names, notes = conversation_pieces(
+    kept = open_rendered(
+        runtime.state,
+        lambda licenses: noting_licenses(rows, licenses),
         load_tokenizer(inputs.one("model").path),
-        noting_licenses(rows, licenses),
         context_len=params.context_len,
         loss_on=params.loss_on,
+        tell=runtime.progress,
     )
     batches = ListBatches(
-        [[piece] for piece in pieces],
-        [len(piece.ids) for piece in pieces],
+        kept,
+        kept.lengths,
         budget=params.global_batch_tokens,
         epochs=params.epochs,
         seed=params.seed,
-        names=names,
+        names=kept.names,
         unit="tokens",
     )
-    return batches, {"conversations": len(pieces), "dropped": dict(notes), "licenses": sorted(licenses)}
+    return batches, {"conversations": len(kept), "dropped": kept.dropped, "licenses": kept.licenses}
 
 
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
@@ -88,7 +90,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.sft",
-    revision=4,
+    revision=5,
     summary="Supervised fine-tuning on conversations; only the assistant's words are trained.",
     params=Params,
     inputs={
@@ -101,6 +103,8 @@ STAGE = Stage(
     run=run,
     estimate=estimate,
     reads=reads,
+    check=check_given,
+    check_facts=check_model,
     heavy=True,
     spreads=True,
     paper="SeaLLMs (arXiv:2312.00738) §3.2; SEA-LION v3 (arXiv:2504.05747) §3.",

@@ -52,6 +52,11 @@ class Tails:
         self._masks: dict[tuple, list[torch.Tensor]] = {}
 
     @property
+    def prompts(self) -> np.ndarray:
+        """The row where each one's prompt begins."""
+        return self._prompts
+
+    @property
     def widths(self) -> list[int]:
         """Prompt and own tokens of each tail."""
         return (self._shared + self._own).tolist()

@@ -11,8 +11,9 @@ from ..core.errors import StageError
 from ..core.stage import Runtime
 from .averaging import Average
 from .batches import count_units
-from .distributed import Scorer, attention_free_cost, join, local, rows, turns
+from .distributed import Scorer, attention_free_cost, join, rows, turns
 from .guard import Guard
+from .masters import local
 from .optimiser import clip, embeddings, set_rate
 from .packing import Piece, pack
 from .resume import Keeper, Progress

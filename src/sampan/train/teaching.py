@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..core.stage import Runtime
+from .distributed import join
 from .divergence import FullTeacher, Lesson, TopTeacher, lesson_losses, lumped
 from .logprobs import spans
 from .packing import MicroBatch, Piece, pack, split
@@ -49,8 +50,6 @@ class TopStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._where: dict[str, tuple[Path, int, int]] = {}
-        for path in sorted(folder.glob("top-*.safetensors")):
-            self._index(path)
 
     def _index(self, path: Path) -> None:
         from safetensors import safe_open
@@ -86,24 +85,32 @@ class TopStore:
         dtype: torch.dtype,
         runtime: Runtime,
     ) -> None:
-        """Compute what is missing for every step of `batches`, in files that a killed run finds again."""
+        """Compute what is missing for every step of `batches`, in files that a killed run finds again. Processes take
+        turns; a piece belongs to the first step that has it, so that the files do not depend on how many they are."""
+        world, seen = join(runtime), set()
         for step in range(batches.steps):
             missing = {_key(piece): piece for piece in batches.at(step) if piece.trained}
-            missing = {key: piece for key, piece in missing.items() if key not in self._where}
-            if missing:
+            missing = {key: piece for key, piece in missing.items() if key not in seen}
+            seen |= missing.keys()
+            own = step % world.size == world.rank and not self._file(step).is_file()
+            if missing and own:
                 ids, logprobs, pieces, done = [], [], {}, 0
                 for part in split(list(missing.values()), micro_batch_tokens):
-                    batch = pack(part, runtime.device)
+                    batch = pack(part, world.device)
                     for found, out in zip(_top(model, batch, count, temperature, dtype), (ids, logprobs), strict=True):
                         out.append(found)
                     for piece in part:
                         pieces[_key(piece)] = (done, piece.trained)
                         done += piece.trained
-                path = self._folder / f"top-{step:07d}.safetensors"
                 tensors = {"ids": torch.cat(ids), "logprobs": torch.cat(logprobs)}
-                save_tensors(path, tensors, {"pieces": json.dumps(pieces)})
-                self._index(path)
+                save_tensors(self._file(step), tensors, {"pieces": json.dumps(pieces)})
             runtime.progress(step + 1, batches.steps, "steps of the teacher")
+        world.wait()
+        for path in sorted(self._folder.glob("top-*.safetensors")):
+            self._index(path)
+
+    def _file(self, step: int) -> Path:
+        return self._folder / f"top-{step:07d}.safetensors"
 
 
 def _top(model: Any, batch: MicroBatch, count: int, temperature: float, dtype: torch.dtype) -> Sequence[torch.Tensor]:

@@ -229,7 +229,10 @@ def gradient_norm(parameters: Sequence[torch.Tensor], tensor: World) -> torch.Te
 
 
 def _norm(grads: list[torch.Tensor]) -> torch.Tensor:
-    norm = torch.nn.utils.get_total_norm(grads)
+    if grads and any(grad.dtype == torch.bfloat16 for grad in grads):  # whose own norm has 8 bits
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads, 2, torch.float32)))
+    else:
+        norm = torch.nn.utils.get_total_norm(grads)
     return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
 

@@ -63,9 +63,7 @@ def flat_settings(point: dict[str, Any]) -> dict[str, float]:
 
 
 def make_boxes(params: Params, models: int) -> list[Box]:
-    """The box of every method; RecipeError if the weights' ranges are not one or one per model."""
-    if len(params.weights) not in (1, models):
-        raise RecipeError(f"weights has {len(params.weights)} ranges for {models} models", where="merge.search")
+    """The box of every method."""
     weights = params.weights if len(params.weights) == models else params.weights * models
     boxes = []
     for name in dict.fromkeys(params.methods):

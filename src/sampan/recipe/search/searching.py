@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...core.errors import RecipeError, StageError
+from ...core.errors import StageError
 from ...core.stage import Artifact, Inputs, Runtime
 from .picture import draw
 from .proposals import Box, flat_settings, make_boxes, make_walk
@@ -21,10 +21,10 @@ def search(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     """Write the best merge with `search.json` and `search.svg`; returns its metrics. RecipeError before any trial if
     the ranges, the start or the budget cannot be."""
     boxes = make_boxes(params, len(inputs.many("models")))
-    start = [_started(point, boxes, len(inputs.many("models"))) for point in params.start]
+    start = [
+        {name: list(value) if name == "weights" else value for name, value in point.items()} for point in params.start
+    ]
     left = params.num_trials - len(start)
-    if left < 0:
-        raise RecipeError("start has more points than num_trials", where="merge.search")
     fixed = {"normalize": params.normalize, "epsilon": params.epsilon, "seed": params.seed}
     trials = _Trials(params, inputs, runtime, fixed)
     if start:
@@ -50,18 +50,6 @@ def search(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any]:
     (runtime.out / FILE).write_text(text + "\n", encoding="utf-8")
     (runtime.out / PICTURE).write_text(draw(trials.done, best), encoding="utf-8")
     return {**merged, **_metrics(trials.done, best)}
-
-
-def _started(point: Mapping[str, Any], boxes: Sequence[Box], models: int) -> dict[str, Any]:
-    """A start point, checked and complete."""
-    box = next((box for box in boxes if box.method == point.get("method")), None)
-    if box is None or len(point.get("weights", ())) != models:
-        raise RecipeError(
-            "a point of `start` names one of the methods and a weight for every model", where="merge.search"
-        )
-    if unknown := set(point) - {"method", "weights", "density", "lambda_"}:
-        raise RecipeError(f"a point of `start` has no '{min(unknown)}'", where="merge.search")
-    return {name: list(value) if name == "weights" else value for name, value in point.items()}
 
 
 class _Trials:

@@ -14,6 +14,7 @@ from ...core.params import params, parse_params
 from ...core.stage import Inputs, Runtime, Stage
 from ...evals.run import STAGE as EVALS
 from ...merge.methods import METHODS
+from ...merge.refusals import check_base, check_number, what_it_takes
 from ...merge.weights import STAGE as MERGE
 from .trials import EVALS_ROLES
 
@@ -58,15 +59,16 @@ class Params:
             raise RecipeError(
                 "methods, weights and num_trials must not be empty, and every range is [least, greatest]", where=_HERE
             )
+        for point in self.start:
+            if point.get("method") not in self.methods:
+                raise RecipeError("a point of `start` names one of the methods", where=_HERE)
+            if unknown := set(point) - {"method", "weights", "density", "lambda_"}:
+                raise RecipeError(f"a point of `start` has no '{min(unknown)}'", where=_HERE)
+        if len(self.start) > self.num_trials:
+            raise RecipeError("start has more points than num_trials", where=_HERE)
         parse_params(
             EVALS.params, self.evaluation, where=f"{_HERE}: evaluation", how="See `sampan do evals.run --help`."
         )
-
-
-def check(given: Params, roles: Mapping[str, Sequence[str]]) -> None:
-    """RecipeError if the trials would have nothing to be examined on."""
-    if EVALS.check:
-        EVALS.check(parse_params(EVALS.params, given.evaluation, where=_HERE), {**roles, "models": ["checkpoint"]})
 
 
 def run(given: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
@@ -99,6 +101,22 @@ def reads(given: Params) -> Mapping[str, str]:
         **{f"method {name}": METHODS.revision(name) for name in given.methods},
         **(EVALS.reads(examining) if EVALS.reads else {}),
     }
+
+
+def check(given: Params, kinds: Mapping[str, Sequence[str]]) -> None:
+    """RecipeError unless there are ranges and starting weights for the models, every method can merge them, and there
+    is something to examine the trials on."""
+    if EVALS.check:
+        EVALS.check(parse_params(EVALS.params, given.evaluation, where=_HERE), {**kinds, "models": ["checkpoint"]})
+    models = len(kinds.get("models", ()))
+    if len(given.weights) not in (1, models):
+        raise RecipeError(f"weights has {len(given.weights)} ranges for {models} models")
+    if any(len(point.get("weights", ())) != models for point in given.start):
+        raise RecipeError(f"a point of `start` has a weight for every model, and there are {models}")
+    for name in given.methods:
+        if takes := what_it_takes(name):
+            check_number(name, takes, models)
+            check_base(name, takes, bool(kinds.get("base")))
 
 
 STAGE = Stage(
