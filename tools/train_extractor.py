@@ -126,7 +126,7 @@ def prepare(gold: GoldPage) -> Row | None:
     html = decode(gold.payload)[0]
     tree = HTMLTree.parse(html)
     layout = scan(tree.body.html)
-    kept = kept_by_rules(html, tree, layout.texts)
+    kept = kept_by_rules(tree, layout.texts)
     if not layout.texts or kept is None:
         return None
     title = " ".join((tree.title or "").split())

@@ -63,6 +63,21 @@ def test_the_asked_share_passes_together(tmp_path, run_stage):
         assert passed == pytest.approx((metrics["kept"]["ind_Latn"] * 120 + metrics["kept"]["khm_Khmr"] * 100) / 220)
 
 
+def test_the_least_confidence_is_learnt(tmp_path, run_stage):
+    files = reference(tmp_path / "ref", {"tha_Thai": 60, "ind_Latn": 60})
+    _, made = run_stage("corpus.calibrate", {"min_documents": 50, "keep": 0.9}, {"documents": [files]})
+    limits = yaml.safe_load((made.path / LIMITS_FILE).read_text(encoding="utf-8"))
+    report = json.loads((made.path / REPORT).read_text(encoding="utf-8"))
+    for code in limits:
+        row = report[code]["statistics"]["min_language_confidence"]
+        assert row["profile"] == 0.5
+        if row["quantiles"]["0.05"] < 1:  # else the same in nearly every document: it teaches nothing
+            assert 0.5 < limits[code]["min_language_confidence"] <= row["quantiles"]["0.25"]
+    assert "min_language_confidence" in limits["ind_Latn"]
+    _, made = run_stage("corpus.calibrate", {"min_documents": 50, "confidence": False}, {"documents": [files]})
+    assert "confidence" not in (made.path / LIMITS_FILE).read_text(encoding="utf-8")
+
+
 def test_learnt_limits_drop_what_the_reference_never_has(tmp_path, run_stage):
     files = reference(tmp_path / "ref", {"ind_Latn": 100}, digits=range(3))
     _, made = run_stage("corpus.calibrate", {"min_documents": 50}, {"documents": [files]})

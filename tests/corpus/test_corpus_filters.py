@@ -84,6 +84,12 @@ def interleave(pieces, between):
     return " ".join(f"{a} {b}" for a, b in zip(pieces, between, strict=True))
 
 
+def with_another(w):
+    """Twenty lines of it, and a paragraph in a language of another script."""
+    other = KEPT["tha_Thai" if w.code == "khm_Khmr" else "khm_Khmr"][:3]
+    return "\n".join([*w.lines(20, 12, 1), *other])
+
+
 def paragraphs_repeated(w):
     long = ["\n".join(w.lines(12, 8, f"long {n}")) for n in range(3)]
     return "\n\n".join([*long, *[w.sentence(6, "same")] * 9])
@@ -173,6 +179,7 @@ PLANTED = {
     "other_language": None,
     "unsure_language": None,
     "unwanted_language": lambda w: w.sentence(60, 1),
+    "mixed_languages": with_another,
     "wrong_encoding": lambda w: w.sentence(60, 1) + "\ufffd" * 20,
     "zawgyi": None,
     "too_short": lambda w: KEPT[w.code][2][: 14 if w.code == "zho_Hans" else 28],
@@ -210,6 +217,7 @@ PLANTED = {
 reason does not apply."""
 NEEDS = {
     "unwanted_language": lambda w: {"languages": ["eng_Latn" if w.code != "eng_Latn" else "tha_Thai"]},
+    "mixed_languages": lambda w: {"mixed": "drop", "min_main_share": 0.98},
     "too_long": lambda w: {"limits": {"max_characters": 500}},
     "too_many_words": lambda w: {"limits": {"max_units": 200}},
     "no_sentences": lambda w: {"limits": {"min_sentence_ends": 3}},

@@ -1,5 +1,7 @@
 """Both sides of a split are apart and together whole; samples do not depend on the order."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,18 @@ def test_languages_and_empty_parts(source, run_stage):
     assert set(read_summary(made)["by_language"]) == {"lao_Laoo"}
     with pytest.raises(InputError, match="no document is left"):
         run_stage("corpus.split", {"part": "held_out", "held_out_share": 0}, {"documents": [given_]})
+
+
+def test_memory_does_not_grow_with_the_documents(source, run_stage):
+    peaks = []
+    for size in (12_000, 36_000):
+        given_ = source((Document(f"d{n}", "x", language="tha_Thai") for n in range(size)), f"in{size}")
+        tracemalloc.start()
+        run_stage("corpus.split", {"part": "held_out"}, {"documents": [given_]})
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # some 240 documents more are written, 4 bytes for each one read; an entry for each would be 250
+    assert (peaks[1] - peaks[0]) / 24_000 < 25
 
 
 @given(st.text(max_size=20), st.text(max_size=5))

@@ -67,6 +67,21 @@ def test_only_listed_licences_are_used(tmp_path):
         run(tmp_path, data, "none", licenses=["CC0"])
 
 
+def test_held_out_text_is_a_bounded_sample(tmp_path):
+    path = tmp_path / "made.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows(documents=200)), encoding="utf-8")
+    source = Artifact(path=path, kind="external", digest="0" * 64, name="made")
+    limit = 1000
+    chosen = [
+        choose(parse_params(Params, {"max_held_out_characters": most}, where="test"), [source])
+        for most in (limit, 10**9)
+    ]
+    sizes = [{label: sum(map(len, texts)) for label, texts in one.held_out.items()} for one in chosen]
+    assert min(sizes[1].values()) > 4 * limit
+    assert 0 < max(sizes[0].values()) < 2.5 * limit  # texts of some 300 characters, 3 of them expected
+    assert chosen[0].train == chosen[1].train
+
+
 def test_translations_stay_on_one_side(tmp_path):
     path = tmp_path / "made.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows()), encoding="utf-8")

@@ -17,7 +17,6 @@ from sampan.crawl.extractor import bar, judge, load_model
 from sampan.crawl.features import OPINIONS, count_characters, features
 from sampan.crawl.features import Page as PageSums
 from sampan.crawl.gold import digest_score, letter_digests, read_gold, shingle_score, string_score
-from sampan.crawl.guard import MAX_DEPTH, overwork
 from sampan.crawl.page import extract
 from sampan.crawl.trees import Forest, load_forest, save_forest
 
@@ -94,6 +93,7 @@ def test_a_plain_page_loses_nothing():
 def test_a_page_without_main_text_gives_all_of_it():
     found = extract("<body><ul><li><a href=a>One</a></li><li><a href=b>Two</a></li></ul></body>")
     assert found.whole
+    assert found.meta()["whole"] == "yes"
     assert found.text == "One\nTwo"
     assert extract("").text == ""
     assert extract("<frameset><frame src=a></frameset>").text == ""
@@ -173,15 +173,6 @@ def test_the_bar_of_a_clear_page_is_higher():
     assert bar(sums, clear, 0.5) > bar(sums, unclear, 0.5)
     # sure of everything, all of it right: an F1 of 1 is expected, and half of that is the bar
     assert bar(sums, np.ones(sums.blocks), 0.5) == pytest.approx(0.5)
-
-
-def test_depth_is_told_by_tags():
-    fill = "<br>" * MAX_DEPTH
-    assert overwork(fill + "<div>" * (MAX_DEPTH + 1)) == "too_deep"
-    assert overwork(fill + "<DIV>" * MAX_DEPTH + "<p>" * 50) == ""
-    assert overwork(fill + "<div></div>" * (MAX_DEPTH + 1)) == ""
-    # end tags without a beginning do not make room for more
-    assert overwork("</div>" * 500 + "<div>" * (MAX_DEPTH + 1)) == "too_deep"
 
 
 @given(st.text("<>/abp divul=\"' \n&;é中", max_size=400))

@@ -2,12 +2,14 @@
 
 import bz2
 import gzip
+import time
 
 import pytest
 
 from sampan.artifacts.documents import read_documents, read_summary
 from sampan.core.errors import InputError
 from sampan.crawl.wikitext import prose
+from sampan.crawl.wikitext_work import tangled
 
 SITE = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="{language}"><siteinfo>
 <sitename>W</sitename><dbname>{language}wiki</dbname><base>https://{language}.wikipedia.org/wiki/Main_Page</base>
@@ -120,3 +122,31 @@ def test_entities_of_ones_own_are_refused(tmp_path, run_stage):
 )
 def test_wikitext(wikitext, text):
     assert prose(wikitext) == text
+
+
+HOSTILE_WIKITEXT = {
+    "templates left open": "{{a|b" * 4000,
+    "tables left open": "{|\n|a\n" * 4000,
+    "comments left open": "<!-- " * 20_000,
+    "end marks in comments": "{{a|b<!-- }} -->" * 4000,
+    "end marks in raw text": "{{a|b<nowiki>}}</nowiki>" * 4000,
+    "end marks before": "}}" * 4000 + "{{a|" * 4000,
+    "quotes left open": '<b a="' * 9000,
+    "elements": "<b>" * 20_000,
+    "addresses on a line": "http://a.b/c " * 40_000,
+    "raw text left open": "<nowiki>" * 200_000,
+    "list marks": "*:#" * 50_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_WIKITEXT)
+def test_hostile_wikitext_is_told_before_it_is_parsed(name):
+    clock = time.process_time()
+    assert tangled(HOSTILE_WIKITEXT[name])
+    assert time.process_time() - clock < 2  # each took 0.1 s at the most; the parser takes 2 s to hours
+
+
+def test_large_honest_wikitext_is_parsed():
+    row = "|-\n| [[a|b]] || {{flag|c}} || {{d|[[e]]|f={{g}}}}\n"
+    article = f"<!-- }}}} -->{{|\n{row * 1500}|}}\n" + "* ''x'' <ref name=a>[http://a.b c]</ref><ref name=b />\n" * 1500
+    assert not tangled(article + "an interval [0, 1) and {{ a template left open" + "<br>\n" * 500)

@@ -85,3 +85,61 @@ def test_an_empty_id_is_no_id(run_stage, tmp_path, none):
     assert first.endswith(":1")
     assert second.endswith(":2")
     assert third == "0"
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """A folder with one good row for each bad one, of every kind that there is."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    root = tmp_path / "damaged"
+    root.mkdir()
+    good = json.dumps({"id": "j", "lang": "en", "text": "good"})
+    lines = [good, '{"id": 1, "text": "cut of', "[1]", '{"id": "n"}', '{"id": "u", "text": 5}']
+    (root / "a.jsonl").write_bytes("\n".join(lines).encode() + b'\n{"text": "\xff"}\n')
+    packed = gzip.compress("\n".join([good] * 5000).encode())
+    (root / "b.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    pq.write_table(pa.table({"id": ["p", "q"], "text": ["good", None]}), root / "c.parquet")
+    (root / "d.parquet").write_bytes(b"PAR1 and no more")
+    (root / "e.json").write_text("[1, 2")
+    return root
+
+
+def test_bad_rows_and_files_are_counted_and_cost_themselves(damaged, run_stage, tmp_path):
+    metrics, made = run_stage("crawl.table", {"source": "s"}, {"files": [damaged]})
+    summary = read_summary(made)
+    assert {reason: count[""] for reason, count in summary["dropped"].items()} == {
+        "bad_json": 3,
+        "no_text": 3,
+        "not_utf8": 1,
+        "damaged": 2,
+    }
+    assert {document.id for document in read_documents(made)} == {"j", "p"}
+    assert metrics["rows"] == metrics["documents"] + summary["dropped_documents"]
+    examples = {reason: texts[""] for reason, texts in summary["dropped_examples"].items()}
+    assert examples["bad_json"][0].startswith("a.jsonl:2: not JSON")
+    assert examples["no_text"][2] == "c.parquet, row 2: the columns are id, text"
+    assert str(tmp_path) not in json.dumps(summary)
+    # what a stage of ours wrote is not forgiven
+    with pytest.raises(InputError, match="not JSON"):
+        list(read_documents(damaged / "a.jsonl"))
+
+
+def test_an_input_without_a_usable_row_names_its_columns(tmp_path, run_stage):
+    (tmp_path / "hub.jsonl").write_text('{"content": "Hello", "key": 1}\n{"content": "you", "key": 2}\n')
+    with pytest.raises(InputError, match=r"no_text.*text_column.*content, key"):
+        run_stage("crawl.table", {}, {"files": [tmp_path / "hub.jsonl"]})
+
+
+def test_columns_can_be_named(tmp_path, run_stage):
+    rows = [{"content": "สวัสดี", "key": 7, "tongue": "th", "link": "http://x.org", "text": None, "more": 1}, {"key": 8}]
+    (tmp_path / "hub.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    named = {"text_column": "content", "id_column": "key", "language_column": "tongue", "url_column": "link"}
+    _, made = run_stage("crawl.table", named, {"files": [tmp_path / "hub.jsonl"]})
+    (document,) = read_documents(made)
+    assert (document.text, document.id, document.language) == ("สวัสดี", "7", "tha_Thai")
+    assert (document.url, document.meta) == ("http://x.org", {"more": 1})
+    assert read_summary(made)["dropped"] == {"no_text": {"": 1}}
+    with pytest.raises(RecipeError, match=r"language_column.*'tonge'.*tongue"):
+        run_stage("crawl.table", {**named, "language_column": "tonge"}, {"files": [tmp_path / "hub.jsonl"]})

@@ -184,3 +184,24 @@ def test_real_archives(shared, run_stage):
     plain, packed = (crawl(run_stage, folder / f"cc_sample_16.warc.{s}")[1] for s in ("gz", "lz4"))
     assert [d.text for d in plain] == [d.text for d in packed]
     assert crawl(run_stage, folder / "govuk_original_and_revisit_2.warc.gz")[2]["revisit"] == 55
+
+
+def test_records_are_chosen_by_the_languages_they_declare(tmp_path, run_stage):
+    thai = PAGE.replace("<html", '<html lang="th"', 1).encode()
+    records = [
+        record(
+            "conversion", THAI.encode(), "http://x.org/wet", "text/plain", WARC_Identified_Content_Language="tha,eng"
+        ),
+        record("conversion", THAI.encode(), "http://x.org/wet2", "text/plain", WARC_Identified_Content_Language="deu"),
+        response(PAGE.encode(), "http://x.org/header", extra="Content-Language: th-TH\r\n"),
+        response(PAGE.encode(), "http://x.org/header2", extra="Content-Language: en, de\r\n"),
+        response(thai, "http://x.org/tag"),
+        response(thai.replace(b'"th"', b'"en"'), "http://x.org/tag2"),
+        response(PAGE.encode(), "http://x.org/silent"),
+    ]
+    path = write(tmp_path / "a.warc", records)
+    _, documents, dropped = crawl(run_stage, path, languages=["th"])
+    declared = {document.url[13:]: document.meta.get("declared_language") for document in documents}
+    assert declared == {"wet": "tha,eng", "header": "th-TH", "tag": "th", "silent": None}
+    assert dropped == {"unwanted_language": 3}
+    assert len(crawl(run_stage, path)[1]) == 7

@@ -131,6 +131,8 @@ WRONG = {
     "do: unknown stage": (["do", "corpus.claen", "--out", "x"], "Did you mean 'corpus.clean'"),
     "do: no out": (["do", "crawl.table", "--from", "files=rows.jsonl"], "--out DIR"),
     "do: missing file": (["do", "crawl.table", "--from", "files=no.jsonl", "--out", "x"], "no.jsonl: no such file"),
+    "do: address": (["do", "crawl.table", "--from", "files=s3://x/y.jsonl", "--out", "x"],
+                    'files=s3://x/y.jsonl: an address, .*inputs: [{]files: "url:s3://x/y.jsonl"'),
     "do: role": (["do", "crawl.table", "--from", "file=rows.jsonl", "--out", "x"], "no input 'file'. Did you mean"),
     "do: no input": (["do", "crawl.table", "--out", "x"], "needs the input 'files' .* Give it with --from files=PATH"),
     "do: parameter": (["do", "corpus.dedup", "--from", "documents=rows.jsonl", "--with", "threshold=3", "--out", "x"],
@@ -160,6 +162,11 @@ def test_damaged_tables(here):
     )
     whole = gzip.compress(b'{"text": "one two three"}\n' * 2000)
     (here / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    assert sampan("do", "crawl.table", "--from", "files=cut.jsonl.gz", "--out", "rest", cwd=here).returncode == 0
+    summary = json.loads((here / "rest" / "summary.json").read_text())
+    assert summary["documents"] > 0
+    assert summary["dropped"] == {"damaged": {"": 1}}
+    (here / "cut.jsonl.gz").write_bytes(whole[:20])
     assert "cut off" in fails("do", "crawl.table", "--from", "files=cut.jsonl.gz", "--out", "x", cwd=here)
     assert not (here / "x").exists(), "no half result"
 
@@ -278,7 +285,7 @@ def _left(folder: Path) -> list[str]:
 def test_do_leaves_nothing_beside_what_it_makes(here):
     (here / "bad.jsonl").write_text("{}\n")
     assert "needs a string column" in fails(
-        "do", "crawl.table", "--from", "files=bad.jsonl", "--out", "table", cwd=here
+        "do", "corpus.clean", "--from", "documents=bad.jsonl", "--out", "table", cwd=here
     )
     assert _left(here) == []
     assert sampan("do", "crawl.table", "--from", "files=rows.jsonl", "--out", "table", cwd=here).returncode == 0

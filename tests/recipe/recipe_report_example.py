@@ -111,6 +111,8 @@ def _summary(name: str, size: int) -> dict:
         "dropped": dropped,
         "by_source": dict.fromkeys(("web", "wiki", "books"), size // 3),
         "dropped_by_source": {r: {"web": 40, "wiki": 2} for r in reasons},
+        "by_language_and_source": {code: {"web": n, "wiki": 7} for code, n in sizes.items()},
+        "dropped_by_language_and_source": {code: {"web": 40} for code in LANGUAGES},
         "dropped_examples": {r: {code: [f"example of {r} in {code}"] for code in LANGUAGES} for r in reasons},
     }
 

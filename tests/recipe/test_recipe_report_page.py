@@ -115,6 +115,8 @@ def hostile() -> ReportData:
                 "dropped_examples": {bad: {bad: [bad]}},
                 "by_source": {bad: 1, "web": 1},
                 "dropped_by_source": {bad: {bad: 3}},
+                "by_language_and_source": {bad: {bad: 1, "web": 0}},
+                "dropped_by_language_and_source": {bad: {bad: 3}},
             },
         ),
     )

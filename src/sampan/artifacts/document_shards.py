@@ -19,6 +19,14 @@ from ..core.stage import Artifact
 from .documents import MAX_DROP_EXAMPLES, Document, document_of
 from .tables import PREVIEW, PREVIEW_ROWS, SHARD_BYTES, file_kind, parquet_rows, read_rows, table_files, with_id
 
+_TABLES = (
+    "by_language",
+    "by_language_and_source",
+    "by_license",
+    "dropped",
+    "dropped_by_source",
+    "dropped_by_language_and_source",
+)
 _PACKED_TIMES = 3
 """A packed text file unpacks to about so many times its size."""
 
@@ -84,8 +92,8 @@ def merge_summaries(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {"licenses": [], "dropped_examples": {}}
     for name in ("documents", "characters", "text_bytes", "dropped_documents"):
         merged[name] = sum(summary[name] for summary in summaries)
-    for name in ("by_language", "by_license", "dropped", "dropped_by_source"):
-        merged[name] = _add_tables([summary[name] for summary in summaries])
+    for name in _TABLES:
+        merged[name] = _add_tables([summary.get(name, {}) for summary in summaries])
     merged["by_source"] = dict(sorted(sum((Counter(s["by_source"]) for s in summaries), Counter()).items()))
     merged["licenses"] = sorted({name for summary in summaries for name in summary["licenses"]})
     for summary in summaries:

@@ -50,6 +50,8 @@ class DocumentWriter:
         self._folder = folder
         self._kept: dict[str, Counter[str]] = defaultdict(Counter)
         self._sources: Counter[str] = Counter()
+        self._by_both: dict[str, Counter[str]] = defaultdict(Counter)
+        self._dropped_by_both: dict[str, Counter[str]] = defaultdict(Counter)
         self._licenses: dict[str, Counter[str]] = defaultdict(Counter)
         self._dropped: dict[str, Counter[str]] = defaultdict(Counter)
         self._dropped_sources: dict[str, Counter[str]] = defaultdict(Counter)
@@ -62,6 +64,7 @@ class DocumentWriter:
         kept["characters"] += len(document.text)
         kept["text_bytes"] += size
         self._sources[document.source] += 1
+        self._by_both[document.language][document.source] += 1
         self._licenses[document.license][document.source] += 1
         self._shards.write(document.row(), size)
 
@@ -70,6 +73,7 @@ class DocumentWriter:
         a person would look at: the text, or a URL or id where there is no text."""
         self._dropped[reason][language] += 1
         self._dropped_sources[reason][source] += 1
+        self._dropped_by_both[language][source] += 1
         samples = self._samples[reason][language]
         if example and len(samples) < MAX_DROP_EXAMPLES:
             samples.append(example[:EXAMPLE_CHARACTERS])
@@ -82,11 +86,15 @@ class DocumentWriter:
             "text_bytes": total["text_bytes"],
             "by_language": {k: dict(v) for k, v in sorted(self._kept.items())},
             "by_source": dict(sorted(self._sources.items())),
+            "by_language_and_source": {k: dict(sorted(c.items())) for k, c in sorted(self._by_both.items())},
             "licenses": sorted(filter(None, self._licenses)),
             "by_license": {name: dict(sorted(c.items())) for name, c in sorted(self._licenses.items())},
             "dropped": {r: dict(sorted(c.items())) for r, c in sorted(self._dropped.items())},
             "dropped_documents": sum(sum(c.values()) for c in self._dropped.values()),
             "dropped_by_source": {r: dict(sorted(c.items())) for r, c in sorted(self._dropped_sources.items())},
+            "dropped_by_language_and_source": {
+                k: dict(sorted(c.items())) for k, c in sorted(self._dropped_by_both.items())
+            },
             "dropped_examples": {r: dict(sorted(by.items())) for r, by in sorted(self._samples.items())},
         }
 

@@ -7,7 +7,7 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +27,10 @@ SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 PACKED = (".gz", ".zst")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+Bad = Callable[[str, str, str], None]
+"""Told of what cannot be read: a reason (`bad_json`, `not_utf8`, `damaged`), its place, and what is wrong there."""
 
 
 def string_schema(columns: Sequence[str]):
@@ -127,18 +131,21 @@ def file_kind(path: Path) -> str:
     return kind if kind in SUFFIXES and path.name not in NOT_TABLES else ""
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of a file or folder with their place (`file:line`), in the order of file names and lines."""
+def read_rows(path: Path, bad: Bad | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of a file or folder with their place (`file:line`), in the order of file names and lines.
+
+    What cannot be read is an InputError; with `bad`, that is told of it, and reading goes on after it.
+    """
     for file in table_files(path):
         kind = file_kind(file)
         if kind == ".parquet":
-            yield from parquet_rows(file)
+            yield from parquet_rows(file, bad=bad)
         elif kind == ".json":
-            yield from _json_rows(file)
+            yield from _json_rows(file, bad)
         elif kind in (".jsonl", ".ndjson"):
-            yield from _jsonl_rows(file)
+            yield from _jsonl_rows(file, bad)
         elif kind == ".txt":
-            yield from _text_rows(file)
+            yield from _text_rows(file, bad)
         else:
             raise InputError("not a table", where=str(file), how=f"Give one of {', '.join(SUFFIXES)}.")
 
@@ -206,61 +213,73 @@ def open_bytes(path: Path) -> BinaryIO:
     return open(path, "rb")
 
 
-def read_lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Lines of a text file with their place; InputError names the line that is not UTF-8 or where a stream breaks."""
+def read_lines(path: Path, bad: Bad | None = None) -> Iterator[tuple[str, str]]:
+    """Lines of a text file with their place; InputError names the line that is not UTF-8 or where a stream breaks, or
+    `bad` is told."""
     number = 0
     try:
         with open_bytes(path) as file:
             for number, raw in enumerate(file, 1):
                 line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-                yield f"{path}:{number}", line.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"not UTF-8 ({error.reason}: byte 0x{error.object[error.start]:02x})",
-            where=f"{path}:{number}",
-            how="Convert the file to UTF-8, for instance with iconv.",
-        ) from None
+                try:
+                    text = line.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    what = f"not UTF-8 ({error.reason}: byte 0x{error.object[error.start]:02x})"
+                    how = "Convert the file to UTF-8, for instance with iconv."
+                    _wrong(bad, "not_utf8", what, f"{path}:{number}", how)
+                    continue
+                yield f"{path}:{number}", text.rstrip("\r\n")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            f"the compressed stream is damaged or cut off ({error})",
-            where=f"{path}:{number + 1}",
-            how="Fetch the file again.",
-        ) from None
+        what = f"the compressed stream is damaged or cut off ({error})"
+        _wrong(bad, "damaged", what, f"{path}:{number + 1}", "Fetch the file again.")
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for place, line in read_lines(path):
+def _wrong(bad: Bad | None, reason: str, what: str, where: str, how: str = "") -> None:
+    """Tell `bad`, or raise InputError if there is none."""
+    if bad is None:
+        raise InputError(what, where=where, how=how) from None
+    bad(reason, where, what)
+
+
+def _jsonl_rows(path: Path, bad: Bad | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, line in read_lines(path, bad):
         if not line.strip():
             continue
         try:
             row = parse_json(line)
         except json.JSONDecodeError as error:
-            raise InputError(f"not JSON ({error.msg} at column {error.colno})", where=place) from None
+            _wrong(bad, "bad_json", f"not JSON ({error.msg} at column {error.colno})", place)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"JSON that cannot be read ({error})", where=place) from None
-        if not isinstance(row, dict):
-            raise InputError("a line must hold one JSON object", where=place)
-        yield place, row
+            _wrong(bad, "bad_json", f"JSON that cannot be read ({error})", place)
+        else:
+            if isinstance(row, dict):
+                yield place, row
+            else:
+                _wrong(bad, "bad_json", "a line must hold one JSON object", place)
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    text = "\n".join(line for _, line in read_lines(path))
+def _json_rows(path: Path, bad: Bad | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    text = "\n".join(line for _, line in read_lines(path, bad))
     try:
         rows = parse_json(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"not JSON ({error.msg})", where=f"{path}:{error.lineno}") from None
+        _wrong(bad, "bad_json", f"not JSON ({error.msg})", f"{path}:{error.lineno}")
+        return
     except (ValueError, RecursionError) as error:
-        raise InputError(f"JSON that cannot be read ({error})", where=str(path)) from None
+        _wrong(bad, "bad_json", f"JSON that cannot be read ({error})", str(path))
+        return
     for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
-        if not isinstance(row, dict):
-            raise InputError("the file must hold a list of JSON objects", where=f"{path}, item {number}")
-        yield f"{path}, item {number}", row
+        place = f"{path}, item {number}"
+        if isinstance(row, dict):
+            yield place, row
+        else:
+            _wrong(bad, "bad_json", "the file must hold a list of JSON objects", place)
 
 
-def _text_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _text_rows(path: Path, bad: Bad | None) -> Iterator[tuple[str, dict[str, Any]]]:
     """A text file holds documents separated by blank lines."""
     start, block = "", []
-    for place, line in read_lines(path):
+    for place, line in read_lines(path, bad):
         if line.strip():
             start = start or place
             block.append(line)
@@ -271,11 +290,15 @@ def _text_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield start, {"text": "\n".join(block)}
 
 
-def parquet_rows(path: Path, groups: Sequence[int] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of a Parquet file with their place; `groups` = (first, end) reads only these row groups."""
+def parquet_rows(
+    path: Path, groups: Sequence[int] = (), bad: Bad | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of a Parquet file with their place; `groups` = (first, end) reads only these row groups. What cannot be read
+    is an InputError, or `bad` is told of it and the rest of the groups left out."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    number = 0
     try:
         file = pq.ParquetFile(path)
         first, end = groups or (0, file.num_row_groups)
@@ -286,4 +309,5 @@ def parquet_rows(path: Path, groups: Sequence[int] = ()) -> Iterator[tuple[str, 
                 yield f"{path}, row {number}", row
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # the last two: a value Python cannot hold
         reason = str(error).partition("\n")[0]
-        raise InputError(f"not a readable Parquet file ({reason})", where=str(path)) from None
+        where = f"{path}, row {number + 1}" if bad and number else str(path)
+        _wrong(bad, "damaged", f"not a readable Parquet file ({reason})", where)

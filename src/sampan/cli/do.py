@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -37,6 +38,9 @@ EXAMPLES = """examples:
   sampan do train.causal_lm --from model=base --from tokens=packed --out cpt --processes 2
   sampan do merge.weights --config mergekit.yaml --out merged   mergekit's own YAML
   sampan do merge.weights --config mergekit.yaml --out merged --dry-run   what it would take"""
+
+
+_ADDRESS = re.compile(r"(?:url:)?[a-zA-Z][\w+.-]+://|hf:")
 
 
 class _StageName(argparse.Action):
@@ -212,6 +216,13 @@ def _sources(given: Sequence[str]) -> dict[str, list[Path]]:
         role, equals, path = item.partition("=")
         if not equals or not path:
             raise RecipeError("an input is ROLE=PATH", where=f"--from {item}")
+        if _ADDRESS.match(path) and not Path(path).exists():
+            raise RecipeError(
+                "an address, and `sampan do` reads files and folders of this machine",
+                where=f"--from {item}",
+                how=f"Download it first; or run a recipe, whose inputs may be addresses, with "
+                f'`inputs: {{{role}: "{path if path.startswith(("url:", "hf:")) else f"url:{path}"}"}}`.',
+            )
         found.setdefault(role, []).append(Path(path).expanduser())
     return found
 

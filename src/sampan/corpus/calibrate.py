@@ -23,6 +23,9 @@ class Params:
     filters: list[str] = field(default_factory=lambda: [name for name in ORDER if name not in NOT_LEARNT])
     """Filters whose limits are learnt. Ours: not `length`, which is a matter of the source and not of quality, and not
     `harmful`, whose words good text may well hold; `encoding` has no limits."""
+    confidence: bool = True
+    """Whether the least confidence of the identifier is learnt too, from the documents that it takes for what they are:
+    the default of 0.5 holds for every language, and those without sisters reach 0.99."""
     keep: float = 0.99
     """Share of each language's reference documents that must pass all of its learnt limits together. Ours; FineWeb-2
     takes per-language quantiles that match English pass rates."""
@@ -54,7 +57,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="corpus.calibrate",
-    revision=2,
+    revision=3,
     summary="Learn the limits of corpus.clean from reference text, by quantiles per language.",
     params=Params,
     inputs={

@@ -1,8 +1,8 @@
 """The work of corpus.calibrate: measure every statistic on reference documents, and cut off the same tail of each.
 
-One tail is chosen for all statistics of a language, the widest at which `keep` of its documents pass all limits
-together. A statistic that says nothing about the reference (the same value in nearly every document, such as no spam)
-teaches no limit: the profile's stays.
+One tail is chosen for all filters' statistics of a language, the widest at which `keep` of its documents pass all
+limits together. A statistic that says nothing about the reference (the same value in nearly every document, such as no
+spam) teaches no limit: the profile's stays.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..artifacts.document_shards import document_jobs, read_job
+from ..artifacts.documents import Document
 from ..core.errors import InputError
 from ..core.params import all_values, parse_params
 from ..core.shards import Shard
@@ -28,9 +29,12 @@ from .calibrate import Params
 from .cleaning import Cleaner
 from .limits import write_limits
 from .rules import Rule, rules_of
+from .view import TextView
 
 STATISTICS, REPORT = "statistics.jsonl", "quantiles.json"
 QUANTILES = (0.0, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 1.0)
+_CONFIDENCE = Rule("unsure_language", "min_language_confidence", lambda view: None)
+"""Not a filter's: it is asked of documents without a trusted label alone, and so has a tail of its own."""
 DIGITS = 4
 """Significant digits of a learnt limit."""
 
@@ -44,7 +48,7 @@ def calibrate(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
     shards = runtime.shards(
         "measure", "sampan.corpus.calibration:measure_part", jobs, weights=[job["bytes"] for job in jobs], unit="bytes"
     )
-    rules = _limit_rules(params.filters)
+    rules = _limit_rules(params)
     limits, report, counts = {}, {}, {}
     for language, values_DR in _sampled(shards, params.max_documents):
         counts[language] = len(values_DR)
@@ -70,7 +74,7 @@ def calibrate(params: Params, inputs: Inputs, runtime: Runtime) -> dict[str, Any
 def measure_part(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """One shard: the statistics of its documents, sampled by language."""
     params = parse_params(Params, job["params"], where="corpus.calibrate")
-    rules = _limit_rules(params.filters)
+    rules = _limit_rules(params)
     cleaner = Cleaner(clean.Params(languages=params.languages, trust_label=params.trust_label), job["files"])
     rows: dict[str, list[tuple[int, list[float | None]]]] = defaultdict(list)
     for document in read_job(job):
@@ -80,7 +84,7 @@ def measure_part(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
         view = cleaner.view(document)
         heap, rank = rows[document.language], -_hash(document.text)
         if len(heap) < params.max_documents or rank > heap[0][0]:
-            item = (rank, [rule.statistic(view) for rule in rules])
+            item = (rank, [_value(rule, view, document, cleaner) for rule in rules])
             (heapq.heappush if len(heap) < params.max_documents else heapq.heapreplace)(heap, item)
     with open(out / STATISTICS, "w", encoding="utf-8") as file:
         for language in sorted(rows):
@@ -93,9 +97,17 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=7).digest(), "big")
 
 
-def _limit_rules(filters: Sequence[str]) -> list[Rule]:
+def _limit_rules(params: Params) -> list[Rule]:
     """One rule for each limit, in order."""
-    return list({rule.limit: rule for rule in rules_of(filters)}.values())
+    rules = [*rules_of(params.filters), *([_CONFIDENCE] if params.confidence else [])]
+    return list({rule.limit: rule for rule in rules}.values())
+
+
+def _value(rule: Rule, view: TextView, document: Document, cleaner: Cleaner) -> float | None:
+    if rule is not _CONFIDENCE:
+        return rule.statistic(view)
+    guess = cleaner.guess(document.text)
+    return guess.confidence if guess.language == document.language else None
 
 
 def _sampled(shards: Sequence[Shard], most: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -120,7 +132,10 @@ def _learn(
     for _ in range(24):
         tail = (least + most) / 2
         least, most = (tail, most) if _kept(values_DR, rules, tail) >= keep else (least, tail)
-    learnt = {rule.limit: _limit(values, rule, least) for rule, values in zip(rules, values_DR.T, strict=True)}
+    learnt = {
+        rule.limit: _limit(values, rule, 1 - keep if rule is _CONFIDENCE else least)
+        for rule, values in zip(rules, values_DR.T, strict=True)
+    }
     limits = {name: value for name, value in learnt.items() if value is not None}
     facts = {"documents": len(values_DR), "kept": round(_kept(values_DR, rules, least), 6), "tail": round(least, 6)}
     return limits, facts | {"statistics": _statistics(values_DR, rules, limits, language)}
@@ -130,7 +145,7 @@ def _kept(values_DR: np.ndarray, rules: Sequence[Rule], tail: float) -> float:
     """Share of documents that pass all limits learnt with this tail."""
     passes = np.ones(len(values_DR), bool)
     for rule, values in zip(rules, values_DR.T, strict=True):
-        limit = _limit(values, rule, tail)
+        limit = _limit(values, rule, tail) if rule is not _CONFIDENCE else None
         if limit is not None:
             passes &= ~(values < limit if _is_least(rule) else values > limit)
     return float(passes.mean())

@@ -14,11 +14,13 @@ from ..artifacts.documents import Document, DocumentWriter
 from ..core.errors import InputError, RecipeError
 from ..core.params import all_values, parse_params
 from ..core.stage import Inputs, Runtime
-from ..lang.codes import normalise_code
+from ..lang.codes import known_language, normalise_code
 from ..lang.identify import identify
 from ..lang.kernels import expect
+from ..lang.lines import without_others
 from ..lang.normalise import normalise
 from ..lang.profile import Profile, harmful_words, languages, load_profile
+from ..lang.scripts import chinese_variant
 from .change_log import ChangeLog, merge_changes
 from .clean import Params
 from .filters import FILTERS
@@ -32,6 +34,7 @@ from .view import TextView
 
 _TEXT_BYTES = 4000
 """Bytes of a document, rather too many: a job that will have enough of them asks for the compiled loops."""
+CHINESE = "zho_Hans"
 ROLES = ("identifier", "limits", "harmful_words")
 
 
@@ -46,7 +49,7 @@ class Cleaner:
         self._filters: list[Callable[[TextView], Verdict]] = [
             FILTERS.load(name, where="filters") for name in params.filters
         ]
-        self._identify = _identifier(files.get("identifier"))
+        self.guess = _identifier(files.get("identifier"))
         self._limits = read_limits(Path(files["limits"])) if "limits" in files else {}
         self._word_lists = files.get("harmful_words", "")
         _check_word_lists(self._word_lists)
@@ -96,12 +99,26 @@ class Cleaner:
         language, reason = decide_language(
             text,
             declared,
-            self._identify(text),
+            self.guess(text),
             wanted=self._wanted,
             trust_label=self._params.trust_label,
+            page=_page_language(document) if self._params.use_declared else "",
             floor=lambda code: self._profile(code).thresholds.min_language_confidence,
         )
-        return replace(document, text=text, language=language, script=language.partition("_")[2]), reason
+        found = replace(document, text=text, language=language, script=language.partition("_")[2])
+        if not reason and language == CHINESE and (variant := chinese_variant(text)):
+            found = replace(found, meta={**found.meta, "variant": variant})
+        return (found, reason) if reason or self._params.mixed == "keep" else self._unmixed(found)
+
+    def _unmixed(self, document: Document) -> tuple[Document, str]:
+        """What `mixed` makes of a document in which stretches are in other languages."""
+        text, share = without_others(document.text, document.language, self.guess)
+        if self._params.mixed != "tag" and (share < self._params.min_main_share or not text):
+            return document, "mixed_languages"
+        if share == 1 or self._params.mixed == "drop":
+            return document, ""
+        marked = {**document.meta, "main_share": f"{share:.2f}"}
+        return replace(document, meta=marked, text=document.text if self._params.mixed == "tag" else text), ""
 
     def view(self, document: Document) -> TextView:
         """A prepared document as the filters see it."""
@@ -118,6 +135,11 @@ class Cleaner:
             return document, "personal_data"
         self.personal_data.update(span.kind for span in found)
         return replace(document, text=replace_spans(document.text, found)), ""
+
+
+def _page_language(document: Document) -> str:
+    """The language that the page of a document declares first, '' for none that has a profile."""
+    return known_language(str(document.meta.get("declared_language", "")).partition(",")[0].strip())
 
 
 def _identifier(path: str | None) -> Callable[[str], Any]:

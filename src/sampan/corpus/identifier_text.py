@@ -50,14 +50,26 @@ def choose(params: Any, sources: Sequence[Artifact]) -> Chosen:
         limit = params.max_characters_per_language if label in own else params.max_characters_per_other
         quotas = even_quotas(by_origin, limit)
         chances |= {(label, origin): quotas[origin] / size for origin, size in by_origin.items()}
+    tested = held_out_chances(params, sizes)
     chosen = Chosen()
     for label, origin, document in _labelled(params, sources, chosen.refused):
         if unit_interval(held_out_salt(params), document.id) < params.held_out_share:
-            chosen.held_out[label].append(document.text)
+            if unit_interval(f"test {params.seed} {origin}", document.id) <= tested[label, origin]:
+                chosen.held_out[label].append(document.text)
         elif unit_interval(f"sample {params.seed} {origin}", document.id) <= chances[label, origin]:
             chosen.train[label].append(document.text)
             chosen.used[label, origin, document.license] += len(document.text)
     return chosen
+
+
+def held_out_chances(params: Any, sizes: Mapping[str, Counter[str]]) -> dict[tuple[str, str], float]:
+    """By label and origin the share of the held-out documents that are read for the test: all of them, unless a label
+    has more than `max_held_out_characters`."""
+    chances = {}
+    for label, by_origin in sizes.items():
+        quotas = even_quotas(by_origin, params.max_held_out_characters / max(params.held_out_share, 1e-9))
+        chances |= {(label, origin): quotas[origin] / size for origin, size in by_origin.items()}
+    return chances
 
 
 def held_out_salt(params: Any) -> str:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection
 
 from ..lang.identify import Guess
 from ..lang.profile import Profile, load_profile
-from ..lang.scripts import WRITTEN_IN, weighted_script_shares
+from ..lang.scripts import WRITTEN_IN, own_script_share, weighted_script_shares
 from ..lang.segment import words
 
 MIN_DECLARED_SCRIPT_SHARE = 0.15
 """How much of a labelled document's letters must be in the label's script for the label to stand against the
 identifier. Ours: documentation in small languages is often two thirds commands and names."""
+SURE_OF_SISTERS = 0.9
+"""Confidence from which an answer stands against a page that declares a sister language. Ours."""
 MIN_STOP_WORD_SHARE = 0.12
 """Share of a text's words among the label's stop words at which the label stands, whatever the identifier says: running
 text has 0.2 and more in every spaced language here, text of another language next to none. Ours."""
@@ -25,12 +27,16 @@ def decide_language(
     wanted: Collection[str],
     trust_label: bool,
     floor: Callable[[str], float],
+    page: str = "",
 ) -> tuple[str, str]:
     """(language, '') or (best guess, reason to drop). `floor` gives the least confidence for a language.
 
     A trusted label stands if its script is there and the identifier agrees, answers a sister language (lid.176 calls
     most Malay Indonesian) or is unsure. Reasons: `unsure_language`, `other_language`, `mislabelled`,
     `unwanted_language`.
+
+    `page` is what a web page declares, which is often wrong: it only decides where the identifier is unsure, or not
+    sure between sisters.
     """
     if declared and trust_label:
         stands = _label_stands(text, load_profile(declared), guess, floor(declared))
@@ -40,9 +46,16 @@ def decide_language(
     else:
         language = guess.language
         reason = "" if guess.confidence >= floor(language) else "unsure_language"
+        if page and page != language and _page_decides(text, load_profile(page), guess, sure=not reason):
+            language, reason = page, ""
     if not reason and wanted and language not in wanted:
         reason = "unwanted_language"
     return language, reason
+
+
+def _page_decides(text: str, profile: Profile, guess: Guess, *, sure: bool) -> bool:
+    between_sisters = guess.language in profile.sisters and guess.confidence < SURE_OF_SISTERS
+    return (between_sisters or not sure) and own_script_share(text, profile.script) >= MIN_DECLARED_SCRIPT_SHARE
 
 
 def _label_stands(text: str, profile: Profile, guess: Guess, floor: float) -> bool:

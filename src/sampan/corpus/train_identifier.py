@@ -31,6 +31,8 @@ class Params:
     """The same for each pooled label."""
     held_out_share: float = 0.1
     """Share of documents kept for the test, by id, so that translations of one text stay on one side."""
+    max_held_out_characters: int = 2_000_000
+    """Text of each label that the test reads, shared evenly among its sources."""
     word_rounds: int = 3000
     """Pieces made of the marker and stop words in the language profiles, for each own label that has a profile."""
     mixed_share: float = 1.0

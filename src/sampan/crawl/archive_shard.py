@@ -10,10 +10,12 @@ from typing import Any
 from ..artifacts.documents import Document, DocumentWriter
 from ..core.identity import digest_text
 from ..core.params import parse_params
+from ..lang.codes import known_language, normalise_code
 from .arc_records import ARC
-from .guard import overwork
+from .guard import Overwork, overwork
 from .http import MAX_HEAD, BadEncoding, TooLarge, decode_body, is_whole_response, split_response
 from .kernels import loops
+from .metadata import facts
 from .packed import Archive
 from .page import decode, extract, is_html
 from .record import Format, Record, read_records
@@ -119,7 +121,10 @@ def document_of_record(params: Any, record: Record) -> Document | None:
 def _text(params: Any, record: Record) -> tuple[str, dict[str, str]]:
     """The text of a record that holds a page or, in a WET file, text; and what goes into the document's meta."""
     if record.kind == "conversion":
-        return _sized(params, record.body).decode("utf-8", errors="replace"), {"charset": "utf-8"}
+        declared = record.headers.get("warc-identified-content-language", "")
+        _wanted(params, declared)
+        said = {"charset": "utf-8", "declared_language": declared}
+        return _sized(params, record.body).decode("utf-8", errors="replace"), said
     if record.kind == "response":
         response = split_response(record.body)
         if response is None:
@@ -135,7 +140,16 @@ def _text(params: Any, record: Record) -> tuple[str, dict[str, str]]:
     payload = _sized(params, _decoded(params, payload, headers))
     if not is_html(content_type, payload):
         raise LeftOut("not_html")
-    return page_text(params, payload, _charset(content_type), record.url)
+    declared = headers.get("content-language", "")
+    _wanted(params, declared)
+    return page_text(params, payload, _charset(content_type), record.url, declared=declared)
+
+
+def _wanted(params: Any, declared: str) -> None:
+    """LeftOut if none of the languages `declared`, parted by commas, is among those that are read."""
+    wanted = {normalise_code(code) for code in params.languages} if declared.strip() else ()
+    if wanted and not wanted & {known_language(code.strip()) for code in declared.split(",")}:
+        raise LeftOut("unwanted_language")
 
 
 def _decoded(params: Any, payload: bytes, headers: Mapping[str, str]) -> bytes:
@@ -157,17 +171,22 @@ def _sized(params: Any, payload: bytes) -> bytes:
     return payload
 
 
-def page_text(params: Any, payload: bytes, charset: str, url: str) -> tuple[str, dict[str, str]]:
+def page_text(params: Any, payload: bytes, charset: str, url: str, *, declared: str = "") -> tuple[str, dict[str, str]]:
     """The text of HTML and what the page says of itself (`Page.meta`, and the `charset` used); LeftOut if it would take
-    too long or cannot be parsed."""
+    too long or cannot be parsed. `declared` is the language that its headers name, which the page's tags go over."""
     html, used = decode(payload, charset)
+    if getattr(params, "languages", ()) and not declared:
+        _wanted(params, facts(html).get("declared_language", ""))
     if reason := overwork(html, payload if used == "utf-8" else None):
         raise LeftOut(reason)
     try:
         page = extract(html, extractor=params.extractor, min_characters=params.min_text_characters, url=url)
+    except Overwork as reason:
+        raise LeftOut(str(reason)) from None
     except (ValueError, RuntimeError, TypeError):
         raise LeftOut("unparsable_html") from None
-    return page.text, {**page.meta(), "charset": used}
+    said = {"declared_language": declared} if declared else {}
+    return page.text, {**said, **page.meta(), "charset": used}
 
 
 def _charset(content_type: str) -> str:

@@ -24,7 +24,8 @@ from ..core.stage import Artifact, Runtime
 from ..lang.codes import known_language, normalise_code
 from .files import matching_files
 from .mediawiki import Params, is_dump
-from .wikitext import prose, tangled
+from .wikitext import prose
+from .wikitext_work import tangled
 
 _CHUNK = 256 << 10
 _FIELDS = ("title", "ns", "id", "text", "timestamp")

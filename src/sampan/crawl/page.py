@@ -35,8 +35,10 @@ class Page:
     """`date`, `declared_language` and `canonical`, as far as the page states them."""
 
     def meta(self) -> dict[str, str]:
-        """What goes into a document's meta: title, facts, and `cut` for a page of which only the beginning was read."""
-        values = {"title": self.title, **self.facts, "cut": "yes" if self.cut else ""}
+        """What goes into a document's meta: title, facts, `cut` for a page of which only the beginning was read, and
+        `whole` for one of which all visible text was taken."""
+        flags = {"cut": "yes" if self.cut else "", "whole": "yes" if self.whole else ""}
+        values = {"title": self.title, **self.facts, **flags}
         return {key: value for key, value in values.items() if value}
 
 
@@ -81,7 +83,8 @@ def decode(payload: bytes, declared: str = "") -> tuple[str, str]:
 def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, url: str = "") -> Page:
     """Main text, title and facts; all visible text where the main text is shorter than `min_characters` and not all.
 
-    `extractor` is `sampan` (our own), `resiliparse` or `trafilatura`.
+    `extractor` is `sampan` (our own), `resiliparse` or `trafilatura`; these two walk up and down the tree, and Overwork
+    says that it is nested too deep for that.
     """
     from resiliparse.parse.html import HTMLTree
 
@@ -99,7 +102,7 @@ def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, u
     written = body.html if body is not None else ""
     layout = kernels.scan(written) or scan(written)
     cut = cut or layout.cut
-    text = _main_text(html, tree, layout, title, extractor, url).strip()
+    text = _main_text(html, tree, written, layout, title, extractor, url).strip()
     if len(text) < min_characters:
         everything = "\n".join(layout.texts)
         if len(everything) > len(text):
@@ -107,16 +110,20 @@ def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, u
     return Page(text, title, cut=cut, facts=known)
 
 
-def _main_text(html: str, tree: Any, layout: Any, title: str, extractor: str, url: str) -> str:
+def _main_text(html: str, tree: Any, written: str, layout: Any, title: str, extractor: str, url: str) -> str:
+    from .nesting import Overwork, too_deep
+
+    if extractor == "sampan":
+        from .extractor import main_text
+        from .second_opinion import kept_by_rules
+
+        return main_text(layout, title, lambda: None if too_deep(written) else kept_by_rules(tree, layout.texts))
+    if too_deep(written):
+        raise Overwork("too_deep")
     if extractor == "trafilatura":
         from trafilatura import extract as trafilatura_extract
 
         return trafilatura_extract(html, url=url or None, include_comments=False, include_tables=True) or ""
-    if extractor == "resiliparse":
-        from resiliparse.extract.html2text import extract_plain_text
+    from resiliparse.extract.html2text import extract_plain_text
 
-        return extract_plain_text(tree, main_content=True, alt_texts=False, preserve_formatting=True)
-    from .extractor import main_text
-    from .second_opinion import kept_by_rules
-
-    return main_text(layout, title, lambda: kept_by_rules(html, tree, layout.texts))
+    return extract_plain_text(tree, main_content=True, alt_texts=False, preserve_formatting=True)

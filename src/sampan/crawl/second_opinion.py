@@ -11,25 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from .guard import MAX_DEPTH, overwork
-
-_SURE = 2 * MAX_DEPTH
-"""Pages with fewer tags are not looked at for their depth: at the worst they take four times as long."""
 _SHORT = 16
 """A shorter text counts as kept only where it is a line of its own."""
 _EDGE = 32
 """Characters at the begin and the end of a longer text that have to be kept."""
 
 
-def kept_by_rules(html: str, tree: Any, texts: list[str]) -> np.ndarray | None:
+def kept_by_rules(tree: Any, texts: list[str]) -> np.ndarray:
     """1 for each text that Resiliparse keeps of the parsed page, 0 for the others (float32). [B]
 
-    None for pages nested so deep that reading the tree would take long (`guard.overwork`).
+    It walks up the tree for every element: ask it about no page that `nesting.check_depth` refuses.
     """
     from resiliparse.extract.html2text import extract_plain_text
 
-    if html.count("<") > _SURE and overwork(html):
-        return None
     found = extract_plain_text(
         tree, main_content=True, alt_texts=False, list_bullets=False, comments=False, post_meta=False
     )

@@ -14,6 +14,14 @@ from ..lang.profile import reads_own_profiles
 class Params:
     paths: list[str] = field(default_factory=list)
     """Glob patterns relative to the input folder (`th/*.jsonl.gz`, `**/*.parquet`); empty reads every table."""
+    text_column: str = ""
+    """Column that holds the text, such as `content`; empty takes `text`."""
+    id_column: str = ""
+    """Column that names the row; empty takes `id`, and where there is none the row's place."""
+    language_column: str = ""
+    """Column that holds the language; empty takes `language` or `lang`."""
+    url_column: str = ""
+    """Column that holds the address; empty takes `url`."""
     language: str = ""
     """Language of every row, over what the rows say; empty keeps the rows' own."""
     languages: list[str] = field(default_factory=list)
@@ -47,7 +55,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="crawl.table",
-    revision=1,
+    revision=2,
     summary="Documents from JSONL, Parquet or text files.",
     params=Params,
     inputs={"files": Role(kinds=("documents",), help="a table file, or a folder of them", many=True)},

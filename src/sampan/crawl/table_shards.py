@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from ..artifacts.document_shards import document_jobs, gather_documents
 from ..artifacts.documents import Document, DocumentWriter, document_of
 from ..artifacts.tables import SHARD_BYTES, file_kind, parquet_rows, read_rows
-from ..core.errors import InputError, RecipeError
+from ..core.errors import InputError, RecipeError, did_you_mean
 from ..core.params import all_values, parse_params
 from ..core.stage import EXTERNAL, Artifact, Runtime
 from ..lang.codes import normalise_code
@@ -18,6 +18,15 @@ from .files import matching_files, row_name
 
 JOB_BYTES = SHARD_BYTES // 2
 """Bytes of text a job; a Parquet file is cut between row groups, other files are not cut."""
+_NAMED = ("text", "id", "language", "url")
+"""What a column can be named for with the parameter `…_column`."""
+_MENDED_BY = {
+    "not_utf8": "Convert the file to UTF-8, for instance with iconv.",
+    "bad_json": "Give JSON Lines, one object a line.",
+    "damaged": "Fetch the file again.",
+}
+_LOOKED_AT = 100
+"""Rows of a part whose columns are remembered, to name them where a column is missing."""
 
 
 def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[str, Any]:
@@ -31,31 +40,56 @@ def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[st
     )
     summary = gather_documents(shards, runtime.out)
     rows = sum(shard.facts["rows"] for shard in shards)
+    where = ", ".join(sorted({source.name for source, _ in files}))
+    columns = sorted({name for shard in shards for name in shard.facts["columns"]})
+    _check_columns(params, {name for shard in shards for name in shard.facts["found"]}, columns, where)
     if not summary["documents"]:
         raise InputError(
             f"none of {rows} rows became a document (dropped: {summary['dropped']})",
-            where=", ".join(sorted({source.name for source, _ in files})),
-            how="Check `languages` and the rows' `language`; `language` overrides it.",
+            where=where,
+            how=_way_out(summary, columns),
         )
     return {"rows": rows, "files": len(files), "documents": summary["documents"], "text_bytes": summary["text_bytes"]}
 
 
+def _check_columns(params: Any, found: set[str], columns: Sequence[str], where: str) -> None:
+    """RecipeError for a column that is named and that no row has."""
+    for name in _NAMED:
+        column = getattr(params, f"{name}_column")
+        if column and column not in found and columns:
+            how = f"{did_you_mean(column, columns)} The rows have: {', '.join(columns)}."
+            raise RecipeError(f"`{name}_column`: no row has a column '{column}'", where=where, how=how)
+
+
+def _way_out(summary: Mapping[str, Any], columns: Sequence[str]) -> str:
+    """What to do where no row became a document: by its first sample for what cannot be read, else by its reason."""
+    dropped = summary["dropped"]
+    for reason in ("not_utf8", "bad_json", "damaged"):
+        if reason in dropped:
+            return f"{summary['dropped_examples'][reason][''][0]}. {_MENDED_BY[reason]}"
+    if "no_text" in dropped:
+        have = ", ".join(columns) or "none"
+        return f"A row needs a string column 'text', or one that `text_column` names; the columns here are: {have}."
+    return "Check `languages` and the rows' `language`; `language` overrides it, `language_column` names another."
+
+
 def read_shard(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Write the documents of the stretches in `job["parts"]`; facts are the rows read."""
+    """Write the documents of the stretches in `job["parts"]`; facts are the rows read or given up, columns of theirs,
+    and which of the columns that the parameters name were there."""
     from .table import Params
 
     params = parse_params(Params, job["params"], where="crawl.table")
-    rows = 0
     with DocumentWriter(out) as writer:
+        reading = _Reading(params, writer)
         for part in job["parts"]:
-            rows += _read_part(params, part, writer)
-    return {"rows": rows}
+            reading.read(part)
+    return {"rows": reading.rows, "columns": sorted(reading.columns), "found": sorted(reading.found)}
 
 
 def _jobs(params: Any, files: Sequence[tuple[Artifact, Path]]) -> list[dict[str, Any]]:
     """Jobs over the files, in order; a file of which only the first rows are wanted is one job."""
     as_sources = [Artifact(path=file, kind=EXTERNAL, digest="", name=file.name) for _, file in files]
-    if params.max_documents:
+    if params.max_documents or not all(_can_be_cut(file) for _, file in files):
         jobs = [
             {"parts": [_whole(file, number)], "bytes": file.stat().st_size} for number, (_, file) in enumerate(files)
         ]
@@ -74,36 +108,82 @@ def _whole(file: Path, number: int) -> dict[str, Any]:
     return {"root": str(file), "file": str(file), "source": number}
 
 
-def _read_part(params: Any, part: Mapping[str, Any], writer: DocumentWriter) -> int:
-    """The number of rows read."""
-    override, wanted = _code(params.language), {_code(code) for code in params.languages}
-    given = {name: value for name in ("license", "source", "quality") if (value := getattr(params, name))}
-    seen = kept = 0
-    for document in _documents(part):
-        seen += 1
-        source = given.get("source", document.source)
+def _can_be_cut(file: Path) -> bool:
+    """Whether row groups can be told; a damaged Parquet file is read whole, and counted."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if file_kind(file) == ".parquet":
         try:
-            language = override or _code(document.language)
+            pq.read_metadata(file)
+        except (pa.ArrowException, OSError):
+            return False
+    return True
+
+
+class _Reading:
+    """The reading of the stretches of one job."""
+
+    def __init__(self, params: Any, writer: DocumentWriter) -> None:
+        self._params, self._writer = params, writer
+        self._override, self._wanted = _code(params.language), {_code(code) for code in params.languages}
+        self._given = {name: value for name in ("license", "source", "quality") if (value := getattr(params, name))}
+        self._named = {name: column for name in _NAMED if (column := getattr(params, f"{name}_column"))}
+        self.rows = 0
+        self.columns: set[str] = set()
+        self.found: set[str] = set()
+
+    def read(self, part: Mapping[str, Any]) -> None:
+        file, kept, name = Path(part["file"]), 0, part["row_name"].partition("/")[2] or Path(part["file"]).name
+
+        def bad(reason: str, place: str, what: str) -> None:
+            self.rows += 1
+            self._drop(reason, f"{name}{place.removeprefix(str(file))}: {what}")
+
+        rows = parquet_rows(file, part["groups"], bad) if "groups" in part else read_rows(file, bad)
+        for number, (place, row) in enumerate(rows):
+            self.rows += 1
+            if number < _LOOKED_AT:
+                self.columns.update(row)
+            row = self._renamed(row)
+            place = place.removeprefix(str(file))
+            if not isinstance(row.get("text"), str):
+                self._drop("no_text", f"{name}{place}: the columns are {', '.join(sorted(row))}")
+                continue
+            row["id"] = row["id"] if row.get("id") not in (None, "") else part["row_name"] + place
+            kept += self._take(document_of(row, place))
+            if self._params.max_documents and kept >= self._params.max_documents:
+                break
+
+    def _renamed(self, row: dict[str, Any]) -> dict[str, Any]:
+        row = dict(row)
+        if self._named:
+            self.found.update(column for column in self._named.values() if column in row)
+            values = {name: row.get(column) for name, column in self._named.items()}
+            for column in (*self._named.values(), *(["lang"] if "language" in values else [])):
+                row.pop(column, None)
+            row.update(values)
+        return row
+
+    def _drop(self, reason: str, example: str) -> None:
+        self._writer.drop(reason, "", example, source=self._given.get("source", ""))
+
+    def _take(self, document: Document) -> bool:
+        """Whether the document was written."""
+        source = self._given.get("source", document.source)
+        try:
+            language = self._override or _code(document.language)
         except RecipeError:
-            writer.drop("unknown_language", "", f"{document.language}: {document.id}", source=source)
-            continue
-        if wanted and language not in wanted:
-            writer.drop("unwanted_language", language, document.text, source=source)
+            self._writer.drop("unknown_language", "", f"{document.language}: {document.id}", source=source)
+            return False
+        if self._wanted and language not in self._wanted:
+            self._writer.drop("unwanted_language", language, document.text, source=source)
         elif not document.text.strip():
-            writer.drop("empty", language, document.id, source=source)
+            self._writer.drop("empty", language, document.id, source=source)
         else:
-            writer.write(replace(document, language=language, **given))
-            kept += 1
-        if params.max_documents and kept >= params.max_documents:
-            break
-    return seen
-
-
-def _documents(part: Mapping[str, Any]) -> Iterator[Document]:
-    file = Path(part["file"])
-    for place, row in parquet_rows(file, part["groups"]) if "groups" in part else read_rows(file):
-        name = row["id"] if row.get("id") not in (None, "") else part["row_name"] + place.removeprefix(str(file))
-        yield document_of({**row, "id": name}, place)
+            self._writer.write(replace(document, language=language, **self._given))
+            return True
+        return False
 
 
 def _code(code: str) -> str:

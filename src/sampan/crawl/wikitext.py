@@ -8,8 +8,6 @@ from collections.abc import Collection
 import regex
 
 FILES = frozenset(("file", "image", "media", "category"))
-MAX_OPEN = 2000
-"""Ours: some tenths of a second. No article has a hundred."""
 _DROPPED = frozenset(
     [
         "ref",
@@ -43,14 +41,6 @@ _LANGUAGE_PREFIX = regex.compile(r"[a-z]{2,3}(-[a-z]{2,8}){0,2}")
 _MAGIC_WORD = regex.compile(r"__\p{Lu}{3,40}__")
 _EMPTY_BRACKETS = regex.compile(r"[ \t]*[(（][\s,;:/،，、]*[)）]")
 _BLANKS = regex.compile(r"[ \t\u00a0]+")
-
-
-def tangled(wikitext: str) -> bool:
-    """Whether more than MAX_OPEN links or elements are opened than closed: the parser tries each of them to the end of
-    the text, which for twenty thousand takes half a minute."""
-    links = wikitext.count("[") - wikitext.count("]")
-    elements = wikitext.count("<") - 2 * wikitext.count("</") - wikitext.count("/>") - wikitext.count("<!--")
-    return max(links, elements) > MAX_OPEN
 
 
 def prose(wikitext: str, namespaces: Collection[str] = FILES) -> str:

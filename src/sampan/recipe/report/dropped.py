@@ -24,6 +24,23 @@ def source_table(stage: StageView, reasons: Sequence[str]) -> Raw | None:
     return scroll_table(head, rows, label=f"What {stage.name} dropped, by source")
 
 
+def both_table(data: ReportData, stage: StageView, codes: Sequence[str]) -> Raw | None:
+    """For each language and source what stayed of what went in; None where the step knows of one source only."""
+    kept: Mapping[str, Mapping[str, int]] = stage.summary.get("by_language_and_source") or {}
+    lost: Mapping[str, Mapping[str, int]] = stage.summary.get("dropped_by_language_and_source") or {}
+    sources = sorted({source for table in (kept, lost) for by in table.values() for source in by})
+    if len(sources) < 2:
+        return None
+    rows = []
+    for code in codes:
+        stayed = [kept.get(code, {}).get(source, 0) for source in sources]
+        went = [stay + lost.get(code, {}).get(source, 0) for stay, source in zip(stayed, sources, strict=True)]
+        cells = (f"{count(a)} of {count(b)}" if b else "" for a, b in zip(stayed, went, strict=True))
+        rows.append([data.name_of(code), *cells])
+    head = ["Language", *(source or "(none)" for source in sources)]
+    return scroll_table(head, rows, label=f"What {stage.name} kept, by language and source")
+
+
 def sample_folds(data: ReportData, stage: StageView, codes: Sequence[str]) -> Raw | None:
     """A fold for each of the languages `codes`, with the samples of each reason; None where no sample was kept."""
     texts: Mapping[str, Mapping[str, Sequence[str]]] = stage.summary.get("dropped_examples") or {}

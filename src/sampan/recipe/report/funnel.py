@@ -9,7 +9,7 @@ from typing import Any
 
 from .charts import BAR_WIDTH, scale_row
 from .data import ReportData, StageView
-from .dropped import sample_folds, source_table
+from .dropped import both_table, sample_folds, source_table
 from .markup import Raw, breakable, count, figure, join, scroll_table, share, tag, words
 
 PATTERNS = 12
@@ -158,6 +158,8 @@ def _by_language(data: ReportData, one: Flow, unit: str, reasons: Mapping[str, i
         *body,
         note=f"Share of each language's {unit} kept and dropped; the number is the share kept.",
         table=join(
-            scroll_table(head, rows, label=f"What {one.stage.name} dropped"), source_table(one.stage, list(own))
+            scroll_table(head, rows, label=f"What {one.stage.name} dropped"),
+            source_table(one.stage, list(own)),
+            both_table(data, one.stage, codes),
         ),
     )
