@@ -31,8 +31,12 @@ stages:
 """
 
 
-def sampan(*words, cwd=None, env=(), **kwargs) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "sampan.cli.main", *map(str, words)]
+def sampan(*words, cwd=None, **kwargs) -> subprocess.CompletedProcess:
+    return python("-m", "sampan.cli.main", *words, cwd=cwd, **kwargs)
+
+
+def python(*words, cwd, env=(), **kwargs) -> subprocess.CompletedProcess:
+    command = [sys.executable, *map(str, words)]
     env = {k: v for k, v in ENV.items() if k != "SAMPAN_STORE"} | dict(env)
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, **kwargs)
 
@@ -57,18 +61,25 @@ def here(tmp_path):
 
 
 def best_of(count, *words, cwd) -> float:
-    """Processor seconds of the fastest of a few runs. On an idle machine that is the time a person waits; unlike the
-    clock, it does not count other programs' work on a busy one. Modules are compiled once and kept, as they are after
-    an installation, even where the environment forbids it (containers often do): compiling them takes 60 ms."""
+    """Processor seconds of the fastest of a few runs of Python. On an idle machine that is the time a person waits;
+    unlike the clock, it does not count other programs' work on a busy one. Modules are compiled once and kept, as they
+    are after an installation, even where the environment forbids it (containers often do): compiling takes 60 ms."""
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(cwd) / "compiled")}
     times = []
     for _ in range(count):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = sampan(*words, cwd=cwd, env=compiled)
+        done = python(*words, cwd=cwd, env=compiled)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.returncode == 0, done.stderr
     return min(times)
+
+
+def share_of_300_ms(*words, cwd) -> float:
+    """The time of a verb in 300 ms. Where importing pydantic alone takes more than 110 ms, the machine is slow at what
+    starting a program is made of (a busy one is, too), and has as much more."""
+    imports = best_of(5, "-c", "import pydantic.main, pydantic.dataclasses", cwd=cwd)
+    return best_of(5, "-m", "sampan.cli.main", *words, cwd=cwd) / (0.3 * max(1.0, imports / 0.11))
 
 
 @pytest.mark.parametrize(
@@ -76,11 +87,11 @@ def best_of(count, *words, cwd) -> float:
 )
 def test_quick_verbs_take_less_than_300_ms(here, words):
     assert sampan("run", "recipe.yaml", cwd=here).returncode == 0
-    assert best_of(5, *words, cwd=here) < 0.3
+    assert share_of_300_ms(*words, cwd=here) < 1
 
 
 def test_planning_the_village_takes_less_than_300_ms(tmp_path):
-    assert best_of(5, "plan", ROOT / "recipes" / "village.yaml", cwd=tmp_path) < 0.3
+    assert share_of_300_ms("plan", ROOT / "recipes" / "village.yaml", cwd=tmp_path) < 1
 
 
 @pytest.mark.parametrize(

@@ -109,17 +109,20 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
     """2 FLOPs per parameter and token; a token is taken as 3 bytes of text, an item of unknown size as 200 tokens, and
     an answer as the longest that its task allows."""
-    from .workload import PROMPT_TOKENS, workload
-
     models = [fact.get("parameters", 0.0) for fact in facts.get("models", [])]
     tokens = sum(fact.get("text_bytes", 0.0) for fact in facts.get("held_out", [])) / 3
     documents = sum(fact.get("documents", 0.0) for fact in (*facts.get("held_out", []), *facts.get("items", [])))
     for fact in facts.get("items", []):
         tokens += fact["text_bytes"] / 3 if fact.get("text_bytes") else 200 * fact.get("documents", 0.0)
-    data = next((fact["path"] for fact in facts.get("data", []) if "path" in fact), None)
-    asked = workload(params, Path(data) / params.data_folder if data else None)
-    tokens += asked.tokens
-    written = asked.tokens - PROMPT_TOKENS * asked.items
+    written = 0
+    if params.tasks or params.suite:
+        from .workload import PROMPT_TOKENS, workload
+
+        data = next((fact["path"] for fact in facts.get("data", []) if "path" in fact), None)
+        asked = workload(params, Path(data) / params.data_folder if data else None)
+        documents += asked.items
+        tokens += asked.tokens
+        written = asked.tokens - PROMPT_TOKENS * asked.items
     width = 2 if params.dtype == "bfloat16" else 4
     return {
         "flops": 2 * tokens * sum(models),
@@ -129,7 +132,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
         "seconds": 2 * tokens * sum(models) / 5e10,
         "memory_bytes": width * max(models, default=0.0) * 1.25,
         "disk_bytes": 100_000 * max(1, len(models)),
-        "documents": documents + asked.items,
+        "documents": documents,
     }
 
 
