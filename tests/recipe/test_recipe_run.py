@@ -47,12 +47,12 @@ def check_store(root) -> None:
 
 def test_a_failure_leaves_the_rest_and_says_where(workshop):
     workshop.path.write_text(TWO_ARMS)
-    (workshop.folder / "bad.jsonl").write_text('{"text": "fine"}\n{"text": broken\n')
+    (workshop.folder / "bad.jsonl").write_text('{"text": broken\n')  # no row can be used
     outcome = workshop.run(workers=1, keep_going=True)
     assert not outcome.ok
     assert set(outcome.built) == {"table", "left"}
     assert outcome.skipped == ["after"]
-    assert "bad.jsonl:2: not JSON" in str(outcome.failed["broken"])
+    assert "bad.jsonl:1: not JSON" in str(outcome.failed["broken"])
     (workshop.folder / "bad.jsonl").write_text('{"text": "fine"}\n{"text": "mended"}\n')
     assert set(workshop.run().built) == {"broken", "after"}
     check_store(workshop.root)
