@@ -46,18 +46,19 @@ def score(recipe: Recipe, store: Store, name: str, data: Path, out: Path) -> Non
     words: list[object] = ["do", "evals.run", "--threads", 1, "--out", out]
     for role, names in declared.sources.items():
         for source in names:
-            path = data if source in recipe.inputs else store.artifact(_manifest(store, source), name=source).path
+            path = data if source in recipe.inputs else folder(store, source)
             words += ["--from", f"{role}={path}"]
     for key, value in declared.params.items():
         words += ["--with", f"{key}={json.dumps(value)}"]
     sampan(*words)
 
 
-def _manifest(store: Store, stage: str) -> dict:
+def folder(store: Store, stage: str) -> Path:
+    """What a stage of the recipe made; its name is what `sampan do` calls a model."""
     ref = store.ref(RECIPE, stage)
     if ref is None:
         sys.exit(f"{store.root} has no {RECIPE}/{stage}; without --store the lineage is built first.")
-    return store.lookup(ref["key"])
+    return store.artifact(store.lookup(ref["key"]), name=stage).path
 
 
 def parents(recipe: Recipe, models: list[str]) -> dict[str, str]:
@@ -86,8 +87,8 @@ def main() -> int:
     recipe = load_recipe(bundled()[RECIPE])
     stages = [name for name, declared in recipe.stages.items() if declared.kind == "evals.run"]
     models = [model for name in stages for model in recipe.stages[name].sources["models"]]
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
         root = options.store or work / "store"
         if options.store is None:
             sampan("run", RECIPE, "--set", f"inputs.data=dir:{options.data.resolve()}", "--store", root)
@@ -99,7 +100,8 @@ def main() -> int:
         now = resource.getrusage(resource.RUSAGE_CHILDREN)
         scores = [row for name in stages for row in read_scores(work / name)]
         told = [read_item_values(work / name) for name in stages]
-        ledger = changes(scores, told[0][0], [row for _, values in told for row in values], parents(recipe, models))
+        made = {folder(store, child).name: folder(store, of).name for child, of in parents(recipe, models).items()}
+        ledger = changes(scores, told[0][0], [row for _, values in told for row in values], made)
         wall = time.monotonic() - clock
     asked = {(row.task, row.language, row.metric) for row in scores}
     whole = len(scores) == len(asked) * len(models) and all(row.n == 1 or row.stderr is not None for row in scores)
