@@ -82,3 +82,25 @@ def golden(request):
         assert path.read_text(encoding="utf-8") == text, f"{name} differs: if it is meant, make golden"
 
     return check
+
+
+@pytest.fixture
+def one_and_two_processes(tmp_path):
+    """What a stage writes alone and in two processes: (stage, params, inputs) gives [{file name: bytes}, the same].
+    The folders stay: `tmp_path / "2" / "out"`."""
+    from sampan.core.spread import Spread
+    from sampan.core.stage import Runtime
+    from sampan.recipe.ranks import run_stage
+
+    def run(stage, params, inputs) -> list[dict[str, bytes]]:
+        written = []
+        for processes in (1, 2):
+            folder = tmp_path / str(processes)
+            for name in ("out", "state"):
+                (folder / name).mkdir(parents=True)
+            runtime = Runtime(out=folder / "out", state=folder / "state", spread=Spread(processes=processes))
+            run_stage(stage, params, inputs, runtime)
+            written.append({path.name: path.read_bytes() for path in (folder / "out").iterdir()})
+        return written
+
+    return run

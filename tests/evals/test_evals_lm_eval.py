@@ -225,21 +225,11 @@ def test_hf_backend_gives_the_same_file(given, run_stage):
     assert ended == read_scores(theirs)
 
 
-def test_two_processes_write_what_one_does(given, artifact, other, tmp_path):
+def test_two_processes_write_what_one_does(given, artifact, other, tmp_path, one_and_two_processes):
     """Bit for bit, with two models, so that each process has one to take."""
-    from sampan.core.spread import Spread
-    from sampan.recipe.ranks import run_stage as in_processes
-
     inputs = Inputs({**given, "models": [*given["models"], artifact(other, "checkpoint", "other")]})
-    written = []
-    for processes in (1, 2):
-        folder = tmp_path / str(processes)
-        for name in ("out", "state"):
-            (folder / name).mkdir(parents=True)
-        runtime = Runtime(out=folder / "out", state=folder / "state", spread=Spread(processes=processes))
-        in_processes(STAGE, STAGE.params(tasks=["choose_tha_Thai", "count"]), inputs, runtime)
-        written.append({path.name: path.read_bytes() for path in (folder / "out").iterdir()})
-    assert written[0] == written[1]
+    alone, together = one_and_two_processes(STAGE, STAGE.params(tasks=["choose_tha_Thai", "count"]), inputs)
+    assert alone == together
     assert {score.model for score in read_scores(tmp_path / "2" / "out")} == {"tiny", "other"}
 
 

@@ -14,7 +14,6 @@ from sampan.core.spread import Spread
 from sampan.core.stage import Inputs, Runtime
 from sampan.evals.run import STAGE
 from sampan.evals.team import Team
-from sampan.recipe.ranks import run_stage as in_processes
 
 
 def team_of(folder, processes: int = 3) -> Team:
@@ -96,7 +95,7 @@ def test_a_process_has_a_device_of_its_own(tmp_path, monkeypatch):
         assert Team(runtime).device == own
 
 
-def test_two_processes_score_as_one_does(tmp_path, artifact, tiny, other):
+def test_two_processes_score_as_one_does(tmp_path, artifact, tiny, other, one_and_two_processes):
     """Bit for bit: each takes a model, and then both take pieces of what is left."""
     (tmp_path / "items").mkdir()
     rows = [Item(f"{n}", "say", "generate", "eng_Latn", f"say {n} the", [], f"{n}") for n in range(600)]
@@ -104,14 +103,7 @@ def test_two_processes_score_as_one_does(tmp_path, artifact, tiny, other):
     write_items(tmp_path / "items", rows)
     models = [artifact(tiny, "checkpoint", "one"), artifact(other, "checkpoint", "two")]
     given = Inputs({"models": models, "items": [artifact(tmp_path / "items", "items")]})
-    written = []
-    for processes in (1, 2):
-        folder = tmp_path / str(processes)
-        for name in ("out", "state"):
-            (folder / name).mkdir(parents=True)
-        runtime = Runtime(out=folder / "out", state=folder / "state", spread=Spread(processes=processes))
-        in_processes(STAGE, STAGE.params(max_new_tokens=4), given, runtime)
-        written.append({path.name: path.read_bytes() for path in (folder / "out").iterdir()})
-    assert written[0] == written[1]
+    alone, together = one_and_two_processes(STAGE, STAGE.params(max_new_tokens=4), given)
+    assert alone == together
     starts = {path.stem.rpartition("-")[2] for path in (tmp_path / "2" / "state" / "pieces").glob("*.json")}
     assert starts == {"0", "256", "512"}

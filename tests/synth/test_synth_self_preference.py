@@ -195,20 +195,11 @@ def test_synth_no_prompt_is_an_error(run_stage, given, artifact, tmp_path):
         run_stage(STAGE, {**given, "prompts": [artifact(folder, "conversations")]}, **SMALL)
 
 
-def test_two_processes_write_what_one_does(given, tmp_path):
-    from sampan.core.spread import Spread
-    from sampan.core.stage import Inputs, Runtime
-    from sampan.recipe.ranks import run_stage as in_processes
+def test_two_processes_write_what_one_does(given, one_and_two_processes):
+    from sampan.core.stage import Inputs
 
-    written = []
-    for processes in (1, 2):
-        folder = tmp_path / str(processes)
-        for name in ("out", "state"):
-            (folder / name).mkdir(parents=True)
-        runtime = Runtime(out=folder / "out", state=folder / "state", spread=Spread(processes=processes))
-        in_processes(STAGE, STAGE.params(**SMALL), Inputs(given), runtime)
-        written.append({path.name: path.read_bytes() for path in (folder / "out").iterdir()})
-    assert written[0] == written[1]
+    alone, together = one_and_two_processes(STAGE, STAGE.params(**SMALL), Inputs(given))
+    assert alone == together
 
 
 def test_processes_share_the_pieces_and_all_get_all_rows(tmp_path):

@@ -7,13 +7,12 @@ matrices, and where to write. The processes are forked from one that has importe
 from __future__ import annotations
 
 import json
-import os
 import resource
-import socket
 import sys
 from pathlib import Path
 
 import torch
+from forked import forked
 from transformers.models.auto import modeling_auto  # noqa: F401
 from transformers.models.llama import modeling_llama  # noqa: F401
 
@@ -49,16 +48,7 @@ def open_part(folder: Path, how: str, out: Path, spread: Spread) -> None:
 
 
 def main(tiny: Path, folder: Path, size: int, parts: int, out: Path) -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port = server.getsockname()[1]
-    children = []
-    for rank in range(size):
-        if child := os.fork():
-            children.append(child)
-            continue
-        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    def work(rank: int) -> None:
         for name, path, how in (
             ("", tiny, "whole"),
             ("tiny", tiny, "parts"),
@@ -66,8 +56,8 @@ def main(tiny: Path, folder: Path, size: int, parts: int, out: Path) -> int:
             ("", folder, "whole"),
         ):
             open_part(path, how, out / name, Spread(processes=size, tensor_parallel=parts))
-        os._exit(0)
-    return sum(os.waitpid(child, 0)[1] != 0 for child in children)
+
+    return sum(code != 0 for code in forked(size, work))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
-import traceback
 from pathlib import Path
 
 import torch  # noqa: F401
+from forked import forked
 from transformers.models.auto import modeling_auto, tokenization_auto  # noqa: F401
 from transformers.models.llama import modeling_llama  # noqa: F401
 
@@ -63,24 +62,12 @@ def do(run: dict, rank: int) -> None:
 
 def group(size: int, runs: list[dict]) -> bool:
     """Whether all of `size` processes did all runs; or, where one is to die, whether the others ended too."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        port = server.getsockname()[1]
-    children = []
-    for rank in range(size):
-        if child := os.fork():
-            children.append(child)
-            continue
-        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        try:
-            for run in runs:
-                do(run, rank)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    codes = [os.waitpid(child, 0)[1] for child in children]
+
+    def work(rank: int) -> None:
+        for run in runs:
+            do(run, rank)
+
+    codes = forked(size, work)
     if any("die" in run for run in runs):
         return codes[1] == signal.SIGKILL and all(codes)
     return not any(codes)
