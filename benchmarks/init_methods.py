@@ -2,7 +2,8 @@
 
 A model of `recipes/real-mini.yaml`'s size is trained on English, its vocabulary is expanded for ten languages with
 every method, and each result goes once through the same text of the region (and some English), in as many orders of
-documents as there are SEEDS. Beside them the unexpanded model is trained on the same text (`equal_text`) and on as much
+documents as there are SEEDS. `auxiliary` takes the rows of a model of the same shape, with a vocabulary of its own, that
+was trained on that text (its training is not counted as the method's). Beside them the unexpanded model is trained on the same text (`equal_text`) and on as much
 of it as costs the same arithmetic (`equal_compute`). Every step is kept in `--work`: a killed run goes on where it was.
 
     python benchmarks/init_methods.py [--shared ../shared] [--work build/init_methods]
@@ -32,13 +33,22 @@ from sampan.core.stage import Artifact, Inputs, Runtime
 from sampan.lang.codes import normalise_code
 from sampan.recipe.stages import STAGES
 
-METHODS = ("random", "mean_all", "mean_subword", "weighted_subword", "focus", "distill")
+METHODS = (
+    "random",
+    "mean_all",
+    "mean_subword",
+    "mean_subword_plain",
+    "weighted_subword",
+    "focus",
+    "auxiliary",
+    "distill",
+)
 SEEDS = (0, 1, 2)
 REGION = ("th", "lo", "km", "my", "vi", "id", "ms", "tl", "ta", "zh")
 TRAIN_BYTES, HELD_BYTES, ENGLISH_BYTES, RESERVED_BYTES = 32_000, 15_000, 50_000, 160_000
 """UTF-8 bytes of a language's training and held-out text, of the English that is mixed in, and of the English that the
 base does not see."""
-BASE_TOKENS, NEW_TOKENS, INIT_TOKENS = 1_000_000, 2048, 50_000
+BASE_TOKENS, NEW_TOKENS, INIT_TOKENS, AUXILIARY_TOKENS = 1_000_000, 2048, 50_000, 400_000
 SKIPPED = {"voa_zawgyi", "oscar_web", "c4_web"}
 """Another encoding, and raw crawl."""
 LONGEST = 4000
@@ -144,21 +154,21 @@ class Lab:
         return scores
 
 
-def prepare(lab: Lab) -> None:
-    """The English base, and its packing of the text."""
-    lab.run("vocab", "vocab.train", {"documents": "english.jsonl"}, vocab_size=4096)
+def trained(lab: Lab, name: str, vocabulary: str, documents: str, num_tokens: int) -> None:
+    """A model of the study's shape, trained on the documents with a vocabulary of their own."""
+    lab.run(vocabulary, "vocab.train", {"documents": documents}, vocab_size=4096)
     shape = {"hidden_size": 160, "num_layers": 4, "num_heads": 4, "context_len": 1024}
-    lab.run("start", "model.init", {"tokenizer": "vocab"}, **shape)
-    lab.run("english_tokens", "corpus.pack", {"documents": "english.jsonl", "tokenizer": "vocab"})
-    lab.run(
-        "base",
-        "train.causal_lm",
-        {"model": "start", "tokens": "english_tokens"},
-        num_tokens=BASE_TOKENS,
-        global_batch_tokens=8192,
-        **TRAINING,
-    )
+    lab.run(f"{name}_start", "model.init", {"tokenizer": vocabulary}, **shape)
+    lab.run(f"{name}_own_tokens", "corpus.pack", {"documents": documents, "tokenizer": vocabulary})
+    given = {"model": f"{name}_start", "tokens": f"{name}_own_tokens"}
+    lab.run(name, "train.causal_lm", given, num_tokens=num_tokens, global_batch_tokens=8192, **TRAINING)
+
+
+def prepare(lab: Lab) -> None:
+    """The English base and its packing of the text, and the model that `auxiliary` asks."""
+    trained(lab, "base", "vocab", "english.jsonl", BASE_TOKENS)
     lab.run("base_tokens", "corpus.pack", {"documents": "cpt.jsonl", "tokenizer": "base"})
+    trained(lab, "auxiliary", "region_vocab", "cpt.jsonl", AUXILIARY_TOKENS)
 
 
 def train(lab: Lab, name: str, model: str, tokens: str, *, seed: int, num_tokens: float = 0) -> dict:
@@ -174,7 +184,8 @@ def expanded(lab: Lab, method: str, seed: int) -> str:
     """The base with new tokens filled by `method`; returns the folder's name."""
     name = f"expanded-{method}-{seed}"
     values = {"num_new_tokens": NEW_TOKENS, "shared_script": "verified", "init": method, "seed": seed}
-    lab.run(name, "vocab.expand", {"base": "base", "documents": "cpt.jsonl"}, init_tokens=INIT_TOKENS, **values)
+    given = {"base": "base", "documents": "cpt.jsonl"} | ({"vectors": "auxiliary"} if method == "auxiliary" else {})
+    lab.run(name, "vocab.expand", given, init_tokens=INIT_TOKENS, **values)
     return name
 
 

@@ -1,7 +1,8 @@
 """Time and memory of growing by 16 384 pieces on 50 MB of mixed text, beside training a fresh vocabulary of that size.
 
 Peers, on the same text in the same run: `tokenizers` (byte-level BPE) and `sentencepiece` (BPE, byte fallback), both of
-the base's size and 16 384 more. Each side runs in a process of its own; seconds are CPU-seconds of that process.
+the base's size and 16 384 more. Each side runs in a process of its own, of which CPU time, time by the clock and peak
+memory are told; `holds` says which of the three bars ours meets. The clock means something on a quiet machine only.
 
     python benchmarks/vocab_grow_vs_fresh.py --shared ../shared [--out benchmarks/results/vocab_grow_vs_fresh.json]
 """
@@ -22,8 +23,8 @@ from shared_data import SHARED
 from vocab_texts import CODES, run_stage, texts_of, write_documents
 
 NEW_TOKENS, BASE = 16_384, 32_000
-SECONDS, MEMORY = 180.0, 2 * 2**30
-"""Three minutes of one core, though two may be used, and 2 GiB."""
+BARS = {"cpu_seconds": 180.0, "wall_seconds": 180.0, "peak_bytes": 2 * 2**30}
+"""Three minutes, by the clock and of one core, though two may be used, and 2 GiB."""
 
 
 def ours(root: Path) -> None:
@@ -91,15 +92,16 @@ def main() -> int:
             result[side.__name__] = {key: round(value, 1) for key, value in found.items()}
             print(side.__name__, result[side.__name__], flush=True)
     mine, theirs = result["ours"], result["sentencepiece_peer"]
+    holds = {name: mine[name] <= bar for name, bar in BARS.items()}
     line = {
         "claim": f"CPU-seconds to grow by {NEW_TOKENS} pieces on {size / 1e6:.0f} MB; peer: a fresh sentencepiece",
         "ours": mine["cpu_seconds"],
         "peer": theirs.get("cpu_seconds"),
         "ratio": round(theirs["cpu_seconds"] / mine["cpu_seconds"], 2) if theirs else None,
-        "bar": SECONDS,
-        "ok": mine["cpu_seconds"] <= SECONDS and mine["peak_bytes"] <= MEMORY,
+        "bar": BARS["cpu_seconds"],
+        "ok": all(holds.values()),
     }
-    details = {"sides": result, "text_bytes": size}
+    details = {"bars": BARS, "holds": holds, "sides": result, "text_bytes": size}
     return conclude(line, options.out, packages=("tokenizers", "sentencepiece", "tiktoken"), details=details)
 
 

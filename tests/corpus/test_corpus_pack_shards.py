@@ -2,7 +2,10 @@
 
 import gzip
 import json
+import os
 import random
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -198,8 +201,10 @@ def test_parquet_of_other_shapes_packs_the_same(pack, sources, tmp_path):
 def choosing(monkeypatch):
     monkeypatch.setattr(encoder_choice, "WORTH_CHOOSING", 0)
     encoders.open_encoder.cache_clear()
+    encoders.open_reference.cache_clear()
     yield
     encoders.open_encoder.cache_clear()
+    encoders.open_reference.cache_clear()
 
 
 def test_an_engine_with_other_ids_is_refused_with_a_note(pack, choosing, monkeypatch):
@@ -242,6 +247,24 @@ def test_every_engine_packs_the_bytes_of_the_reference(pack, choosing, monkeypat
     else:
         assert metrics["engine"] in (engine, "tokenizers")
         assert (metrics["engine"] == engine) != (engine in metrics.get("engines_refused", {}))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed by Linux alone")
+def test_fastokens_encodes_in_one_thread(tmp_path):
+    """Cores are used by several jobs; its own threads would each fill a cache and wait for one another."""
+    if not encoders.installed("fastokens"):
+        pytest.skip("fastokens is not installed")
+    (tmp_path / "tokenizer.json").write_text(next(iter(SPECS.values())))
+    code = (
+        "import pathlib, sys; from sampan.corpus.encoders import open_encoder; folder = pathlib.Path(sys.argv[1])\n"
+        "open_encoder('fastokens', folder / 'tokenizer.json', folder)(['the ferry leaves ' * 50] * 200)\n"
+        "print([task.read_text() for task in pathlib.Path('/proc/self/task').glob('*/comm')])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("FASTOKENS_BPE_THREADS", "RAYON_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, env=environment
+    )
+    assert "fastokens" not in done.stdout
 
 
 def metaspace():

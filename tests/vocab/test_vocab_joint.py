@@ -13,6 +13,7 @@ import pytest
 import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vocab_clusters import bytes_of, cut_inside, made_of_one_that_cuts
 from vocab_corpora import MIXED, PHRASES, everything, make_texts, run_stage, write_corpus
 
 from sampan.core.errors import InputError, RecipeError, SampanError, StageError
@@ -272,7 +273,10 @@ REAL = [
     ("llama3", "tokenizer.model", "ggml-vocab-llama-bpe"),
     ("qwen", "qwen.tiktoken", "ggml-vocab-qwen2"),
 ]
-SHORT = {"en": "eng_Latn", "th": "tha_Thai", "lo": "lao_Laoo", "km": "khm_Khmr", "my": "mya_Mymr", "vi": "vie_Latn"}
+SHORT = {
+    "en": "eng_Latn", "th": "tha_Thai", "lo": "lao_Laoo", "km": "khm_Khmr", "my": "mya_Mymr", "ta": "tam_Taml",
+    "vi": "vie_Latn",
+}  # fmt: skip
 
 
 def udhr(shared, short):
@@ -307,6 +311,16 @@ def test_grown_real_vocabularies_keep_golden_ids_and_read_alike(tmp_path, shared
     assert metrics["kept"][0]["changed_documents"] == 0
     hf = load_tokenizer(tmp_path / "out")
     first = len(hf) - metrics["new_tokens"] - metrics["reserved_tokens"]
+    fresh = hf.convert_ids_to_tokens(list(range(first, first + metrics["new_tokens"])))
+    pieces = bytes_of(fresh, byte_level=folder != "llama2")
+    assert len(pieces) > metrics["new_tokens"] // 2
+    cut = cut_inside(pieces, [row["text"] for row in rows])
+    if folder == "llama2":
+        assert cut == []
+    else:  # a sign of Tamil and two bytes of the letter after it are one token of Llama 3
+        base = load_tokenizer(tmp_path / "out.state/base")
+        assert all(made_of_one_that_cuts(piece, base) for piece in cut)
+        assert len(cut) < len(pieces) / 8
     texts = (root / f"{golden}.gguf.inp").read_bytes().decode().split("\n__ggml_vocab_test__\n")
     wanted = [[int(i) for i in line.split()] for line in (root / f"{golden}.gguf.out").read_text().split("\n")]
     same = 0

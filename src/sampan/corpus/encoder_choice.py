@@ -5,7 +5,6 @@ The sample depends on the input alone: rows spread evenly over the whole of it, 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .encoders import ENGINES, REFERENCE, Encode, installed, open_encoder
+from .encoders import ENGINES, REFERENCE, Encode, installed, open_encoder, open_reference
 from .text_batches import UNKNOWN_STREAM, text_batches
 
 WORTH_CHOOSING = 8 << 20
@@ -50,8 +49,9 @@ def choose_engine(spec: Path, folder: Path, jobs: Sequence[Mapping[str, Any]]) -
     found = [name for name in ENGINES if installed(name)]
     if not found or sum(job["bytes"] for job in jobs) < WORTH_CHOOSING or not (texts := sample_texts(jobs)):
         return choice
-    texts.append(_marked(spec, texts[0]))
-    wanted = open_encoder(REFERENCE, spec, folder)(texts)
+    reference = open_reference(spec)
+    texts.append(_marked(reference.added, texts[0]))
+    wanted = reference(texts)
     for name in found:
         try:
             encode = open_encoder(name, spec, folder)
@@ -66,9 +66,8 @@ def choose_engine(spec: Path, folder: Path, jobs: Sequence[Mapping[str, Any]]) -
     return choice
 
 
-def _marked(spec: Path, text: str) -> str:
+def _marked(added: Sequence[str], text: str) -> str:
     """The text with an added token between its words, as long as there are any."""
-    added = [token["content"] for token in json.loads(spec.read_text(encoding="utf-8")).get("added_tokens") or []]
     words = text.split(" ")
     return " ".join(word + (added[n] if n < len(added) else "") for n, word in enumerate(words))
 

@@ -40,6 +40,11 @@ class Reference:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
+    @property
+    def added(self) -> list[str]:
+        """The added tokens in the order of their ids."""
+        return [token.content for _, token in sorted(self._tokenizer.get_added_tokens_decoder().items())]
+
     def __call__(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return _flat([item.ids for item in found])
@@ -80,7 +85,9 @@ def _common_start(words: Sequence[str]) -> str:
 
 
 def _fastokens(spec: str, folder: Path) -> tuple[Encode, bool]:
-    os.environ.setdefault("RAYON_NUM_THREADS", "1")
+    # One thread: cores are used by running several jobs, and every further thread fills a cache of words of its own.
+    for name in ("FASTOKENS_BPE_THREADS", "RAYON_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     import fastokens
 
     described = json.loads(spec)
@@ -152,23 +159,28 @@ def installed(name: str) -> bool:
 
 
 @functools.lru_cache(maxsize=4)
+def open_reference(spec: Path) -> Reference:
+    """The reference of a tokenizer, read once in a process."""
+    return Reference(spec.read_text(encoding="utf-8"))
+
+
+@functools.lru_cache(maxsize=4)
 def open_encoder(engine: str, spec: Path, folder: Path) -> Encode:
     """The engine's encoder of a tokenizer: `spec` is its tokenizer.json as the stage wrote it, `folder` its folder.
 
     A machine that lacks the engine uses the reference, which gives the same ids. InputError if the engine does not read
     the tokenizer.
     """
-    text = spec.read_text(encoding="utf-8")
-    reference = functools.lru_cache(maxsize=1)(lambda: Reference(text))
     if engine == REFERENCE or not installed(engine):
-        return reference()
+        return open_reference(spec)
+    text = spec.read_text(encoding="utf-8")
     try:
         fast, reads_added = ENGINES[engine](text, folder)
     except Exception as error:
         what = f"{engine} does not read this tokenizer ({type(error).__name__}: {str(error)[:200]})"
         raise InputError(what, where=str(folder)) from None
     added = [] if reads_added else [token["content"] for token in json.loads(text).get("added_tokens") or []]
-    return WithReference(fast, reference, added)
+    return WithReference(fast, functools.partial(open_reference, spec), added)
 
 
 def _interleave(

@@ -61,7 +61,8 @@ class Params:
     """The vocabulary ends at a multiple of this: the budget is rounded up to it, and if the text yields fewer pieces,
     reserved tokens <|reserved_N|> fill up. All SeaLLMs sizes are multiples of 128."""
     cut_graphemes: bool = False
-    """Whether a new piece may end inside a cluster (a consonant with its vowels, marks and subscripts)."""
+    """Whether a new piece may end inside a cluster (a consonant with its vowels, marks and subscripts). A token of a
+    base that reaches over a cluster's end itself (a Tamil sign and half of the next letter) does so in its pieces."""
     pretokenizer: Literal["repair", "keep"] = "repair"
     """Byte-level bases: whether the word expression is repaired so that it keeps vowel signs with their letters."""
     init: Literal[
