@@ -2,9 +2,10 @@
 
 A model of `recipes/real-mini.yaml`'s size is trained on English, its vocabulary is expanded for ten languages with
 every method, and each result goes once through the same text of the region (and some English), in as many orders of
-documents as there are SEEDS. `auxiliary` takes the rows of a model of the same shape, with a vocabulary of its own, that
-was trained on that text (its training is not counted as the method's). Beside them the unexpanded model is trained on the same text (`equal_text`) and on as much
-of it as costs the same arithmetic (`equal_compute`). Every step is kept in `--work`: a killed run goes on where it was.
+documents as there are SEEDS. `auxiliary` takes the rows of a model of the same shape with a vocabulary of its own,
+trained on that text, which is not counted as the method's time. Beside them the unexpanded model is trained on the same
+text (`equal_text`) and on as much of it as costs the same arithmetic (`equal_compute`). Every step is kept in
+`--work`: a killed run goes on where it was.
 
     python benchmarks/init_methods.py [--shared ../shared] [--work build/init_methods]
         [--out benchmarks/results/init_methods.json] [--seeds 0 1 2]
