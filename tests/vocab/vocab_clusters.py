@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,10 +47,12 @@ def cut_inside(pieces: Iterable[bytes], texts: Iterable[str]) -> list[bytes]:
 
 
 def made_of_one_that_cuts(piece: bytes, base: Any) -> bool:
-    """Whether the byte-level `base` spells the piece with a token that begins or ends inside a character and has whole
-    ones besides: such a token reaches over a cluster's end, and its merge comes first whatever is added."""
+    """Whether the byte-level `base` spells the piece with a token that reaches over a cluster's end: a sign and (some
+    bytes of) the letter after it. The merge of such a token comes first, whatever is added."""
 
     def over(token: bytes) -> bool:
-        return token.decode("utf-8", "replace").strip("\ufffd") != "" and "\ufffd" in token.decode("utf-8", "replace")
+        text = token.decode("utf-8", "replace")
+        broken = text.strip("\ufffd") != "" and "\ufffd" in text
+        return broken or (unicodedata.category(text[0]) == "Mn" and len(clusters(text)) > 1)
 
     return any(over(unspell(token.value)) for token in base.backend_tokenizer.model.tokenize(spell(piece)))
