@@ -5,9 +5,10 @@
 A page is in the training half by a hash of its host (`sampan.crawl.gold.GoldPage`), so that no site is on both sides;
 pages of the region's gold set are never trained on. The target of a block is the share of its letters that stand in
 the gold text. Where a page has only strings that must and must not be there, blocks with such a string are labelled by
-it, and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight. Two
-forests are written to `src/sampan/crawl/models`: of a page's own features, and of these and a second opinion; the same
-pages give the same bytes.
+it, and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight.
+Three forests are written to `src/sampan/crawl/models`: of a page's own features; of these and a second opinion; and of
+all that and what Trafilatura keeps. The last learns nothing from blocks that Trafilatura labelled. The same pages give
+the same bytes.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 from transplant import transplant
 
+from sampan.crawl.accuracy import kept_by_trafilatura, with_headline
 from sampan.crawl.blocks import Layout, scan
 from sampan.crawl.extractor import MODEL, chosen, expected_f1, reconsidered, write
 from sampan.crawl.features import OPINIONS, Page, features, opinions
 from sampan.crawl.gold import GoldPage, host_share, read_gold, shingle_score, string_score
 from sampan.crawl.page import decode
 from sampan.crawl.second_opinion import kept_by_rules
+from sampan.crawl.standing import shares
 from sampan.crawl.trees import Forest, save_forest
 
 SETS = ("trafilatura_eval", "article_extraction_benchmark", "readability")
@@ -41,10 +44,14 @@ FORESTS = 4
 """Forests whose log odds are averaged, each with its own seed and its own mixed pages."""
 SURE = 0.97
 """Expected F1 of a page above which no second opinion is asked for."""
+KINDS = {
+    "first": (),
+    "asked": OPINIONS,
+    "accuracy": (*OPINIONS, *(f"trafilatura_{name}" for name in OPINIONS)),
+}
+"""What each forest knows beside a page's own features."""
 THRESHOLDS = tuple((share, 0.8) for share in (0.45, 0.5, 0.55, 0.6))
 """Share of the expected F1 that is the bar near the main element, and the bar elsewhere."""
-_GRAM = 10
-_PARTLY, _WHOLLY = 0.5, 0.9
 
 
 @dataclass
@@ -56,9 +63,9 @@ class Row:
     title: str
     target: np.ndarray
     known: np.ndarray
-    """1 where a string of the gold decides, 0 where Trafilatura's output stands in for one."""
-    kept: np.ndarray
-    """What Resiliparse's rules keep. [B]"""
+    """1 where the gold decides, 0 where Trafilatura's output stands in for it."""
+    marks: np.ndarray
+    """What Resiliparse's rules and what Trafilatura keeps. [B, 2]"""
     taught: bool
     """Whether the blocks that `known` leaves out were labelled by Trafilatura."""
     weight: float = 1.0
@@ -66,7 +73,16 @@ class Row:
     def __post_init__(self) -> None:
         self.page = Page(self.layout, self.title)
         self.names, self.values = features(self.page)
-        self.asked = np.concatenate([self.values, opinions(self.page, self.kept)])
+
+    def inputs(self, kind: str) -> np.ndarray:
+        """What the forest of a kind is asked with. [F, B]"""
+        if kind == "first":
+            return self.values
+        rules, trafilatura = self.marks.T
+        others = [opinions(self.page, rules)]
+        if kind == "accuracy":
+            others.append(opinions(self.page, trafilatura))
+        return np.concatenate([self.values, *others])
 
     def weights(self) -> np.ndarray:
         """A page's blocks weigh 100 together, mostly by the square root of their mass."""
@@ -76,6 +92,10 @@ class Row:
             weights = 0.6 * weights + 3 * self.known
         return np.where(self.disputed(), 0, weights * self.weight)
 
+    def weights_for(self, kind: str) -> np.ndarray:
+        """The same, but nothing for blocks labelled by Trafilatura where a forest knows what that keeps."""
+        return np.where(self.known > 0, self.weights(), 0) if kind == "accuracy" else self.weights()
+
     def disputed(self) -> np.ndarray:
         """Blocks on which the golds disagree, and this one is not followed: headlines, which the articles' gold leaves
         out, and captions, which only Readability's keeps. [B]"""
@@ -83,35 +103,9 @@ class Row:
         if self.gold.set == "readability":
             return (value["is_figcaption"] + value["near_caption"] + value["near_<figure>"]) > 0
         if self.taught or self.gold.set == STORIES:
-            return ((value["titled"] > 0.4) | (value["is_h1"] > 0)) & (self.known == 0)
+            head = (value["titled"] > 0.4) | (value["is_h1"] > 0)
+            return head & (self.known == 0) if self.taught else head
         return np.zeros(len(self.target), bool)
-
-
-def letters(text: str) -> str:
-    return "".join(char for char in text.casefold() if char.isalnum() or (not char.isascii() and not char.isspace()))
-
-
-def shares(texts: list[str], gold: str) -> np.ndarray:
-    """How surely each text stands in the gold text: 0 where less than `_PARTLY` of its runs of ten letters do (a
-    headline has words of its article), 1 where `_WHOLLY` do. A text with hardly more than a run ("News", "3") may stand
-    in any article by chance; it counts where it is a line of the gold, or where what comes before or after it on the
-    page also does so there."""
-    wanted = letters(gold)
-    runs = {wanted[i : i + _GRAM] for i in range(len(wanted) - _GRAM + 1)}
-    lines = set(map(letters, gold.split("\n")))
-    known = list(map(letters, texts))
-    found = []
-    for at, text in enumerate(known):
-        if not text:
-            found.append(0.5)
-        elif len(text) < _GRAM + 2:
-            before, after = "".join(known[max(0, at - 3) : at])[-_GRAM:], "".join(known[at + 1 : at + 4])[:_GRAM]
-            beside = (len(before) >= 4 and before + text in wanted) or (len(after) >= 4 and text + after in wanted)
-            found.append(float(text in lines or beside))
-        else:
-            share = np.mean([text[i : i + _GRAM] in runs for i in range(len(text) - _GRAM + 1)])
-            found.append(np.clip((share - _PARTLY) / (_WHOLLY - _PARTLY), 0, 1))
-    return np.asarray(found)
 
 
 def teacher(html: str, texts: list[str]) -> np.ndarray:
@@ -126,21 +120,24 @@ def prepare(gold: GoldPage) -> Row | None:
     html = decode(gold.payload)[0]
     tree = HTMLTree.parse(html)
     layout = scan(tree.body.html)
-    kept = kept_by_rules(tree, layout.texts)
-    if not layout.texts or kept is None:
+    if not layout.texts:
         return None
+    trafilatura = kept_by_trafilatura(html, layout.texts)
+    trafilatura = np.zeros(len(layout.texts)) if trafilatura is None else trafilatura
+    marks = np.stack([kept_by_rules(tree, layout.texts), trafilatura], axis=1).astype(np.float32)
     title = " ".join((tree.title or "").split())
-    known = np.zeros(len(layout.texts))
+    known = np.ones(len(layout.texts))
     if "with" not in gold.row:
         target = shares(layout.texts, gold_text(gold))
-        return Row(gold, layout, title, target, known, kept, False, STORY_WEIGHT if gold.set == STORIES else 1.0)
+        return Row(gold, layout, title, target, known, marks, False, STORY_WEIGHT if gold.set == STORIES else 1.0)
+    known[:] = 0
     target = teacher(html, layout.texts)
     for strings, answer in ((gold.row["without"], 0.0), (gold.row["with"], 1.0)):
         for string in map(str.strip, strings):
             for block, text in enumerate(layout.texts):
                 if string in " ".join(text.split()) or (len(text) > 25 and text in string):
                     target[block], known[block] = answer, 1
-    return Row(gold, layout, title, target, known, kept, taught=True)
+    return Row(gold, layout, title, target, known, marks, taught=True)
 
 
 def gold_text(gold: GoldPage) -> str:
@@ -157,9 +154,9 @@ def mixed(rows: list[Row], seed: int) -> list[Row]:
             other = rows[draw.integers(len(rows))]
             new = transplant(row, other, draw)
             if new is not None:
-                layout, target, known, kept = new
+                layout, target, known, marks = new
                 taught = row.taught and other.taught
-                made.append(Row(row.gold, layout, other.title, target, known, kept, taught, COPY_WEIGHT))
+                made.append(Row(row.gold, layout, other.title, target, known, marks, taught, COPY_WEIGHT))
     return made
 
 
@@ -167,39 +164,51 @@ def fold_of(row: Row) -> int:
     return host_share(row.gold.host, 1) % FOLDS
 
 
-def grow(rows: list[Row], seed: int, asked: bool) -> Forest:
-    rows = rows + mixed(rows, seed)
-    values = np.concatenate([row.asked if asked else row.values for row in rows], axis=1)
+def grow(rows: list[Row], seed: int, kind: str) -> Forest:
+    values = np.concatenate([row.inputs(kind) for row in rows], axis=1)
     target = np.concatenate([row.target for row in rows])
-    weight = np.concatenate([row.weights() for row in rows])
-    names = [*rows[0].names, *OPINIONS] if asked else rows[0].names
+    weight = np.concatenate([row.weights_for(kind) for row in rows])
+    names = [*rows[0].names, *KINDS[kind]]
     return train(values, target, weight, names, replace(SETTINGS, seed=seed))
 
 
-def fit(rows: list[Row], asked: bool) -> Forest:
-    """One forest with the trees of `FORESTS`, whose answers are divided by their number."""
-    grown = [grow(rows, seed, asked) for seed in range(FORESTS)]
+def fit(rows: list[Row]) -> dict[str, Forest]:
+    """For each kind one forest with the trees of `FORESTS`, whose answers are divided by their number."""
+    grown: dict[str, list[Forest]] = {kind: [] for kind in KINDS}
+    for seed in range(FORESTS):
+        all_rows = rows + mixed(rows, seed)
+        for kind, forests in grown.items():
+            forests.append(grow(all_rows, seed, kind))
+    return {kind: together(forests) for kind, forests in grown.items()}
+
+
+def together(grown: list[Forest]) -> Forest:
     found, cuts, leaves = (
         np.concatenate([getattr(forest, name) for forest in grown])
         for name in ("features_TD", "thresholds_TD", "leaves_TL")
     )
     bias = float(np.mean([forest.bias for forest in grown]))
-    return Forest(grown[0].names, found, cuts, leaves / np.float32(FORESTS), bias)
+    return Forest(grown[0].names, found, cuts, leaves / np.float32(len(grown)), bias)
 
 
-def said(row: Row, first: Forest, asked: Forest) -> np.ndarray:
-    """The probabilities of a page's blocks, as `extractor.judge` finds them. [B]"""
-    chances = first.chances(row.values)
-    if expected_f1(row.page, chances) >= SURE:
-        return chances
-    return reconsidered(chances, asked.chances(row.asked), row.kept)
+def answers(row: Row, forests: dict[str, Forest]) -> tuple[np.ndarray, np.ndarray]:
+    """The probabilities of a page's blocks, as `extractor.judge` and the accuracy option find them. [B], [B]"""
+    said, accurate = (forests[kind].chances(row.inputs(kind)) for kind in ("first", "accuracy"))
+    if expected_f1(row.page, said) < SURE:
+        said = reconsidered(said, forests["asked"].chances(row.inputs("asked")), row.marks[:, 0])
+    return said, accurate
 
 
-def scores(rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, float]) -> dict[str, float]:
-    """F1 per set."""
+def scores(
+    rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, float], headline: bool = False
+) -> dict[str, float]:
+    """F1 per set, `headline` as in the accuracy option."""
     found = {}
-    kept = [np.flatnonzero(chosen(row.page, c, *thresholds)) for row, c in zip(rows, chances, strict=True)]
-    texts = [write(row.layout, blocks.tolist()) for row, blocks in zip(rows, kept, strict=True)]
+    kept = [chosen(row.page, c, *thresholds) for row, c in zip(rows, chances, strict=True)]
+    if headline:
+        at = rows[0].names.index("titled")
+        kept = [with_headline(keep, row.values[at]) for row, keep in zip(rows, kept, strict=True)]
+    texts = [write(row.layout, keep) for row, keep in zip(rows, kept, strict=True)]
     for name in SETS:
         pairs = [(text, row.gold) for text, row in zip(texts, rows, strict=True) if row.gold.set == name]
         if name == "trafilatura_eval":
@@ -211,17 +220,17 @@ def scores(rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, 
 
 def cross_validate(rows: list[Row]) -> tuple[float, float]:
     """The thresholds that are best on pages of the training half that the forest has not seen; prints the scores."""
-    chances: dict[int, np.ndarray] = {}
+    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for fold in range(FOLDS):
-        others = [row for row in rows if fold_of(row) != fold]
-        forests = fit(others, asked=False), fit(others, asked=True)
-        chances |= {id(row): said(row, *forests) for row in rows if fold_of(row) == fold}
-    found_chances = [chances[id(row)] for row in rows]
+        forests = fit([row for row in rows if fold_of(row) != fold])
+        found |= {id(row): answers(row, forests) for row in rows if fold_of(row) == fold}
+    default, accurate = ([found[id(row)][side] for row in rows] for side in (0, 1))
     best = (0.0, THRESHOLDS[0])
     for thresholds in THRESHOLDS:
-        found = scores(rows, found_chances, thresholds)
-        print("cross-validated", thresholds, found, flush=True)
-        best = max(best, (found["trafilatura_eval"] + found["article_extraction_benchmark"], thresholds))
+        print("cross-validated, accuracy", thresholds, scores(rows, accurate, thresholds, headline=True), flush=True)
+        f1 = scores(rows, default, thresholds)
+        print("cross-validated", thresholds, f1, flush=True)
+        best = max(best, (f1["trafilatura_eval"] + f1["article_extraction_benchmark"], thresholds))
     return best[1]
 
 
@@ -239,8 +248,9 @@ def main() -> int:
     share, outside = (0.5, 0.8) if options.no_cv else cross_validate(rows)
     facts = {"pages": len(rows), "sets": [*SETS, STORIES]}
     bars = {"share_of_f1": share, "threshold_outside": outside, "sure_of_f1": SURE}
-    save_forest(options.out, fit(rows, asked=False), {**bars, **facts})
-    save_forest(options.out.with_name(options.out.name + "_asked"), fit(rows, asked=True), facts)
+    for kind, forest in fit(rows).items():
+        suffix = "" if kind == "first" else "_" + kind
+        save_forest(options.out.with_name(options.out.name + suffix), forest, facts if suffix else {**bars, **facts})
     return 0
 
 
