@@ -7,8 +7,8 @@ pages of the region's gold set are never trained on. The target of a block is th
 the gold text. Where a page has only strings that must and must not be there, blocks with such a string are labelled by
 it, and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight.
 Three forests are written to `src/sampan/crawl/models`: of a page's own features; of these and a second opinion; and of
-all that and what Trafilatura keeps. The last learns nothing from blocks that Trafilatura labelled. The same pages give
-the same bytes.
+a page's features and what Resiliparse's rules, Trafilatura and Readability keep. The last learns nothing from blocks
+that Trafilatura labelled. The same pages give the same bytes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 from transplant import transplant
 
-from sampan.crawl.accuracy import kept_by_trafilatura, with_headline
+from sampan.crawl.accuracy import kept_by_others
 from sampan.crawl.blocks import Layout, scan
 from sampan.crawl.extractor import MODEL, chosen, expected_f1, reconsidered, write
 from sampan.crawl.features import OPINIONS, Page, features, opinions
@@ -47,7 +47,7 @@ SURE = 0.97
 KINDS = {
     "first": (),
     "asked": OPINIONS,
-    "accuracy": (*OPINIONS, *(f"trafilatura_{name}" for name in OPINIONS)),
+    "accuracy": tuple(source + name for source in ("", "trafilatura_", "readability_") for name in OPINIONS),
 }
 """What each forest knows beside a page's own features."""
 THRESHOLDS = tuple((share, 0.8) for share in (0.45, 0.5, 0.55, 0.6))
@@ -65,7 +65,7 @@ class Row:
     known: np.ndarray
     """1 where the gold decides, 0 where Trafilatura's output stands in for it."""
     marks: np.ndarray
-    """What Resiliparse's rules and what Trafilatura keeps. [B, 2]"""
+    """What Resiliparse's rules, Trafilatura and Readability keep. [B, 3]"""
     taught: bool
     """Whether the blocks that `known` leaves out were labelled by Trafilatura."""
     weight: float = 1.0
@@ -78,11 +78,8 @@ class Row:
         """What the forest of a kind is asked with. [F, B]"""
         if kind == "first":
             return self.values
-        rules, trafilatura = self.marks.T
-        others = [opinions(self.page, rules)]
-        if kind == "accuracy":
-            others.append(opinions(self.page, trafilatura))
-        return np.concatenate([self.values, *others])
+        known = self.marks.T[:1] if kind == "asked" else self.marks.T
+        return np.concatenate([self.values, *(opinions(self.page, kept) for kept in known)])
 
     def weights(self) -> np.ndarray:
         """A page's blocks weigh 100 together, mostly by the square root of their mass."""
@@ -122,9 +119,9 @@ def prepare(gold: GoldPage) -> Row | None:
     layout = scan(tree.body.html)
     if not layout.texts:
         return None
-    trafilatura = kept_by_trafilatura(html, layout.texts)
-    trafilatura = np.zeros(len(layout.texts)) if trafilatura is None else trafilatura
-    marks = np.stack([kept_by_rules(tree, layout.texts), trafilatura], axis=1).astype(np.float32)
+    others = kept_by_others(html, layout.texts)
+    trafilatura, read = np.zeros((2, len(layout.texts))) if others is None else others
+    marks = np.stack([kept_by_rules(tree, layout.texts), trafilatura, read], axis=1).astype(np.float32)
     title = " ".join((tree.title or "").split())
     known = np.ones(len(layout.texts))
     if "with" not in gold.row:
@@ -199,15 +196,10 @@ def answers(row: Row, forests: dict[str, Forest]) -> tuple[np.ndarray, np.ndarra
     return said, accurate
 
 
-def scores(
-    rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, float], headline: bool = False
-) -> dict[str, float]:
-    """F1 per set, `headline` as in the accuracy option."""
+def scores(rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, float]) -> dict[str, float]:
+    """F1 per set."""
     found = {}
     kept = [chosen(row.page, c, *thresholds) for row, c in zip(rows, chances, strict=True)]
-    if headline:
-        at = rows[0].names.index("titled")
-        kept = [with_headline(keep, row.values[at]) for row, keep in zip(rows, kept, strict=True)]
     texts = [write(row.layout, keep) for row, keep in zip(rows, kept, strict=True)]
     for name in SETS:
         pairs = [(text, row.gold) for text, row in zip(texts, rows, strict=True) if row.gold.set == name]
@@ -227,7 +219,7 @@ def cross_validate(rows: list[Row]) -> tuple[float, float]:
     default, accurate = ([found[id(row)][side] for row in rows] for side in (0, 1))
     best = (0.0, THRESHOLDS[0])
     for thresholds in THRESHOLDS:
-        print("cross-validated, accuracy", thresholds, scores(rows, accurate, thresholds, headline=True), flush=True)
+        print("cross-validated, accuracy", thresholds, scores(rows, accurate, thresholds), flush=True)
         f1 = scores(rows, default, thresholds)
         print("cross-validated", thresholds, f1, flush=True)
         best = max(best, (f1["trafilatura_eval"] + f1["article_extraction_benchmark"], thresholds))

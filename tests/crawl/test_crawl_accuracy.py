@@ -75,7 +75,7 @@ def test_trafilatura_is_heard(monkeypatch):
     marks = np.ones(4)
     sums, rules = sums_of("<body>" + "".join(f"<p>{text}</p>" for text in FERRY) + "</body>"), np.ones(4, np.float32)
     seen = []
-    monkeypatch.setattr(accuracy, "kept_by_trafilatura", lambda html, texts: marks.astype(np.float32))
+    monkeypatch.setattr(accuracy, "kept_by_others", lambda html, texts: (marks.astype(np.float32),) * 2)
     monkeypatch.setattr(accuracy, "kept_blocks", lambda page, chances: seen.append(chances) or chances > 0.5)
     accuracy.accurate_text(sums.layout, "", rules, "")
     marks[2] = 0
@@ -85,29 +85,29 @@ def test_trafilatura_is_heard(monkeypatch):
 
 
 def test_where_trafilatura_finds_nothing_the_default_speaks(monkeypatch):
-    monkeypatch.setattr(accuracy, "kept_by_trafilatura", lambda html, texts: None)
-    found = extract(page(FERRY), extractor="accuracy").text
-    assert found == "A headline\n" + extract(page(FERRY)).text
-
-
-def test_the_headline_is_the_last_before_what_is_kept():
-    keep = np.array([False, False, False, True, True, False])
-    titled = np.float32([0.9, 0.5, 0.3, 0, 0, 0.9])
-    assert accuracy.with_headline(keep, titled).tolist() == [False, True, False, True, True, False]
-    assert accuracy.with_headline(keep, np.float32([0, 0, 0, 1, 0, 1])).tolist() == keep.tolist()
-    assert accuracy.with_headline(keep, np.zeros(6)).tolist() == keep.tolist()
-    nothing = np.zeros(6, bool)
-    assert not accuracy.with_headline(nothing, titled).any()
+    monkeypatch.setattr(accuracy, "kept_by_others", lambda html, texts: None)
+    assert extract(page(FERRY), extractor="accuracy").text == extract(page(FERRY)).text
 
 
 def test_the_forest_asks_for_what_it_is_given():
-    names = accuracy.load_accuracy().names
-    assert names[-len(OPINIONS) :] == tuple(f"trafilatura_{name}" for name in OPINIONS)
-    assert names == (*load_model().first.names, *OPINIONS, *names[-len(OPINIONS) :])
+    model = load_model()
+    of_readability = tuple(f"readability_{name}" for name in OPINIONS)
+    of_trafilatura = tuple(f"trafilatura_{name}" for name in OPINIONS)
+    assert accuracy.load_accuracy().names == (*model.first.names, *OPINIONS, *of_trafilatura, *of_readability)
+
+
+def test_what_trafilatura_and_readability_keep(trafilatura):
+    html = page(FERRY)
+    texts = scan(HTMLTree.parse(html).body.html).texts
+    found = [dict(zip(texts, marks.tolist(), strict=True)) for marks in accuracy.kept_by_others(html, texts)]
+    for marks in found:
+        assert [marks[text] for text in FERRY] == [1] * len(FERRY)
+        assert marks["© 2024 The Daily. All rights reserved."] == 0
+    assert accuracy.kept_by_others("", []) is None
 
 
 def test_what_nests_too_deep_is_refused_before_trafilatura_sees_it(monkeypatch):
-    monkeypatch.setattr(accuracy, "kept_by_trafilatura", lambda html, texts: pytest.fail("asked"))
+    monkeypatch.setattr(accuracy, "kept_by_others", lambda html, texts: pytest.fail("asked"))
     with pytest.raises(Overwork, match="too_deep"):
         extract("<div>" * 3000 + "deep text " * 20, extractor="accuracy")
 

@@ -1,13 +1,15 @@
-"""The accuracy option: a forest that knows of each block what Resiliparse's rules and Trafilatura keep.
+"""The accuracy option: a forest that knows of each block what Resiliparse's rules, Trafilatura and Readability keep.
 
-Trafilatura's own rules (its fast mode: the fallbacks to Readability's and jusText's are left out) are right about most
-articles and lose much of other pages; the block model is right about these. A forest that sees both learns whom to
-believe where. It was trained by `tools/train_extractor.py` like the default's. The headline is kept as well.
+Trafilatura's own rules (its fast mode) are right about most articles and lose much of other pages; the block model is
+right about these. Readability's rules, of which Trafilatura brings a version, are a third view. A forest that sees all
+learns whom to believe where. It was trained by `tools/train_extractor.py` like the default's.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -17,26 +19,33 @@ from .features import Page, opinions
 from .standing import shares
 from .trees import Forest, load_forest
 
-BOTH = MODEL.with_name("extractor_accuracy")
-_HEADLINE = 0.4
-"""Share of the page's title that a headline is, at least. Ours."""
+ACCURACY = MODEL.with_name("extractor_accuracy")
+_UNREAD = frozenset(["script", "style"])
+_PARTS = frozenset(["p", "div", "li", "td", "br", "h1", "h2", "h3", "h4", "tr", "ul", "table", "blockquote", "pre"])
 
 
 @cache
 def load_accuracy() -> Forest:
     """The shipped forest."""
-    return load_forest(BOTH)[0]
+    return load_forest(ACCURACY)[0]
 
 
-def kept_by_trafilatura(html: str, texts: list[str]) -> np.ndarray | None:
-    """How surely each text stands in what Trafilatura keeps of the page (float32) [B]; None if that is nothing.
+def kept_by_others(html: str, texts: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
+    """How surely each text stands in what Trafilatura and in what Readability keeps of the page (float32) [B], [B];
+    None if Trafilatura keeps nothing.
 
-    It walks up the tree: ask it about no page that `nesting.too_deep` refuses.
+    Both walk up the tree: ask them about no page that `nesting.too_deep` refuses.
     """
     from trafilatura import extract
+    from trafilatura.external import try_readability
+    from trafilatura.utils import load_html
 
-    found = extract(html, fast=True, include_comments=False, include_tables=True)
-    return shares(texts, found).astype(np.float32) if found else None
+    tree = load_html(html)
+    if tree is None:
+        return None
+    read = _lines(try_readability(deepcopy(tree)))
+    found = extract(tree, fast=True, include_comments=False, include_tables=True)
+    return (_marks(texts, found), _marks(texts, read)) if found else None
 
 
 def accurate_text(layout: Layout, title: str, rules: np.ndarray, html: str) -> str:
@@ -44,21 +53,23 @@ def accurate_text(layout: Layout, title: str, rules: np.ndarray, html: str) -> s
     if not layout.texts:
         return ""
     page = Page(layout, title)
+    others = kept_by_others(html, layout.texts)
+    if others is None:
+        return write(layout, kept_blocks(page, judge(page, lambda: rules)))
     values, sums = values_of(page)
-    kept = kept_by_trafilatura(html, layout.texts)
-    if kept is None:
-        chances = judge(page, lambda: rules)
-    else:
-        inputs = np.concatenate([values, opinions(page, rules), opinions(page, kept)])
-        chances = load_accuracy().chances(inputs, sums)
-    return write(layout, with_headline(kept_blocks(page, chances), values[load_accuracy().names.index("titled")]))
+    inputs = np.concatenate([values, *(opinions(page, kept) for kept in (rules, *others))])
+    return write(layout, kept_blocks(page, load_accuracy().chances(inputs, sums)))
 
 
-def with_headline(keep: np.ndarray, titled: np.ndarray) -> np.ndarray:
-    """Also keep the headline: the last block up to the first kept one that says as much of the page's title as
-    `_HEADLINE`; `titled` is the share that each block says. [B]"""
-    found = np.flatnonzero(titled[: int(keep.argmax()) + 1] > _HEADLINE) if keep.any() else ()
-    keep = keep.copy()
-    if len(found):
-        keep[found[-1]] = True
-    return keep
+def _marks(texts: list[str], kept: str) -> np.ndarray:
+    return shares(texts, kept).astype(np.float32)
+
+
+def _lines(root: Any) -> str:
+    """The text of an lxml tree, with a line for each block."""
+    parts: list[str] = []
+    for element in root.iter():
+        if isinstance(element.tag, str) and element.tag not in _UNREAD:
+            parts += (element.text or "", "\n" * (element.tag in _PARTS))
+        parts.append(element.tail or "")
+    return "".join(parts)

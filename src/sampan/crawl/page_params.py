@@ -16,9 +16,9 @@ class PageParams:
 
     extractor: Literal["sampan", "accuracy", "resiliparse", "trafilatura"] = "sampan"
     """How the main text is found: by our own block model, with `accuracy` by one that also asks what trafilatura's fast
-    mode keeps (most exact; the headline is kept too), by resiliparse's rules (faster, less exact) or by trafilatura (the
-    slowest). docs/why/extraction.md has the measured F1 and speed of each. trafilatura is an extra, which `accuracy`
-    needs as well: `pip install 'sampan[trafilatura]'`."""
+    mode keeps, by resiliparse's rules (faster, less exact) or by trafilatura (the slowest). docs/why/extraction.md has
+    the measured F1 and speed of each. trafilatura is an extra, which `accuracy` needs as well:
+    `pip install 'sampan[trafilatura]'`."""
     min_text_characters: int = 80
     """A main text shorter than this is replaced by all visible text of the page, if that is longer. Ours, not the
     papers'."""
