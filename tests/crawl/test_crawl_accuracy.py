@@ -75,8 +75,8 @@ def test_trafilatura_is_heard(monkeypatch):
     marks = np.ones(4)
     sums, rules = sums_of("<body>" + "".join(f"<p>{text}</p>" for text in FERRY) + "</body>"), np.ones(4, np.float32)
     seen = []
-    monkeypatch.setattr(accuracy, "kept_by_others", lambda html, texts: (marks.astype(np.float32),) * 2)
-    monkeypatch.setattr(accuracy, "kept_blocks", lambda page, chances: seen.append(chances) or chances > 0.5)
+    monkeypatch.setattr(accuracy, "kept_by_others", lambda html, texts: [marks.astype(np.float32)] * 2)
+    monkeypatch.setattr(accuracy, "text_of", lambda page, chances, share: seen.append(chances) or "")
     accuracy.accurate_text(sums.layout, "", rules, "")
     marks[2] = 0
     accuracy.accurate_text(sums.layout, "", rules, "")
@@ -91,15 +91,17 @@ def test_where_trafilatura_finds_nothing_the_default_speaks(monkeypatch):
 
 def test_the_forest_asks_for_what_it_is_given():
     model = load_model()
-    of_readability = tuple(f"readability_{name}" for name in OPINIONS)
-    of_trafilatura = tuple(f"trafilatura_{name}" for name in OPINIONS)
-    assert accuracy.load_accuracy().names == (*model.first.names, *OPINIONS, *of_trafilatura, *of_readability)
+    others = tuple(f"{source}_{name}" for source in ("trafilatura", "readability") for name in OPINIONS)
+    forest, share = accuracy.load_accuracy()
+    assert 0 < share < 1
+    assert forest.names == (*model.first.names, *OPINIONS, *others)
 
 
-def test_what_trafilatura_and_readability_keep(trafilatura):
+def test_what_others_keep(trafilatura):
     html = page(FERRY)
     texts = scan(HTMLTree.parse(html).body.html).texts
     found = [dict(zip(texts, marks.tolist(), strict=True)) for marks in accuracy.kept_by_others(html, texts)]
+    assert len(found) == 2
     for marks in found:
         assert [marks[text] for text in FERRY] == [1] * len(FERRY)
         assert marks["© 2024 The Daily. All rights reserved."] == 0

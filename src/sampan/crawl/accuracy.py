@@ -2,7 +2,7 @@
 
 Trafilatura's own rules (its fast mode) are right about most articles and lose much of other pages; the block model is
 right about these. Readability's rules, of which Trafilatura brings a version, are a third view. A forest that sees all
-learns whom to believe where. It was trained by `tools/train_extractor.py` like the default's.
+of them learns whom to believe where. It was trained by `tools/train_extractor.py` like the default's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import Layout
-from .extractor import MODEL, judge, kept_blocks, values_of, write
+from .extractor import MODEL, judge, load_model, text_of, values_of
 from .features import Page, opinions
 from .standing import shares
 from .trees import Forest, load_forest
@@ -25,14 +25,15 @@ _PARTS = frozenset(["p", "div", "li", "td", "br", "h1", "h2", "h3", "h4", "tr", 
 
 
 @cache
-def load_accuracy() -> Forest:
-    """The shipped forest."""
-    return load_forest(ACCURACY)[0]
+def load_accuracy() -> tuple[Forest, float]:
+    """The shipped forest, and the share of the expected F1 that is a page's bar."""
+    forest, facts = load_forest(ACCURACY)
+    return forest, facts["share_of_f1"]
 
 
-def kept_by_others(html: str, texts: list[str]) -> tuple[np.ndarray, np.ndarray] | None:
-    """How surely each text stands in what Trafilatura and in what Readability keeps of the page (float32) [B], [B];
-    None if Trafilatura keeps nothing.
+def kept_by_others(html: str, texts: list[str]) -> list[np.ndarray] | None:
+    """How surely each text stands in what Trafilatura and Readability keep of the page (float32) [B] each; None if
+    Trafilatura keeps nothing.
 
     Both walk up the tree: ask them about no page that `nesting.too_deep` refuses.
     """
@@ -45,7 +46,7 @@ def kept_by_others(html: str, texts: list[str]) -> tuple[np.ndarray, np.ndarray]
         return None
     read = _lines(try_readability(deepcopy(tree)))
     found = extract(tree, fast=True, include_comments=False, include_tables=True)
-    return (_marks(texts, found), _marks(texts, read)) if found else None
+    return [shares(texts, kept).astype(np.float32) for kept in (found, read)] if found else None
 
 
 def accurate_text(layout: Layout, title: str, rules: np.ndarray, html: str) -> str:
@@ -55,14 +56,11 @@ def accurate_text(layout: Layout, title: str, rules: np.ndarray, html: str) -> s
     page = Page(layout, title)
     others = kept_by_others(html, layout.texts)
     if others is None:
-        return write(layout, kept_blocks(page, judge(page, lambda: rules)))
+        return text_of(page, judge(page, lambda: rules), load_model().share)
     values, sums = values_of(page)
+    forest, share = load_accuracy()
     inputs = np.concatenate([values, *(opinions(page, kept) for kept in (rules, *others))])
-    return write(layout, kept_blocks(page, load_accuracy().chances(inputs, sums)))
-
-
-def _marks(texts: list[str], kept: str) -> np.ndarray:
-    return shares(texts, kept).astype(np.float32)
+    return text_of(page, forest.chances(inputs, sums), share)
 
 
 def _lines(root: Any) -> str:

@@ -79,13 +79,12 @@ def main_text(layout: Layout, title: str, ask: Ask | None = None) -> str:
     if not layout.texts:
         return ""
     page = Page(layout, title)
-    return write(layout, kept_blocks(page, judge(page, ask)))
+    return text_of(page, judge(page, ask), load_model().share)
 
 
-def kept_blocks(page: Page, chances: np.ndarray) -> np.ndarray:
-    """Which blocks are kept by these probabilities. [B]"""
-    model = load_model()
-    return with_code(page.layout, chosen(page, chances, model.share, model.outside))
+def text_of(page: Page, chances: np.ndarray, share: float) -> str:
+    """The text of the blocks that are kept by these probabilities, at `share` of the expected F1."""
+    return write(page.layout, with_code(page.layout, chosen(page, chances, share, load_model().outside)))
 
 
 def expected_f1(page: Page, chances: np.ndarray) -> float:
