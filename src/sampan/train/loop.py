@@ -110,7 +110,7 @@ def fit(
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     dtype = compute_dtype(params.computation, runtime.device)
     divide(model, world)
-    scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score, tensor=world.tensor)
+    scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score, world=world)
     prepare_blocks(model, runtime.spread)
     shard(scorer, world, dtype)
     empty = is_empty(model)
