@@ -111,6 +111,11 @@ def add_spread(parser: argparse.ArgumentParser) -> None:
         help="sum gradients over processes after a step's last micro-batch (default), or after each to save memory",
     )
     group.add_argument("--compile", action="store_true", help="compile the model's blocks with torch.compile")
+    group.add_argument(
+        "--liger",
+        action="store_true",
+        help="Liger's kernels for norms and feed-forward layers, on a GPU (sampan[liger])",
+    )
 
 
 def spread_of(options: argparse.Namespace) -> Spread:

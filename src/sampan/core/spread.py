@@ -28,6 +28,8 @@ class Spread:
     every process, or after `each`, which holds a share of it and sends more."""
     compile: bool = False
     """Compile the blocks with torch.compile."""
+    liger: bool = False
+    """Use Liger's kernels for norms and gated feed-forward layers, on a GPU."""
     launcher: str = ""
     """Command that starts the processes, such as `srun torchrun …`; they get RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR
     and MASTER_PORT from it. `ray` = on a Ray cluster. Empty = they are started on this machine."""
@@ -49,6 +51,8 @@ class Spread:
             raise RecipeError("--compile is not for matrices that are divided", where="--tensor-parallel")
         if self.compile and self.context_parallel > 1:
             raise RecipeError("--compile is not for pieces that are divided", where="--context-parallel")
+        if self.compile and self.liger:
+            raise RecipeError("--compile and --liger fuse the same operations: give one", where="--liger")
         if self.sync not in ("last", "each"):
             raise RecipeError(f"sync is last or each, not {self.sync}")
 
