@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
+_NO_LETTERS = re.compile(r"[\x00-/:-@\[-`{-\x7f\s]+")
 _GRAM = 10
 _PARTLY, _WHOLLY = 0.5, 0.9
 _BESIDE = 3
@@ -28,6 +31,8 @@ def shares(texts: list[str], whole: str) -> np.ndarray:
             before, after = before[-_GRAM:], after[:_GRAM]
             beside = (len(before) >= 4 and before + text in wanted) or (len(after) >= 4 and text + after in wanted)
             found.append(float(text in lines or beside))
+        elif text in wanted:
+            found.append(1.0)
         else:
             inside = sum(text[i : i + _GRAM] in runs for i in range(len(text) - _GRAM + 1))
             share = inside / (len(text) - _GRAM + 1)
@@ -37,4 +42,4 @@ def shares(texts: list[str], whole: str) -> np.ndarray:
 
 def letters(text: str) -> str:
     """The text without case, blanks, and signs of ASCII."""
-    return "".join(char for char in text.casefold() if char.isalnum() or (not char.isascii() and not char.isspace()))
+    return _NO_LETTERS.sub("", text.casefold())
