@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import regex
 
-from ..core.errors import RecipeError
-from .codes import normalise_code
+from .codes import known_language
 from .identifier import Identifier, general_identifier, shipped_identifier
 from .neighbours import neighbour_of
 from .profile import languages, load_profile, per_profiles
@@ -190,12 +189,7 @@ def _by_model(text: str, identifier: Identifier) -> Guess:
 @per_profiles
 def profile_code(label: str) -> str:
     """The profile that a model's label means, '' for none: `ms`, `zsm_Latn`, `fil`, `zho_Hans` and the like."""
-    if label in CHINESE_LABELS:
-        return "zho_Hans"
-    try:
-        return normalise_code(label)
-    except RecipeError:
-        return ""
+    return "zho_Hans" if label in CHINESE_LABELS else known_language(label)
 
 
 def window_text(text: str) -> str:
