@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
-from sampan.crawl import blocks, kernels, metadata
+from sampan.crawl import blocks, kernels, long_tags, metadata
 from sampan.crawl.archive_shard import page_text
 from sampan.crawl.extractor import chosen, judge, load_model
 from sampan.crawl.features import Page, count_characters, features
@@ -150,6 +150,27 @@ def test_the_canonical_address_is_that_of_the_first_such_link(parts):
     head = "".join(parts)
     found, wanted = metadata._canonical(head), metadata._LINK.search(head)
     assert (found and found.span()) == (wanted and wanted.span())
+
+
+PIECES = [
+    "<", ">", "/", "<p", "<B ", "</", " ", "\n", "\x0b", "=", '"', "'", '="', "='", "a", "ab", " a", " a=b", ' a="b"',
+    " a='>'", "a=`", " é", ":x", "-", "_9", '="<"', " =", "= ", "x" * 40, ' a="b"' * 99, ' a="b"' * 100,
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60), st.integers(0, 80), st.integers(1, 200), st.integers(1, 12))
+@settings(max_examples=600, deadline=None)
+def test_attributes_are_read_as_the_expressions_do(parts, start, width, most):
+    data = "".join(parts).encode()
+    args = (data, start, min(start + width, len(data)), most, 5)
+    with pytest.MonkeyPatch.context() as patch:
+        found = long_tags._read_tags(*args)
+        patch.setattr(kernels, "WORTH", 10**9)
+        assert found == long_tags._read_tags(*args)
+    tag = kernels.loops().attributes.count_attributes(kernels.codes_of(data), min(start, len(data)))
+    run = long_tags._ATTRIBUTES.match(data, start)
+    assert tag[0] == (run.end() if run else len(data))
+    assert (tag[1] >= most) == bool(long_tags._run(most).match(data, start))
 
 
 def test_limits_are_those_of_the_plain_code(monkeypatch):

@@ -28,21 +28,22 @@ _pages = 0
 
 
 class Loops(NamedTuple):
-    """The modules of compiled loops."""
+    """The modules that scan pages, describe blocks, find words, choose blocks, ask trees and read long tags."""
 
     scan: ModuleType
     describe: ModuleType
     words: ModuleType
     choice: ModuleType
     forest: ModuleType
+    attributes: ModuleType
 
 
-_MODULES = Loops("page_scan", "page_features", "words", "choice", "forest")  # type: ignore[arg-type] - their names
+_MODULES = Loops("page_scan", "page_features", "words", "choice", "forest", "attributes")  # type: ignore[arg-type] - their names
 
 
 def loops(pages: int = 1) -> Loops | None:
-    """The modules that scan pages, describe blocks, find words, choose blocks and ask trees, once this process has been
-    asked for WORTH pages; None before, and without numba. `pages` are those of this call."""
+    """The modules, once this process has been asked for WORTH pages; None before, and without numba. `pages` are those
+    of this call."""
     global _pages
     _pages += pages
     return _loaded() if _pages >= WORTH else None
@@ -54,10 +55,15 @@ def _loaded() -> Loops | None:
     return None if None in found else Loops(*found)
 
 
+def codes_of(data: bytes) -> np.ndarray:
+    """The bytes as an array (uint8)."""
+    return np.frombuffer(data, np.uint8)
+
+
 def count_tags(data: bytes) -> tuple[int, int] | None:
     """How many `<` there are, and how many of them a `/` follows; None if that is left to others."""
     found = loops(pages=0)
-    return found.words.count_tags(np.frombuffer(data, np.uint8)) if found else None
+    return found.words.count_tags(codes_of(data)) if found else None
 
 
 class Source:
