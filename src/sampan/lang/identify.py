@@ -122,11 +122,12 @@ def _latin(text: str) -> Guess:
     ours = shipped_identifier().probabilities(sample)
     if not ours:
         return Guess("", 0.0)
-    by_code: Counter[str] = Counter()
-    by_group: Counter[str] = Counter()
+    by_code: dict[str, float] = {}
+    by_group: dict[str, float] = {}
     for label, share in ours.items():
-        by_code[profile_code(label)] += share
-        by_group[_group_of(profile_code(label))] += share
+        code, group = _code_and_group(label)
+        by_code[code] = by_code.get(code, 0.0) + share
+        by_group[group] = by_group.get(group, 0.0) + share
     best = max(by_code, key=lambda code: (by_code[code], code))
     if not best or by_group[_group_of(best)] < SURE:
         return _with_second_opinion(sample, by_code, max(ours, key=lambda label: (ours[label], label)))
@@ -154,6 +155,13 @@ def _groups() -> dict[str, str]:
         for label in (*profile.lid_labels, *profile.sister_labels):
             table[label] = _group_of(profile.code)
     return table
+
+
+@per_profiles
+def _code_and_group(label: str) -> tuple[str, str]:
+    """The profile that a model's label means, and its group."""
+    code = profile_code(label)
+    return code, _group_of(code)
 
 
 @per_profiles
