@@ -92,9 +92,9 @@ def extract(
 ) -> Page:
     """Main text, title and facts; all visible text where the main text is shorter than `min_characters` and not all.
 
-    `data` is `html` in UTF-8, where that is at hand.
-    `extractor` is `sampan` (our own), `resiliparse` or `trafilatura`; these two walk up and down the tree, and Overwork
-    says that it is nested too deep for that.
+    `extractor` is `sampan` (our own), `accuracy` (ours with Trafilatura's opinion), `resiliparse` or `trafilatura`; all
+    but ours walk up and down the tree, and Overwork says that it is nested too deep for that. `data` is `html` in
+    UTF-8, where that is at hand.
     """
     from resiliparse.parse.html import HTMLTree
 
@@ -134,6 +134,11 @@ def _main_text(html: str, tree: Any, written: str, layout: Any, title: str, extr
         return main_text(layout, title, ask)
     if too_deep(written):
         raise Overwork("too_deep")
+    if extractor == "accuracy":
+        from .accuracy import accurate_text
+        from .second_opinion import kept_by_rules
+
+        return accurate_text(layout, title, kept_by_rules(tree, layout.texts), html)
     if extractor == "trafilatura":
         from trafilatura import extract as trafilatura_extract
 
