@@ -42,9 +42,9 @@ def _loads_alone(function: Any) -> Any:
     for that, and reads it then. It takes a tenth of a second."""
     from numba.core.runtime import rtsys
 
-    cache = function._cache
+    cache = getattr(function, "_cache", None)
     if not (hasattr(cache, "_load_overload") and hasattr(cache, "_guard_against_spurious_io_errors")):
-        return function  # a numba that is built in another way
+        return function  # a numba built in another way, or told not to compile
 
     def load_overload(signature: Any, context: Any) -> Any:
         rtsys.initialize(context)
