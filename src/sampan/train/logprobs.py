@@ -13,8 +13,6 @@ from .products import multiply, packs
 from .rows import pick_rows
 
 _CHUNK_BYTES = 4 << 20
-import os
-WB=int(os.environ.get('WB','1'))
 _CACHED = 1 << 18
 """Logits that a softmax is made of at once: 1 MiB in float32, half of a core's cache."""
 
@@ -32,7 +30,7 @@ class _Logprobs(torch.autograd.Function):
         now = wants and uniform
         out_N, lse_N = (torch.empty(len(labels_N), dtype=torch.float32, device=hidden_ND.device) for _ in range(2))
         grads = _empty_grads(ctx, hidden_ND, weight_VD) if now else (None, None)
-        for span in spans(len(labels_N), weight_VD):
+        for span in spans(len(labels_N), weight_VD, least=_least(weight_VD)):
             probs_CV, slope_CV, out_N[span], lse_N[span] = _chunk(hidden_ND[span], weight_VD, labels_N[span], cap)
             if now:
                 probs_CV = _penalise(probs_CV, lse_N[span], z)
@@ -55,25 +53,28 @@ class _Logprobs(torch.autograd.Function):
             return (*(None if x is None else x.mul_(scale) for x in (hidden, weight)), None, None, None, None)
         hidden_ND, weight_VD, labels_N = ctx.saved_tensors
         grads = _empty_grads(ctx, hidden_ND, weight_VD)
-        for span in spans(len(labels_N), weight_VD):
+        for span in spans(len(labels_N), weight_VD, least=_least(weight_VD)):
             probs_CV, slope_CV, _, lse_C = _chunk(hidden_ND[span], weight_VD, labels_N[span], ctx.cap)
             probs_CV = _penalise(probs_CV, lse_C, ctx.z)
             _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_N[span], grads)
         return (*grads, None, None, None, None)
 
 
-def spans(count: int, weight_VD: torch.Tensor) -> list[slice]:
-    """Chunks whose fp32 logits stay within a core's cache on a CPU and within a modest buffer on a GPU. Where products
-    write the weight anew in parts for each chunk, chunks take as much memory as the weight."""
+def spans(count: int, weight_VD: torch.Tensor, *, least: int = 16) -> list[slice]:
+    """Chunks of at least so many rows, whose fp32 logits stay within a core's cache on a CPU and within a modest buffer
+    on a GPU."""
     room = _CHUNK_BYTES if weight_VD.device.type == "cpu" else 64 * _CHUNK_BYTES
-    if packs(weight_VD):
-        room = min(max(room, WB * weight_VD.nbytes), 64 * _CHUNK_BYTES)
-    size = max(16, room // (4 * weight_VD.shape[0]))
+    size = max(least, room // (4 * weight_VD.shape[0]))
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
+def _least(weight_VD: torch.Tensor) -> int:
+    """Rows of a chunk, where fewer would spend more on taking the weight apart for a product than they save."""
+    return 256 if packs(weight_VD) else 16
+
+
 def _chunk(hidden_CD, weight_VD, labels_C, cap):
-    """(softmax [C, V] in fp32 with a minus, derivative of the cap or None, log-probability of each label [C], lse [C])."""
+    """(less the softmax [C, V] in fp32, derivative of the cap or None, log-probability of each label [C], lse [C])."""
     logits_CV = multiply(hidden_CD, weight_VD.t()).float()
     slope_CV = None
     if cap is not None:
@@ -111,7 +112,8 @@ def _empty_grads(ctx, hidden_ND, weight_VD):
 
 
 def _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_C, grads) -> None:
-    """Write d logp / d hidden of this chunk and add its share of d logp / d weight (probs_CV is used up)."""
+    """Write d logp / d hidden of this chunk and add its share of d logp / d weight (probs_CV, which are below zero, are
+    used up)."""
     hidden, weight = grads
     delta_CV = probs_CV
     delta_CV[torch.arange(len(delta_CV), device=delta_CV.device), labels_N[span]] += 1

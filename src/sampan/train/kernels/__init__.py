@@ -67,7 +67,8 @@ def ask_for_tiles() -> bool:
 
 def _has_tiles() -> bool:
     lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    return _FLAGS <= set(next((line for line in lines if line.startswith("flags")), "").split())
+    known = next((line for line in lines if line.startswith("flags")), "").split()
+    return _FLAGS.issubset(known)
 
 
 def _object_file() -> Path:

@@ -2,7 +2,8 @@
 nine products of these the six are added up that float32 would not round away.
 
 The result is as close to the exact one as that of float32's own multiplications, or closer: a tile's sums are rounded
-once for two products. Numbers below 2^-126 count as zero, and an infinity gives NaN where it would give one.
+once for two products. A part below 2^-126 counts as zero, so that numbers below 2^-108 (3e-33) lose digits, and an
+infinity gives NaN where it would give one.
 
 As in all fast products (Goto and van de Geijn, doi:10.1145/1356052.1356053), panels of both matrices that fit into the
 core's cache are first written down in the order in which they are read; here in their parts, too.
@@ -29,7 +30,7 @@ _ROWS = 64
 _STEP = PARTS * TILE
 """Bytes of the tiles of 16 rows or columns at depth 32."""
 _NEAR = 4 * _STEP
-"""Of a panel's row of tiles, what is used for all columns before what follows: 24 KB of two, half of the nearest cache."""
+"""Of 32 rows, what meets all columns before the rest does: 24 KB of a panel, half of the nearest cache."""
 _SPARE = 4096
 """Bytes of a block of float32 numbers."""
 _ZEROS = _SPARE + 64
@@ -128,7 +129,8 @@ def _copy(source, source_line, rows, columns, out, out_line):
 def product(scratch, left, left_line, left_deep, right, right_line, right_deep, out, out_line, m, n, k, more):
     """Write the product [M, N] of `left` [M, K] and `right` [K, N] to `out`, or add it if `more`.
 
-    `scratch` are SCRATCH bytes that were zeros once, at a multiple of 64, and are used by no one else meanwhile. Lines of a matrix lie along the depth if it is `deep`.
+    `scratch` are SCRATCH bytes that were zeros once, at a multiple of 64, and are used by no one else meanwhile. Lines
+    of a matrix lie along the depth if it is `deep`.
     """
     configure(scratch + _SPARE)
     columns = scratch + _PANELS

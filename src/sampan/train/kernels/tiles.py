@@ -134,7 +134,7 @@ def multiply(typing_context, upper, lower, left, right):
 def split(typing_context, low, high, out):
     """Write row `out` of PARTS tiles: the numbers at `low` and `high`, LANES each, in parts.
 
-    A part is what is left, rounded to eight digits, so that three are all of a float32's 24: the last needs no rounding.
+    A part is what is left, rounded to eight digits, so that three are a float32's 24: the last needs no rounding.
     """
 
     def generate(context, builder, signature, args):
