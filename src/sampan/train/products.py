@@ -59,7 +59,9 @@ def _suited(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> Calla
     return kernels.load()
 
 
-def _product(product: Callable[..., int], left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, add: bool) -> None:
+def _product(
+    product: Callable[..., int], left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, add: bool
+) -> None:
     """Each of torch's threads takes some of the rows; no sum depends on how many there are."""
     (m, k), n, threads = left.shape, right.shape[1], torch.get_num_threads()
     share = -(-m // (threads * _ROWS)) * _ROWS

@@ -17,7 +17,14 @@ TILE = 1024
 PARTS = 3
 """Numbers in bfloat16 whose sum is one in float32: the tile of one follows that of the other in memory."""
 LANES = 16
-_STEPS = ((("left", 2), ("right", 0)), (("left", 0),), (("right", 2),), (("right", 1),), (("left", 1),), (("right", 0),))
+_STEPS = (
+    (("left", 2), ("right", 0)),
+    (("left", 0),),
+    (("right", 2),),
+    (("right", 1),),
+    (("left", 1),),
+    (("right", 0),),
+)
 """Parts (0 is the largest) that are loaded before each of the six products, the others being at hand: 2·0, 0·0, 0·2,
 0·1, 1·1 and 1·0. What is left out is below 2^-26 of a product."""
 _BYTE, _WORD, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
