@@ -6,6 +6,7 @@ numba being installed and on its sizes alone, so that the same run on the same m
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +17,14 @@ import torch
 from . import kernels
 
 _LEAST = 192
-"""Rows, columns and depth below which packing costs more than tiles save (ours)."""
+"""Rows, columns and depth below which tiles save less of a step than starting them is worth (ours)."""
 _LEAST_WORK = 1 << 24
 """Multiplications below which the difference is smaller than a call (ours)."""
 _ROWS = 64
 """Rows that a thread takes at least."""
 _PAGE = 4096
 _own = threading.local()
-_pools: dict[int, ThreadPoolExecutor] = {}
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
 
 
 def multiply(
@@ -48,7 +49,7 @@ def _plain(x: torch.Tensor) -> bool:
     return x.dtype == torch.float32 and x.device.type == "cpu"
 
 
-def _suited(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> Callable[..., int] | None:
+def _suited(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor | None) -> Callable[..., int] | None:
     (m, k), n = left.shape, right.shape[1]
     if min(m, n, k) < _LEAST or m * n * k < _LEAST_WORK:
         return None
@@ -75,8 +76,10 @@ def _product(
     if share >= m:
         part(0)
     else:
-        pool = _pools.setdefault(threads, ThreadPoolExecutor(threads))
-        list(pool.map(part, range(0, m, share)))
+        who = os.getpid(), threads  # a forked process has none of its parent's threads
+        if who not in _pools:
+            _pools[who] = ThreadPoolExecutor(threads)
+        list(_pools[who].map(part, range(0, m, share)))
 
 
 def _lines(matrix: torch.Tensor) -> tuple[int, int, bool]:
