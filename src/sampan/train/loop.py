@@ -22,7 +22,6 @@ from .liger import use_liger_parts
 from .opening import Unsuited, fill, is_empty, materialise, missing, open_empty, prove
 from .optimiser import freeze, make_optimiser
 from .pace import Pace
-from .products import packs
 from .resume import Keeper, Progress
 from .schedules import schedule_of
 from .selection import Selection
@@ -46,8 +45,6 @@ def open_model(source: Artifact, params: Optimisation, runtime: Runtime, *, whol
     check_context(model, params.context_len)
     if reason := varlen_missing(world.device):
         runtime.log(f"attention without torch's variable-length kernel: {reason}")
-    if packs(model.get_output_embeddings().weight):
-        runtime.log("float32 products by the processor's matrix tiles")
     dtype = compute_dtype(params.computation, runtime.device)
     if reason := find_flex(model.config, world.device, dtype, parts=world.tensor.size):
         runtime.log(f"attention without FlexAttention: {reason}")

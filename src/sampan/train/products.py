@@ -41,8 +41,8 @@ def multiply(
 
 
 def packs(weight: torch.Tensor) -> bool:
-    """Whether large products with `weight` are made by `kernels.products` on this machine."""
-    return weight.dim() == 2 and min(weight.shape) >= _LEAST and _plain(weight) and kernels.load() is not None
+    """Whether large products with `weight` should be made by `kernels.products` on this machine."""
+    return weight.dim() == 2 and min(weight.shape) >= _LEAST and _plain(weight) and kernels.expected()
 
 
 def _plain(x: torch.Tensor) -> bool:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from ...core.compiled import cache_folder
@@ -31,9 +32,15 @@ _nothing = (ctypes.c_void_p * 2)()
 
 
 @functools.cache
+def expected() -> bool:
+    """Whether `load` should find something, told without loading it, which takes 55 MB."""
+    return sys.platform == "linux" and all(map(find_spec, ("numba", "llvmlite"))) and _has_tiles()
+
+
+@functools.cache
 def load() -> Callable[..., int] | None:
     """`products.product`; None without numba, such a processor, or the system's leave to use its tiles."""
-    if sys.platform != "linux" or not _has_tiles() or not ask_for_tiles():
+    if not expected() or not ask_for_tiles():
         return None
     try:
         path = _object_file()
