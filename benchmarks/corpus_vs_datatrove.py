@@ -7,9 +7,9 @@ The input is real pages, several rounds of them, each round with two words in a 
 process on one core, alternating (ours before and after each run of the peer), and are measured in CPU seconds, start-up
 and imports included. The claim is made of `--size`, about two thousand pages, since a worker of either side starts
 once for far more; the same for half of them stands beside it. One run of ours before, unmeasured, compiles the loops
-and makes the tables that are kept on the machine. The work of both is the same kind of work and not the same verdicts,
-so what each did is checked and printed: how many HTML pages it read, how many documents it delivered, and how much of
-the text delivered by the peer ours delivers too.
+and the modules and makes the tables that are kept on the machine. The work of both is the same kind of work and not the
+same verdicts, so what each did is checked and printed: how many HTML pages it read, how many documents it delivered,
+and how much of the text delivered by the peer ours delivers too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ are fast by leaving work out."""
 def measured(command: list[str], log: Path) -> dict[str, float]:
     """CPU seconds and peak bytes of a command and its children."""
     with open(log, "w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **ONE_THREAD})
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=ENVIRONMENT)
         _, status, used = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"{command[1]} failed:\n{log.read_text()[-2000:]}")
@@ -48,6 +48,10 @@ def measured(command: list[str], log: Path) -> dict[str, float]:
 
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"), "1")
+UNUSUAL = "PYTHONDONTWRITEBYTECODE"
+"""Left out for both sides: without bytecode on disk each process compiles the modules of a checkout anew, where those
+of an installed package have theirs."""
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != UNUSUAL} | ONE_THREAD
 
 
 def steps(log: Path) -> dict:

@@ -28,3 +28,16 @@ def test_machine_code_is_kept_in_the_users_cache(tmp_path, monkeypatch):
 def test_loading_leaves_the_collector_running():
     load_compiled("sampan.lang.kernels.words")
     assert gc.isenabled()
+
+
+def test_what_is_kept_loads_without_what_compiling_needs(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    code = (
+        "import sys, numpy as np\n"
+        "from sampan.core.compiled import load_compiled as load\n"
+        "words = load('sampan.crawl.kernels.words')\n"
+        "found = words.find_word(*(np.frombuffer(part, np.uint8) for part in (b'a datetime=', b'datetime=')))\n"
+        "print(found, 'numba.np.npyimpl' in sys.modules)"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
+    assert [run.stdout.split() for run in runs] == [["2", "True"], ["2", "False"]]

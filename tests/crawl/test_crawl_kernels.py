@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
-from sampan.crawl import blocks, kernels
+from sampan.crawl import blocks, kernels, long_tags, metadata
+from sampan.crawl.archive_shard import page_text
 from sampan.crawl.extractor import chosen, judge, load_model
 from sampan.crawl.features import Page, count_characters, features
 from sampan.crawl.kernels import Source
 from sampan.crawl.kernels.names import LONGEST, name_table
+from sampan.crawl.warc import Params
 
 TAGS = ["p", "div", "pre", "li", "td", "h1", "h3", "nav", "svg", "script", "b", "a", "br", "hr", "br ", "x-y", "title"]
 TEXTS = [
@@ -106,12 +108,69 @@ def test_repeats_and_titles_are_the_same(texts):
 @settings(max_examples=200, deadline=None)
 def test_words_are_found_where_the_source_has_them(parts):
     source = Source("".join(parts))
-    assert source._find is not None, "else this compares str.find with itself"
+    assert source._loops is not None, "else this compares str.find with itself"
     for word in ("</head", "datetime="):
         assert source.find(word) == source.html.find(word)
     for limit in (5, 40, 400):
         end = source.html.find("</head")
         assert source.before("</head", limit) == source.html[: end if 0 <= end < limit else limit]
+
+
+@given(st.lists(st.sampled_from(["<", "/", "</", "<p>", "ข่าว", "é", "x" * 30, "\U0001f600"]), max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_tags_and_characters_are_counted(parts):
+    data = "".join(parts).encode()
+    assert kernels.count_tags(data) == (data.count(b"<"), data.count(b"</"))
+    words, codes = kernels.loops().words, np.frombuffer(data, np.uint8)
+    for end in (0, len(data) // 2, len(data)):
+        assert words.characters(codes, end) == sum(byte & 0xC0 != 0x80 for byte in data[:end])
+
+
+@pytest.mark.parametrize("spoil", [b"", b"\xff", b"\x1b$", "\ufeff".encode()])
+def test_a_page_says_the_same_with_and_without_loops(spoil, monkeypatch):
+    """Also one that is only nearly UTF-8, whose bytes are not the text that is read."""
+    head = '<head><meta property="og:title" content="ข่าววันนี้"><link rel=canonical href="http://x.org/a"></head>'
+    tail = '<time datetime="2024-02-03">3 ก.พ.</time>' + "<p>ข่าววันนี้ เรือข้ามฟากจะออกทุกชั่วโมง</p>" * 20
+    payload = spoil + f"<html>{head}<body>{tail}".encode() + spoil
+    fast = page_text(Params(), payload, "", "")
+    monkeypatch.setattr(kernels, "WORTH", 10**9)
+    assert fast == page_text(Params(), payload, "", "")
+    assert (fast[1]["date"], fast[1]["canonical"]) == ("2024-02-03", "http://x.org/a")
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["<link ", "rel=canonical", "rel='canonical' ", ' href="a"', "canonical", ">", "<", "<p>", "<meta "]
+        )
+    )
+)
+@settings(max_examples=300, deadline=None)
+def test_the_canonical_address_is_that_of_the_first_such_link(parts):
+    head = "".join(parts)
+    found, wanted = metadata._canonical(head), metadata._LINK.search(head)
+    assert (found and found.span()) == (wanted and wanted.span())
+
+
+PIECES = [
+    "<", ">", "/", "<p", "<B ", "</", " ", "\n", "\x0b", "=", '"', "'", '="', "='", "a", "ab", " a", " a=b", ' a="b"',
+    " a='>'", "a=`", " é", ":x", "-", "_9", '="<"', " =", "= ", "x" * 40, ' a="b"' * 99, ' a="b"' * 100,
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60), st.integers(0, 80), st.integers(1, 200), st.integers(1, 12))
+@settings(max_examples=600, deadline=None)
+def test_attributes_are_read_as_the_expressions_do(parts, start, width, most):
+    data = "".join(parts).encode()
+    args = (data, start, min(start + width, len(data)), most, 5)
+    with pytest.MonkeyPatch.context() as patch:
+        found = long_tags._read_tags(*args)
+        patch.setattr(kernels, "WORTH", 10**9)
+        assert found == long_tags._read_tags(*args)
+    tag = kernels.loops().attributes.count_attributes(kernels.codes_of(data), min(start, len(data)))
+    run = long_tags._ATTRIBUTES.match(data, start)
+    assert tag[0] == (run.end() if run else len(data))
+    assert (tag[1] >= most) == bool(long_tags._run(most).match(data, start))
 
 
 def test_limits_are_those_of_the_plain_code(monkeypatch):
@@ -124,7 +183,7 @@ def test_limits_are_those_of_the_plain_code(monkeypatch):
 
 
 def test_every_known_name_is_found():
-    kernel = kernels.loops()[0]
+    kernel = kernels.loops().scan
     for name, code in blocks.CODES.items():
         data = np.frombuffer(name.encode(), np.uint8)
         assert kernel.code_of(data, 0, len(data)) == code

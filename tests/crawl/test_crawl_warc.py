@@ -103,14 +103,14 @@ def test_a_stream_that_breaks_off_keeps_what_came_before(tmp_path, run_stage):
 def test_a_record_that_cannot_be_parsed_does_not_end_the_file(tmp_path, run_stage, monkeypatch, error):
     from sampan.crawl import archive_shard
 
-    decode = archive_shard.decode
+    as_utf8 = archive_shard.as_utf8
 
-    def breaks_once(payload, charset):
+    def breaks_once(payload):
         if b"BAD" in payload:
             raise error("nonsense")
-        return decode(payload, charset)
+        return as_utf8(payload)
 
-    monkeypatch.setattr(archive_shard, "decode", breaks_once)
+    monkeypatch.setattr(archive_shard, "as_utf8", breaks_once)
     pages = [(PAGE, "1"), (PAGE + "BAD", "2"), (PAGE, "3")]
     records = [response(page.encode(), f"http://x.org/{name}") for page, name in pages]
     _, documents, dropped = crawl(run_stage, write(tmp_path / "a.warc.gz", records))

@@ -195,9 +195,12 @@ def meta_of(row: dict[str, Any]) -> dict[str, Any]:
     return {"meta": given} if given else {}
 
 
+_META = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str)
+
+
 def meta_text(meta: dict[str, Any]) -> str:
     """The JSON text of a meta, '' if it is empty. Dates, decimals and bytes of Parquet columns become strings."""
-    return json.dumps(meta, ensure_ascii=False, sort_keys=True, default=str) if meta else ""
+    return _META.encode(meta) if meta else ""
 
 
 def language_of(row: dict[str, Any]) -> str:

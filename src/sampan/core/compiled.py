@@ -26,7 +26,7 @@ def compiled(function: Callable) -> Callable:
     numbers. Their file is what tells a stale copy on disk, so that a change to what they call must touch it too."""
     import numba
 
-    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return _loads_alone(numba.njit(nogil=True, cache=True, error_model="numpy")(function))
 
 
 def leaf(function: Callable) -> Callable:
@@ -34,12 +34,30 @@ def leaf(function: Callable) -> Callable:
     longer than most of them, with an atomic step for every array at every call."""
     import numba
 
-    return numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False)(function)
+    return _loads_alone(numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False)(function))
+
+
+def _loads_alone(function: Any) -> Any:
+    """Have machine code that is kept loaded without all that numba knows of types and functions: only compiling asks
+    for that, and reads it then. It takes a tenth of a second."""
+    from numba.core.runtime import rtsys
+
+    cache = getattr(function, "_cache", None)
+    if not (hasattr(cache, "_load_overload") and hasattr(cache, "_guard_against_spurious_io_errors")):
+        return function  # a numba built in another way, or told not to compile
+
+    def load_overload(signature: Any, context: Any) -> Any:
+        rtsys.initialize(context)
+        with cache._guard_against_spurious_io_errors():
+            return cache._load_overload(signature, context)
+
+    cache.load_overload = load_overload
+    return function
 
 
 @functools.cache
 def load_compiled(module: str) -> ModuleType | None:
-    """The module of that full name, or None without numba. Importing numba takes a quarter of a second."""
+    """The module of that full name, or None without numba. Importing numba takes a seventh of a second."""
     numba: Any = _numba()
     if numba is None:
         return None
@@ -53,19 +71,14 @@ def load_compiled(module: str) -> ModuleType | None:
 
 
 def _numba() -> ModuleType | None:
-    """numba with its tables filled, which else the first call of a compiled function does. The garbage collector waits
-    meanwhile, and passes over what is there by then ever after: what a library makes on import stays, and looking it
-    through again and again takes a third of the import and a twentieth of what follows.
-    """
+    """The garbage collector waits while numba is imported, and passes over what is there by then ever after: what a
+    library makes on import stays, and looking it through again and again takes a third of the import and a twentieth of
+    what follows."""
     collecting = gc.isenabled()
     gc.disable()
     try:
         with _without_blas():
             import numba
-            from numba.core.registry import cpu_target
-
-            cpu_target.typing_context.refresh()
-            cpu_target.target_context.refresh()
         gc.freeze()
         return numba
     except ImportError:

@@ -147,12 +147,8 @@ def _kept(values_DR: np.ndarray, rules: Sequence[Rule], tail: float) -> float:
     for rule, values in zip(rules, values_DR.T, strict=True):
         limit = _limit(values, rule, tail) if rule is not _CONFIDENCE else None
         if limit is not None:
-            passes &= ~(values < limit if _is_least(rule) else values > limit)
+            passes &= ~(values < limit if rule.least else values > limit)
     return float(passes.mean())
-
-
-def _is_least(rule: Rule) -> bool:
-    return rule.limit.startswith("min_")
 
 
 def _limit(values_D: np.ndarray, rule: Rule, tail: float) -> float | None:
@@ -160,7 +156,7 @@ def _limit(values_D: np.ndarray, rule: Rule, tail: float) -> float | None:
     known = values_D[~np.isnan(values_D)]
     if not len(known):
         return None
-    if _is_least(rule):
+    if rule.least:
         limit = float(np.quantile(known, tail, method="lower"))
         return _rounded(limit, np.floor) if limit < known.max() else None
     limit = float(np.quantile(known, 1 - tail, method="higher"))

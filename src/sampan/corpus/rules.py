@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .filters import FILTERS
 from .verdict import KEEP, Verdict, drop
@@ -19,6 +19,11 @@ class Rule:
     limit: str
     statistic: Callable[[TextView], float | None]
     """The number; None where it says nothing, such as a share of lines in a text of two."""
+    least: bool = field(init=False)
+    """Whether the limit is a least value."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "least", self.limit.startswith("min_"))
 
 
 def judge(view: TextView, rules: Sequence[Rule]) -> Verdict:
@@ -28,7 +33,7 @@ def judge(view: TextView, rules: Sequence[Rule]) -> Verdict:
         if bound is None:
             continue
         value = rule.statistic(view)
-        if value is not None and (value < bound if rule.limit.startswith("min_") else value > bound):
+        if value is not None and (value < bound if rule.least else value > bound):
             return drop(rule.reason)
     return KEEP
 

@@ -17,7 +17,7 @@ from .http import MAX_HEAD, BadEncoding, TooLarge, decode_body, is_whole_respons
 from .kernels import loops
 from .metadata import facts
 from .packed import Archive
-from .page import decode, extract, is_html
+from .page import as_utf8, decode, extract, is_html
 from .record import Format, Record, read_records
 from .warc_records import WARC
 
@@ -174,13 +174,15 @@ def _sized(params: Any, payload: bytes) -> bytes:
 def page_text(params: Any, payload: bytes, charset: str, url: str, *, declared: str = "") -> tuple[str, dict[str, str]]:
     """The text of HTML and what the page says of itself (`Page.meta`, and the `charset` used); LeftOut if it would take
     too long or cannot be parsed. `declared` is the language that its headers name, which the page's tags go over."""
-    html, used = decode(payload, charset)
+    plain = as_utf8(payload)
+    html, used = decode(payload, charset) if plain is None else (plain, "utf-8")
     if getattr(params, "languages", ()) and not declared:
         _wanted(params, facts(html).get("declared_language", ""))
-    if reason := overwork(html, payload if used == "utf-8" else None):
+    data = None if plain is None else payload
+    if reason := overwork(html, data):
         raise LeftOut(reason)
     try:
-        page = extract(html, extractor=params.extractor, min_characters=params.min_text_characters, url=url)
+        page = extract(html, extractor=params.extractor, min_characters=params.min_text_characters, url=url, data=data)
     except Overwork as reason:
         raise LeftOut(str(reason)) from None
     except (ValueError, RuntimeError, TypeError):

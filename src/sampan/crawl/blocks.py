@@ -179,6 +179,8 @@ class Layout:
     """Where each text ends in `points`. [B]"""
     counts: np.ndarray | None = None
     """`features.count_characters` of the texts, where compiled loops read the page."""
+    begins: int | None = None
+    """Tags that begin an element, also of what is left out, where compiled loops read all of the page."""
 
 
 def scan(body: str) -> Layout:

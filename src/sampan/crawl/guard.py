@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from .kernels import count_tags
 from .long_tags import overlong_tag
 from .nesting import MAX_DEPTH, Overwork, nested_too_deep
 from .open_formatting import reopened
@@ -30,14 +31,14 @@ def overwork(html: str, data: bytes | None = None) -> str:
     import numpy as np
 
     data = html.encode("utf-8", "surrogatepass") if data is None else data
-    codes = np.frombuffer(data, np.uint8)
-    begins = codes == ord("<")
-    tags = int(np.count_nonzero(begins))
+    tags, ends = count_tags(data) or (data.count(b"<"), data.count(b"</"))
     if tags > MAX_TAGS:
         return "too_many_tags"
-    opens = tags - int(np.count_nonzero(begins[:-1] & (codes[1:] == ord("/"))))
-    if opens * opens > 4 * MAX_REOPENED and reopened(data, np.flatnonzero(begins), opens, MAX_REOPENED):
-        return "tangled_markup"
+    opens = tags - ends
+    if opens * opens > 4 * MAX_REOPENED:
+        places_T = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("<"))
+        if reopened(data, places_T, opens, MAX_REOPENED):
+            return "tangled_markup"
     if opens > MAX_OPTIONS and sum(1 for _ in _OPTION.finditer(data)) > MAX_OPTIONS:
         return "too_many_options"
     if overlong_tag(data):

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from .kernels import codes_of, loops
+
 WORK = 11_000_000_000
 """A page's bytes times the attributes that one of its tags may have. Ours: about three seconds."""
 _LEAST, _MOST = 1000, 20_000
@@ -41,12 +43,23 @@ def overlong_tag(data: bytes) -> bool:
         end = data.find(b">", place, place + step)
         if end >= 0 and not _FOLLOW.match(data, end + 1, end + _SEVERAL * _WIDTH):
             continue
-        for tag in _TAG.finditer(data, place - step, place + step):
-            attributes = _ATTRIBUTES.match(data, tag.end())
-            size = attributes.end() - tag.end() if attributes else 0
-            read += size
-            if read > 8 * len(data):  # tags within tags, again and again: in no honest page
-                return True
-            if size >= most * (_SHORTEST - 1) and _run(most).match(data, tag.end()):
-                return True
+        read = _read_tags(data, place - step, place + step, most, read)
+        if read < 0:
+            return True
     return False
+
+
+def _read_tags(data: bytes, start: int, stop: int, most: int, read: int) -> int:
+    """`read` and the bytes of the attributes of all tags that begin in data[start:stop] and are not plain; -1 if one is
+    overlong, or if they are tags within tags, again and again: in no honest page."""
+    limit, least_size = 8 * len(data), most * (_SHORTEST - 1)
+    if found := loops(pages=0):
+        codes = codes_of(data)
+        return found.attributes.read_tags(codes, start, min(stop, len(data)), most, least_size, read, limit)
+    for tag in _TAG.finditer(data, start, stop):
+        attributes = _ATTRIBUTES.match(data, tag.end())
+        size = attributes.end() - tag.end() if attributes else 0
+        read += size
+        if read > limit or (size >= least_size and _run(most).match(data, tag.end())):
+            return -1
+    return read

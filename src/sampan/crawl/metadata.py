@@ -29,16 +29,17 @@ _LANGUAGES = ("og:locale", "content-language", "language", "dc.language")
 _WANTED = frozenset((*_DATES, *_LANGUAGES, "og:title"))
 
 
-def facts(html: str) -> dict[str, str]:
-    """`date` (YYYY-MM-DD), `declared_language`, `canonical` and `og_title`, as far as the page states them."""
-    source = Source(html)
+def facts(html: str, data: bytes | None = None) -> dict[str, str]:
+    """`date` (YYYY-MM-DD), `declared_language`, `canonical` and `og_title`, as far as the page states them. `data` is
+    the page in UTF-8, if known."""
+    source = Source(html, data)
     head = source.before("</head", _MAX_HEAD)
     said: dict[str, str] = {}
     for name, attributes in _META.findall(head):
         name = name.lower()
         if name in _WANTED:
             said.setdefault(name, _value(attributes))
-    link = _LINK.search(head) if "canonical" in head else None
+    link = _canonical(head)
     language = _HTML_LANGUAGE.search(html[:4000])
     declared = language[1] if language else next((said[name] for name in _LANGUAGES if name in said), "")
     found = {
@@ -48,6 +49,16 @@ def facts(html: str) -> dict[str, str]:
         "og_title": " ".join(said.get("og:title", "").split()),
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _canonical(head: str) -> re.Match[str] | None:
+    """The first `<link>` that says so: looked for from the word on, which is rarer than links."""
+    at = head.find("canonical")
+    while at >= 0:
+        if link := _LINK.match(head, max(0, head.rfind("<", 0, at))):
+            return link
+        at = head.find("canonical", at + 1)
+    return None
 
 
 def _value(attributes: str) -> str:

@@ -32,10 +32,11 @@ class Overwork(Exception):
     """A page that is given up; the argument is the reason."""
 
 
-def too_deep(written: str) -> bool:
-    """Whether the elements of a parsed page, written out again, are nested too deep or too deep in all."""
-    if (tags := written.count("<")) <= MAX_DEPTH or tags - written.count("</") <= MAX_DEPTH:
-        return False  # so few begin an element that they cannot nest deeper
+def too_deep(written: str, begins: int | None = None) -> bool:
+    """Whether the elements of a parsed page, written out again, are nested too deep or too deep in all. `begins` are
+    the tags in it that begin an element, if they are known."""
+    if (written.count("<") - written.count("</") if begins is None else begins) <= MAX_DEPTH:
+        return False  # they are too few to nest deeper
     import numpy as np
 
     names = _TAG.findall(_HIDDEN.sub("", written))

@@ -111,9 +111,9 @@ class _Gzip(Member):
 
     def _begin(self) -> None:
         """Be ready to unpack from `_at` on."""
-        self._unpack = zlib.decompressobj(31)
+        self._unpack: Any = None
         self._left = b""
-        self._block, self._block_end, self._tried = memoryview(b""), -1, isal_zlib is None
+        self._block, self._block_end, self._tried = b"", -1, isal_zlib is None
 
     def join(self) -> bool:
         if not self.finished or self._begins(self.end):
@@ -126,12 +126,11 @@ class _Gzip(Member):
         if not self._tried:
             self._tried = True
             self._unpack_whole()
-        if self._block:
-            given, self._block = self._block[:size], self._block[size:]
-            if not self._block:
-                self.end = self._block_end
-            return self._count(bytes(given))
+        if self._block:  # all at once: it is in memory, and each piece would be copied
+            given, self._block, self.end = self._block, b"", self._block_end
+            return self._count(given)
         while not self.finished:
+            self._unpack = self._unpack or zlib.decompressobj(31)
             try:
                 block = self._unpack.decompress(self._left or self._packed(_READ), size)
             except zlib.error:
@@ -161,7 +160,7 @@ class _Gzip(Member):
             if size > _WHOLE_BYTES:
                 return
         if size:
-            self._block, self._block_end = memoryview(b"".join(blocks)), at - len(unpack.unused_data)
+            self._block, self._block_end = b"".join(blocks), at - len(unpack.unused_data)
             self._taken += at - self._at
 
 

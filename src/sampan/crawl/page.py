@@ -50,6 +50,16 @@ def is_html(content_type: str, payload: bytes) -> bool:
     return kind in _SNIFF_TYPES and _HTML_START.search(payload[:1024]) is not None
 
 
+def as_utf8(payload: bytes) -> str | None:
+    """The text of a payload that is nothing but UTF-8, without a byte-order mark or escape sequences; else None."""
+    if payload.startswith(codecs.BOM_UTF8) or (b"\x1b" in payload and (b"\x1b$" in payload or b"\x1b(" in payload)):
+        return None
+    try:
+        return payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
 def decode(payload: bytes, declared: str = "") -> tuple[str, str]:
     """The text of a payload and the encoding used.
 
@@ -62,11 +72,8 @@ def decode(payload: bytes, declared: str = "") -> tuple[str, str]:
     for mark, name in _BOMS:
         if payload.startswith(mark):
             return payload.decode(name, errors="replace"), name
-    if b"\x1b" not in payload or (b"\x1b$" not in payload and b"\x1b(" not in payload):
-        try:
-            return payload.decode("utf-8"), "utf-8"
-        except UnicodeDecodeError:
-            pass
+    if (text := as_utf8(payload)) is not None:
+        return text, "utf-8"
     meta = _META_CHARSET.search(payload[:4096])
     for label in (declared, meta[1].decode("ascii", "replace") if meta else ""):
         name = map_encoding_to_html5(label, fallback_utf8=False) if label else None
@@ -80,11 +87,14 @@ def decode(payload: bytes, declared: str = "") -> tuple[str, str]:
     return bytes_to_str(payload, name, errors="replace", fallback_encodings=("utf-8",)), name
 
 
-def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, url: str = "") -> Page:
+def extract(
+    html: str, *, extractor: str = "sampan", min_characters: int = 80, url: str = "", data: bytes | None = None
+) -> Page:
     """Main text, title and facts; all visible text where the main text is shorter than `min_characters` and not all.
 
-    `extractor` is `sampan` (our own), `resiliparse` or `trafilatura`; these two walk up and down the tree, and Overwork
-    says that it is nested too deep for that.
+    `extractor` is `sampan` (our own), `accuracy` (ours with Trafilatura's opinion), `resiliparse` or `trafilatura`; all
+    but ours walk up and down the tree, and Overwork says that it is nested too deep for that. `data` is `html` in
+    UTF-8, where that is at hand.
     """
     from resiliparse.parse.html import HTMLTree
 
@@ -93,10 +103,11 @@ def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, u
     from .metadata import facts
 
     cut = len(html) > MAX_CHARACTERS
-    html = html[:MAX_CHARACTERS]
+    if cut:
+        html, data = html[:MAX_CHARACTERS], None
     tree = HTMLTree.parse(html)
     body = tree.body
-    known = facts(html)
+    known = facts(html, data)
     og_title = known.pop("og_title", "")
     title = " ".join((tree.title or "").split()) or og_title
     written = body.html if body is not None else ""
@@ -117,9 +128,17 @@ def _main_text(html: str, tree: Any, written: str, layout: Any, title: str, extr
         from .extractor import main_text
         from .second_opinion import kept_by_rules
 
-        return main_text(layout, title, lambda: None if too_deep(written) else kept_by_rules(tree, layout.texts))
+        def ask() -> Any:
+            return None if too_deep(written, layout.begins) else kept_by_rules(tree, layout.texts)
+
+        return main_text(layout, title, ask)
     if too_deep(written):
         raise Overwork("too_deep")
+    if extractor == "accuracy":
+        from .accuracy import accurate_text
+        from .second_opinion import kept_by_rules
+
+        return accurate_text(layout, title, kept_by_rules(tree, layout.texts), html)
     if extractor == "trafilatura":
         from trafilatura import extract as trafilatura_extract
 

@@ -29,9 +29,11 @@ def kept_by_rules(tree: Any, texts: list[str]) -> np.ndarray:
     )
     whole = found.replace("\xad", "").replace("\xa0", " ").replace("\t", "\n")
     known = frozenset(map(str.strip, whole.split("\n")))
-    return np.fromiter((_stands(text, known, whole) for text in texts), np.float32, len(texts))
+    marks = (text in known or ((len(text) >= _SHORT or "\n" in text) and _stands(text, known, whole)) for text in texts)
+    return np.fromiter(marks, np.float32, len(texts))
 
 
 def _stands(text: str, known: frozenset[str], whole: str) -> bool:
+    """Whether the longest line of a text is among what is kept, or in it."""
     line = max(text.split("\n"), key=len) if "\n" in text else text
     return line in known or (len(line) >= _SHORT and line[:_EDGE] in whole and line[-_EDGE:] in whole)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+_DEEPEST = 8
+"""Questions of a tree: its leaf has a number of one byte."""
 Sums = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Forest:
-    """T trees of depth D (at most 8) over the features named in `names`."""
+    """T trees of depth D (at most _DEEPEST) over the features named in `names`."""
 
     names: tuple[str, ...]
     features_TD: np.ndarray
@@ -31,12 +33,15 @@ class Forest:
         object.__setattr__(self, "_features", questions[0].astype(np.int64))
         object.__setattr__(self, "_thresholds", questions[1].astype(self.thresholds_TD.dtype)[:, None])
         object.__setattr__(self, "_which", which.reshape(depth, trees))
+        levels = np.full((_DEEPEST, trees), len(questions[0]), np.int64)
+        levels[:depth] = self._which
+        object.__setattr__(self, "_levels", levels)
         object.__setattr__(self, "_offsets", (np.arange(trees) << depth)[:, None])
 
     def scores(self, values_FB: np.ndarray, sums: Sums | None = None) -> np.ndarray:
         """Log odds of each column. [B] `sums` may add up the trees' answers, faster than numpy but in its order."""
         if sums is not None and values_FB.shape[1] > 1:  # of one column numpy adds pairs
-            found = sums(values_FB, self._features, self._thresholds[:, 0], self._which, self.leaves_TL)
+            found = sums(values_FB, self._features, self._thresholds[:, 0], self._levels, self.leaves_TL)
             return found + self.bias
         depth = self.features_TD.shape[1]
         above_QB = (values_FB[self._features] > self._thresholds).view(np.uint8)

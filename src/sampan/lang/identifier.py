@@ -21,6 +21,8 @@ FORMAT = "sampan-identifier-1"
 MAX_EVIDENCE = 1000
 _MOST_COMPILED = 10_000
 """Characters of a text up to which whole numbers and float32 give equal sums."""
+_VECTOR = 32
+"""Labels that compiled loops add up at once: of thirty alone the last ones would take most of the time."""
 OTHER = "other"
 """Labels that begin so stand for languages that the model pools."""
 
@@ -45,7 +47,8 @@ class LinearIdentifier:
         self._longest, self._bits = int(facts["longest"]), int(facts["bits"])
         # Whole numbers up to 127 in float32: sums of up to 2**17 of them are exact in any order.
         self._weights = weights.astype(np.float32)
-        self._short_weights = np.ascontiguousarray(weights, np.int8)
+        self._short_weights = np.zeros((len(weights), -(-len(self.labels) // _VECTOR) * _VECTOR), np.int8)
+        self._short_weights[:, : len(self.labels)] = weights
         self._scales = np.asarray(facts["scales"], np.float32)
         self._bias = np.asarray(facts["bias"], np.float32)
 
@@ -72,7 +75,7 @@ class LinearIdentifier:
             sums, found = compiled.weight_sums(
                 padded_codes(text), letter_table(), self._short_weights, self._longest, self._bits
             )
-            return sums.astype(np.float32), found
+            return sums[: len(self.labels)].astype(np.float32), found
         places = feature_places(letter_codes(text), self._longest, self._bits)
         return np.ones(len(places), np.float32) @ self._weights.take(places, axis=0), len(places)
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import regex
 
-from ..core.errors import RecipeError
-from .codes import normalise_code
+from .codes import known_language
 from .identifier import Identifier, general_identifier, shipped_identifier
 from .neighbours import neighbour_of
 from .profile import languages, load_profile, per_profiles
@@ -41,8 +40,6 @@ CHINESE_LABELS = frozenset({"zh", "zho", "cmn", "cmn_Hani", "zho_Hani"})
 _NOISE = regex.compile(
     r"https?://\S++|www\.\S++|(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}+@\S++|`[^`]*+`|\{\{[^{}\n]*+\}\}"
 )
-_NOISE_SIGNS = ("://", "www.", "@", "`", "{{")
-
 
 # Letters with a hook, a horn, or two marks; without those of Yoruba, Igbo and Guarani.
 _VIETNAMESE = regex.compile("[ƠơƯưẢảẤ-ặẺẻẾ-ỉỎỏỐ-ợỦ-ỷ]")
@@ -125,11 +122,12 @@ def _latin(text: str) -> Guess:
     ours = shipped_identifier().probabilities(sample)
     if not ours:
         return Guess("", 0.0)
-    by_code: Counter[str] = Counter()
-    by_group: Counter[str] = Counter()
+    by_code: dict[str, float] = {}
+    by_group: dict[str, float] = {}
     for label, share in ours.items():
-        by_code[profile_code(label)] += share
-        by_group[_group_of(profile_code(label))] += share
+        code, group = _code_and_group(label)
+        by_code[code] = by_code.get(code, 0.0) + share
+        by_group[group] = by_group.get(group, 0.0) + share
     best = max(by_code, key=lambda code: (by_code[code], code))
     if not best or by_group[_group_of(best)] < SURE:
         return _with_second_opinion(sample, by_code, max(ours, key=lambda label: (ours[label], label)))
@@ -157,6 +155,13 @@ def _groups() -> dict[str, str]:
         for label in (*profile.lid_labels, *profile.sister_labels):
             table[label] = _group_of(profile.code)
     return table
+
+
+@per_profiles
+def _code_and_group(label: str) -> tuple[str, str]:
+    """The profile that a model's label means, and its group."""
+    code = profile_code(label)
+    return code, _group_of(code)
 
 
 @per_profiles
@@ -190,12 +195,7 @@ def _by_model(text: str, identifier: Identifier) -> Guess:
 @per_profiles
 def profile_code(label: str) -> str:
     """The profile that a model's label means, '' for none: `ms`, `zsm_Latn`, `fil`, `zho_Hans` and the like."""
-    if label in CHINESE_LABELS:
-        return "zho_Hans"
-    try:
-        return normalise_code(label)
-    except RecipeError:
-        return ""
+    return "zho_Hans" if label in CHINESE_LABELS else known_language(label)
 
 
 def window_text(text: str) -> str:
@@ -211,13 +211,16 @@ def window_text(text: str) -> str:
 
 def without_noise(text: str) -> str:
     """`text` without addresses, code and templates; as it is if nothing else is in it."""
-    if not any(sign in text for sign in _NOISE_SIGNS):
+    if not _may_be_noisy(text):
         return text
     if "`" in text:  # code may run over lines
         bare = _NOISE.sub(" ", text)
     else:
         lines = text.split("\n")
-        bare = "\n".join(
-            _NOISE.sub(" ", line) if any(sign in line for sign in _NOISE_SIGNS) else line for line in lines
-        )
+        bare = "\n".join(_NOISE.sub(" ", line) if _may_be_noisy(line) else line for line in lines)
     return bare if bare.strip() else text
+
+
+def _may_be_noisy(text: str) -> bool:
+    """Whether a sign of `_NOISE` is there, which is found faster than the pattern says that it is not."""
+    return "@" in text or "`" in text or "://" in text or "www." in text or "{{" in text

@@ -193,10 +193,15 @@ TRADITIONAL = frozenset(b for a, b in zip(_PAIRS[::2], _PAIRS[1::2], strict=True
 
 def simplified_share(text: str) -> float:
     """Simplified forms among the characters of `text` whose form tells; 0.5 if none does."""
-    counts = Counter(text)
-    simple = sum(number for char, number in counts.items() if char in SIMPLIFIED)
-    traditional = sum(number for char, number in counts.items() if char in TRADITIONAL)
+    simple, traditional = _forms(text)
     return simple / (simple + traditional) if simple + traditional else 0.5
+
+
+def _forms(text: str) -> tuple[int, int]:
+    """How many characters are simplified and how many are traditional forms."""
+    counts = Counter(text)
+    simple = sum(counts[char] for char in counts.keys() & SIMPLIFIED)
+    return simple, sum(counts[char] for char in counts.keys() & TRADITIONAL)
 
 
 def chinese_variant(text: str) -> str:
@@ -204,9 +209,7 @@ def chinese_variant(text: str) -> str:
 
     Only characters whose two forms differ tell. Japanese uses some of either form, so ask for the script first.
     """
-    counts = Counter(text)
-    simple = sum(counts[char] for char in SIMPLIFIED)
-    traditional = sum(counts[char] for char in TRADITIONAL)
+    simple, traditional = _forms(text)
     if not simple + traditional:
         return ""
     share = simple / (simple + traditional)

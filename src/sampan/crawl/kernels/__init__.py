@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,43 +27,65 @@ _FOLDED = 0x20000
 _pages = 0
 
 
-def loops(pages: int = 1) -> tuple[ModuleType, ModuleType, ModuleType, ModuleType] | None:
-    """The modules that scan pages, describe blocks, find words and choose blocks, once this process has been asked for
-    WORTH pages; None before, and without numba. `pages` are those of this call."""
+class Loops(NamedTuple):
+    """The modules that scan pages, describe blocks, find words, choose blocks, ask trees and read long tags."""
+
+    scan: ModuleType
+    describe: ModuleType
+    words: ModuleType
+    choice: ModuleType
+    forest: ModuleType
+    attributes: ModuleType
+
+
+_MODULES = Loops("page_scan", "page_features", "words", "choice", "forest", "attributes")  # type: ignore[arg-type] - their names
+
+
+def loops(pages: int = 1) -> Loops | None:
+    """The modules, once this process has been asked for WORTH pages; None before, and without numba. `pages` are those
+    of this call."""
     global _pages
     _pages += pages
     return _loaded() if _pages >= WORTH else None
 
 
 @cache
-def _loaded() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType] | None:
-    scan = load_compiled("sampan.crawl.kernels.page_scan")
-    describe = load_compiled("sampan.crawl.kernels.page_features")
-    words = load_compiled("sampan.crawl.kernels.words")
-    choice = load_compiled("sampan.crawl.kernels.choice")
-    return (scan, describe, words, choice) if scan and describe and words and choice else None
+def _loaded() -> Loops | None:
+    found = [load_compiled(f"{__name__}.{name}") for name in _MODULES]
+    return None if None in found else Loops(*found)
+
+
+def codes_of(data: bytes) -> np.ndarray:
+    """The bytes as an array (uint8)."""
+    return np.frombuffer(data, np.uint8)
+
+
+def count_tags(data: bytes) -> tuple[int, int] | None:
+    """How many `<` there are, and how many of them a `/` follows; None if that is left to others."""
+    found = loops(pages=0)
+    return found.words.count_tags(codes_of(data)) if found else None
 
 
 class Source:
-    """The source of a page, in which words of plain letters are looked for."""
+    """The source of a page, in which words of plain letters are looked for; `data` is the same in UTF-8, if known."""
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, html: str, data: bytes | None = None) -> None:
         self.html = html
-        found = loops(pages=0)
-        self._find = found[2].find_word if found else None
-        self._encoded = html.encode("utf-8", "surrogatepass") if found else b""
-        self._codes = np.frombuffer(self._encoded, np.uint8)
+        self._loops = loops(pages=0)
+        if self._loops is not None:
+            self._encoded = html.encode("utf-8", "surrogatepass") if data is None else data
+            self._codes = np.frombuffer(self._encoded, np.uint8)
 
     def find(self, word: str) -> int:
         """As `str.find`."""
-        if self._find is None:
+        if self._loops is None:
             return self.html.find(word)
         place = self._place(word)
-        return place - int(np.count_nonzero((self._codes[: max(0, place)] & 0xC0) == 0x80))
+        return self._loops.words.characters(self._codes, place) if place > 0 else place
 
     def before(self, word: str, limit: int) -> str:
         """The source up to the word, or up to `limit` characters where it is not among those."""
-        if self._find is None:
+        if self._loops is None:
             end = self.html.find(word)
             return self.html[: end if 0 <= end < limit else limit]
         end = self._place(word)
@@ -70,7 +93,7 @@ class Source:
         return found if found is not None and len(found) < limit else self.html[:limit]
 
     def _place(self, word: str) -> int:
-        return self._find(self._codes, np.frombuffer(word.encode("ascii"), np.uint8))
+        return self._loops.words.find_word(self._codes, np.frombuffer(word.encode("ascii"), np.uint8))
 
 
 def scan(body: str) -> blocks.Layout | None:
@@ -79,11 +102,13 @@ def scan(body: str) -> blocks.Layout | None:
     if found is None:
         return None
     body, cut = blocks.within_limits(body)
-    points, blocks_B5, elements, odd = found[0].scan_bytes(np.frombuffer(body.encode(), np.uint8), blocks.MAX_BLOCKS)
+    codes = np.frombuffer(body.encode(), np.uint8)
+    points, blocks_B5, elements, odd = found.scan.scan_bytes(codes, blocks.MAX_BLOCKS)
     hints_E = elements[5]
     if odd or (hints_E < 0).any():
         return None
     ends_B = np.ascontiguousarray(blocks_B5[:, 0])
+    tags, ends = found.words.count_tags(codes)
     text, texts, start = points.tobytes().decode("utf-32-le"), [], 0
     for end in ends_B.tolist():
         texts.append(text[start:end])
@@ -102,13 +127,14 @@ def scan(body: str) -> blocks.Layout | None:
         cut=cut or len(texts) >= blocks.MAX_BLOCKS,
         points=points,
         ends=ends_B,
-        counts=found[1].count_points(points, ends_B, *_table()),
+        counts=found.describe.count_points(points, ends_B, *_table()),
+        begins=None if cut else tags - ends,
     )
 
 
 def values_of(page: Page) -> tuple[np.ndarray, Sums]:
     """The features [F, B] of a page that `scan` gave, and the loop that adds up what trees say of them."""
-    kernel, layout = _modules()[1], page.layout
+    kernel, layout = _modules().describe, page.layout
     values_FB, long_LB, weight_B, first, end = kernel.describe(
         page.all_counts,
         layout.linked,
@@ -129,7 +155,7 @@ def values_of(page: Page) -> tuple[np.ndarray, Sums]:
     values_FB[kernel.LOGS] = np.log1p(values_FB[kernel.LOGS])
     values_FB[kernel.LONG_LOGS] = np.log1p(long_LB)
     kernel.add_near(values_FB, page.all_counts[kernel.ENDERS])
-    return values_FB, kernel.forest_sums
+    return values_FB, _modules().forest.forest_sums
 
 
 def chosen(page: Page, chances: np.ndarray, limits: Sequence[float], main_share: float) -> np.ndarray:
@@ -137,13 +163,13 @@ def chosen(page: Page, chances: np.ndarray, limits: Sequence[float], main_share:
     bar outside. [B]"""
     layout = page.layout
     given = np.array(limits, np.float32)
-    return _modules()[3].chosen(page.mass, chances, layout.first, layout.end, layout.parent, given, main_share)
+    return _modules().choice.chosen(page.mass, chances, layout.first, layout.end, layout.parent, given, main_share)
 
 
 def _repeated(page: Page) -> tuple[np.ndarray | list[int], np.ndarray | list[float]]:
     """`Page.repeated`."""
     title = np.frombuffer(page.title.encode("utf-32-le", "surrogatepass"), np.uint32)
-    times, titled, several = _modules()[3].repeated(page.layout.points, page.layout.ends, title, _folds())
+    times, titled, several = _modules().choice.repeated(page.layout.points, page.layout.ends, title, _folds())
     return page.repeated() if several else (times, titled / max(1, len(page.title)))
 
 
@@ -154,7 +180,7 @@ def _folds() -> np.ndarray:
     return np.array([ord(fold) if len(fold) == 1 else 0 for fold in folds], np.uint32)
 
 
-def _modules() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
+def _modules() -> Loops:
     found = _loaded()
     assert found is not None, "a layout with points was made by compiled loops"
     return found

@@ -86,11 +86,15 @@ def repeated(points, ends_B, title, fold):
 
 @leaf
 def _hashed(folded, start, end):
-    value = np.uint64(end - start)
-    for i in range(start, end):
+    value = other = np.uint64(end - start)
+    for i in range(start, end - 1, 2):  # two at once, as each step waits for the one before
         value = (value ^ np.uint64(folded[i])) * _STEP
+        other = (other ^ np.uint64(folded[i + 1])) * _STEP
         value ^= value >> np.uint64(29)
-    return value * _STEP
+        other ^= other >> np.uint64(31)
+    if (end - start) & 1:
+        value = (value ^ np.uint64(folded[end - 1])) * _STEP
+    return ((value ^ (value >> np.uint64(29))) * _STEP ^ other) * _STEP
 
 
 @leaf

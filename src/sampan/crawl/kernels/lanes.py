@@ -69,6 +69,45 @@ def first_of_four(typing_context, data, start, a, b, c, d):
     return types.int64(data, *[types.int64] * 5), generate
 
 
+def _ones(builder, found):
+    """How many bits of a vector are set."""
+    return builder.zext(builder.ctpop(builder.bitcast(found, ir.IntType(WIDTH))), ir.IntType(64))
+
+
+@intrinsic
+def count_of(typing_context, data, start, byte):
+    """How many of WIDTH bytes from `start` on equal `byte`."""
+
+    def generate(context, builder, signature, args):
+        return _ones(builder, _equal(context, builder, signature.args[0], *args))
+
+    return types.int64(data, types.int64, types.int64), generate
+
+
+@intrinsic
+def count_of_pair(typing_context, data, start, byte, other_start, other):
+    """As `count_of` of the places at which, counted from `other_start`, there is `other` too."""
+
+    def generate(context, builder, signature, args):
+        kind, (array, start, byte, other_start, other) = signature.args[0], args
+        one = _equal(context, builder, kind, array, start, byte)
+        return _ones(builder, builder.and_(one, _equal(context, builder, kind, array, other_start, other)))
+
+    return types.int64(data, types.int64, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def count_later(typing_context, data, start):
+    """How many of WIDTH bytes from `start` on are later bytes of a character in UTF-8 (0x80 to 0xBF)."""
+
+    def generate(context, builder, signature, args):
+        lanes = builder.load(_pointer(context, builder, signature.args[0], *args), align=1)
+        least = ir.Constant(_LANES, [-64] * WIDTH)  # as signed numbers these are the smallest
+        return _ones(builder, builder.icmp_signed("<", lanes, least))
+
+    return types.int64(data, types.int64), generate
+
+
 @intrinsic
 def move(typing_context, data, start, out, place):
     """Copy WIDTH bytes of `data` from `start` on to `place` of `out`."""

@@ -275,24 +275,3 @@ def add_near(out_FB, enders_B):
             out_FB[NEAR + k, b] = out_FB[0, other] if inside else 0
             out_FB[NEAR + _OFFSETS.size + k, b] = out_FB[1, other] if inside else 0
             out_FB[NEAR + 2 * _OFFSETS.size + k, b] = min(_FIVE, enders_B[other]) if inside else 0
-
-
-@compiled
-def forest_sums(values_FB, features_Q, thresholds_Q, which_DT, leaves_TL):
-    """Sums of the trees' answers, tree after tree. [B]"""
-    blocks = values_FB.shape[1]
-    above_QB = np.empty((features_Q.size, blocks), np.uint8)
-    for q in range(features_Q.size):
-        row, bound = values_FB[features_Q[q]], thresholds_Q[q]
-        for b in range(blocks):
-            above_QB[q, b] = row[b] > bound
-    out, leaf = np.zeros(blocks, np.float32), np.empty(blocks, np.uint8)
-    for tree in range(which_DT.shape[1]):
-        leaf[:] = 0
-        for level in range(which_DT.shape[0]):
-            row = above_QB[which_DT[level, tree]]
-            for b in range(blocks):
-                leaf[b] |= row[b] << level
-        for b in range(blocks):
-            out[b] += leaves_TL[tree, leaf[b]]
-    return out

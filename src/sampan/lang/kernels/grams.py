@@ -35,11 +35,10 @@ def _times(value, factor):
 
 
 @leaf
-def _add(sums_L, weights_RL, value, bits):
+def _place(value, bits):
+    """The row of a feature's hash in the table of weights."""
     value = _times(value ^ (value >> np.uint64(15)), _MIX)
-    place = np.int64(value >> np.uint64(32 - bits))
-    for label in range(sums_L.size):
-        sums_L[label] += weights_RL[place, label]
+    return np.int64(value >> np.uint64(32 - bits))
 
 
 @leaf
@@ -53,29 +52,49 @@ def _word(codes, start, end):
     return _times(total & np.uint64(_BITS_32), _WORD)
 
 
-@compiled
-def weight_sums(points, table, weights_RL, longest, bits):
-    """Sums [L] (int32) of the weights (int8) of all features of a text in lower case, and the number of features."""
-    codes = np.empty(points.size, np.uint32)
-    size = letters_of(points, table, codes)
-    sums_L = np.zeros(weights_RL.shape[1], np.int32)
+@leaf
+def _find(codes, size, longest, bits, places):
+    """The rows of all features of the letters codes[:size], into `places`; returns their number."""
     found = 0
     for start in range(size):
         value = _times(codes[start], _STEP)
         if codes[start] != _BLANK:
-            _add(sums_L, weights_RL, value, bits)
+            places[found] = _place(value, bits)
             found += 1
         for n in range(2, min(longest, size - start) + 1):
             if n > 2 and codes[start + n - 2] == _BLANK:
                 break
             value = (_times(value ^ np.uint64(codes[start + n - 1]), _STEP) + np.uint64(n)) & np.uint64(_BITS_32)
-            _add(sums_L, weights_RL, value, bits)
+            places[found] = _place(value, bits)
             found += 1
     last = -1
     for end in range(size):
         if codes[end] == _BLANK:
             if last >= 0:
-                _add(sums_L, weights_RL, _word(codes, last + 1, end), bits)
+                places[found] = _place(_word(codes, last + 1, end), bits)
                 found += 1
             last = end
+    return found
+
+
+@leaf
+def _add_up(places, found, weights_RL, sums_L):
+    for i in range(found):
+        row = places[i]
+        for label in range(sums_L.size):
+            sums_L[label] += weights_RL[row, label]
+
+
+@compiled
+def weight_sums(points, table, weights_RL, longest, bits):
+    """Sums [L] (int32) of the weights (int8) of all features of a text in lower case, and the number of features.
+
+    All rows are known before the first is read, so that the processor fetches many of them at once: they lie far apart.
+    """
+    codes = np.empty(points.size, np.uint32)
+    size = letters_of(points, table, codes)
+    places = np.empty((longest + 1) * size, np.int64)
+    found = _find(codes, size, longest, bits, places)
+    sums_L = np.zeros(weights_RL.shape[1], np.int32)
+    _add_up(places, found, weights_RL, sums_L)
     return sums_L, found
