@@ -178,7 +178,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.causal_lm",
-    revision=4,
+    revision=5,
     summary="Next-token training on packed documents: from scratch, continued, or hybrid with masked supervised data.",
     params=Params,
     inputs={

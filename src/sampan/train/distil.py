@@ -146,7 +146,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.distil",
-    revision=4,
+    revision=5,
     summary="Distillation: learn a teacher's next-token distributions on conversations or packed documents.",
     params=Params,
     inputs={

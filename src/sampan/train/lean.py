@@ -1,4 +1,5 @@
-"""Norms, gated feed-forward layers and rotations of a decoder in fewer passes over memory, for float32 on a CPU.
+"""Norms, gated feed-forward layers and rotations of a decoder in fewer passes over memory, for float32 on a CPU, and
+its linear layers by the fastest products of this machine.
 
 transformers writes them as a dozen tensor operations each; on a CPU every one of them reads and writes memory that no
 longer is in cache, and keeps what it made for the backward pass. Here each is one function that works on a few hundred
@@ -19,6 +20,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from .products import multiply, packs
 
 _CACHED = 1 << 17
 """Numbers of a tensor that a pass works on at once: 512 KiB in float32, a few of which fit into a core's cache."""
@@ -45,6 +48,8 @@ def use_lean_parts(model: Any, *, twin: Callable[[str], nn.Module] | None = None
             _replace(module, functools.partial(_lean_norm, offset))
         elif _is_gated(known):
             _replace(module, functools.partial(_lean_gated, _activation(module.act_fn)))
+        elif type(known) is nn.Linear and packs(known.weight):
+            _replace(module, _lean_linear)
         elif _rotates(module):
             rotate = sys.modules[type(module).__module__].apply_rotary_pos_emb
             _rebind(module, "apply_rotary_pos_emb", functools.partial(_rotate, rotate))
@@ -142,6 +147,29 @@ class _Norm(torch.autograd.Function):
         return out_ND, weight, None, None
 
 
+def _lean_linear(module: nn.Module, _: Callable[..., torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    if type(module) is not nn.Linear or not _suits(x) or not _suits(module.weight):
+        return type(module).forward(module, x)  # tensor parallelism makes another layer of it
+    out = _Linear.apply(x.reshape(-1, x.shape[-1]), module.weight).view(*x.shape[:-1], -1)
+    return out if module.bias is None else out + module.bias
+
+
+class _Linear(torch.autograd.Function):
+    """x Wᵀ of [N, D]."""
+
+    @staticmethod
+    def forward(ctx, x_ND, weight_FD):
+        ctx.save_for_backward(x_ND, weight_FD)
+        return multiply(x_ND, weight_FD.t())
+
+    @staticmethod
+    def backward(ctx, grad_NF):
+        x_ND, weight_FD = ctx.saved_tensors
+        wants_x, wants_weight = ctx.needs_input_grad
+        to_x = multiply(grad_NF, weight_FD) if wants_x else None
+        return to_x, multiply(grad_NF.t(), x_ND) if wants_weight else None
+
+
 def _is_gated(module: nn.Module) -> bool:
     """Whether this is down(activation(gate(x)) · up(x)) with layers that have no bias."""
     names = {name for name, child in module.named_children() if isinstance(child, nn.Linear)}
@@ -197,9 +225,9 @@ class _Gated(torch.autograd.Function):
         for span in _spans(len(x_ND), len(gate_FD), least=_LEAST):
             kept = span if wants else slice(0, span.stop - span.start)
             gate, up = gates[kept], ups[kept]
-            torch.mm(x_ND[span], gate_FD.t(), out=gate)
-            torch.mm(x_ND[span], up_FD.t(), out=up)
-            torch.mm(activation(gate).mul_(up), down_DF.t(), out=out_ND[span])
+            multiply(x_ND[span], gate_FD.t(), out=gate)
+            multiply(x_ND[span], up_FD.t(), out=up)
+            multiply(activation(gate).mul_(up), down_DF.t(), out=out_ND[span])
         if wants:
             ctx.save_for_backward(x_ND, gate_FD, up_FD, down_DF, gates, ups)
             ctx.activation = activation
@@ -213,15 +241,16 @@ class _Gated(torch.autograd.Function):
         gate_grad, up_grad, down_grad = (torch.zeros_like(weight) if wanted else None for wanted, weight in given)
         for span in _spans(len(x_ND), len(gate_FD), least=_LEAST):
             grad = grad_ND[span]
-            product, to_up, to_gate = _through_gate(ctx.activation, gates[span], ups[span], grad @ down_DF)
+            product, to_up, to_gate = _through_gate(ctx.activation, gates[span], ups[span], multiply(grad, down_DF))
             if down_grad is not None:
-                down_grad.addmm_(grad.t(), product)
+                multiply(grad.t(), product, out=down_grad, add=True)
             if up_grad is not None:
-                up_grad.addmm_(to_up.t(), x_ND[span])
+                multiply(to_up.t(), x_ND[span], out=up_grad, add=True)
             if gate_grad is not None:
-                gate_grad.addmm_(to_gate.t(), x_ND[span])
+                multiply(to_gate.t(), x_ND[span], out=gate_grad, add=True)
             if out_ND is not None:
-                torch.mm(to_up, up_FD, out=out_ND[span]).addmm_(to_gate, gate_FD)
+                multiply(to_up, up_FD, out=out_ND[span])
+                multiply(to_gate, gate_FD, out=out_ND[span], add=True)
         return out_ND, gate_grad, up_grad, down_grad, None
 
 

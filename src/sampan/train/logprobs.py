@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from .products import multiply, packs
 from .rows import pick_rows
 
 _CHUNK_BYTES = 4 << 20
@@ -29,7 +30,7 @@ class _Logprobs(torch.autograd.Function):
         now = wants and uniform
         out_N, lse_N = (torch.empty(len(labels_N), dtype=torch.float32, device=hidden_ND.device) for _ in range(2))
         grads = _empty_grads(ctx, hidden_ND, weight_VD) if now else (None, None)
-        for span in spans(len(labels_N), weight_VD):
+        for span in spans(len(labels_N), weight_VD, least=_least(weight_VD)):
             probs_CV, slope_CV, out_N[span], lse_N[span] = _chunk(hidden_ND[span], weight_VD, labels_N[span], cap)
             if now:
                 probs_CV = _penalise(probs_CV, lse_N[span], z)
@@ -52,23 +53,29 @@ class _Logprobs(torch.autograd.Function):
             return (*(None if x is None else x.mul_(scale) for x in (hidden, weight)), None, None, None, None)
         hidden_ND, weight_VD, labels_N = ctx.saved_tensors
         grads = _empty_grads(ctx, hidden_ND, weight_VD)
-        for span in spans(len(labels_N), weight_VD):
+        for span in spans(len(labels_N), weight_VD, least=_least(weight_VD)):
             probs_CV, slope_CV, _, lse_C = _chunk(hidden_ND[span], weight_VD, labels_N[span], ctx.cap)
             probs_CV = _penalise(probs_CV, lse_C, ctx.z)
             _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_N[span], grads)
         return (*grads, None, None, None, None)
 
 
-def spans(count: int, weight_VD: torch.Tensor) -> list[slice]:
-    """Chunks whose fp32 logits stay within a core's cache on a CPU and within a modest buffer on a GPU."""
+def spans(count: int, weight_VD: torch.Tensor, *, least: int = 16) -> list[slice]:
+    """Chunks of at least so many rows, whose fp32 logits stay within a core's cache on a CPU and within a modest buffer
+    on a GPU."""
     room = _CHUNK_BYTES if weight_VD.device.type == "cpu" else 64 * _CHUNK_BYTES
-    size = max(16, room // (4 * weight_VD.shape[0]))
+    size = max(least, room // (4 * weight_VD.shape[0]))
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
+def _least(weight_VD: torch.Tensor) -> int:
+    """Rows of a chunk, where fewer would spend more on taking the weight apart for a product than they save."""
+    return 256 if packs(weight_VD) else 16
+
+
 def _chunk(hidden_CD, weight_VD, labels_C, cap):
-    """(softmax [C, V] in fp32, derivative of the cap or None, log-probability of each label [C], lse [C])."""
-    logits_CV = (hidden_CD @ weight_VD.t()).float()
+    """(less the softmax [C, V] in fp32, derivative of the cap or None, log-probability of each label [C], lse [C])."""
+    logits_CV = multiply(hidden_CD, weight_VD.t()).float()
     slope_CV = None
     if cap is not None:
         bent_CV = torch.tanh(logits_CV / cap)
@@ -79,8 +86,8 @@ def _chunk(hidden_CD, weight_VD, labels_C, cap):
         probs = logits_CV[rows]
         top = probs.amax(-1, keepdim=True)
         total = probs.sub_(top).exp_().sum(-1, keepdim=True)
-        probs.div_(total)
         top, log = top[:, 0], total.log()[:, 0]
+        probs.div_(total.neg_())
         torch.add(top, log, out=lse_C[rows])
         torch.sub(chosen_C[rows] - top, log, out=logprobs_C[rows])
     return logits_CV, slope_CV, logprobs_C, lse_C
@@ -94,7 +101,7 @@ def _passes(logits_CV: torch.Tensor) -> list[slice]:
 
 
 def _penalise(probs_CV: torch.Tensor, lse_C: torch.Tensor, z: float) -> torch.Tensor:
-    """Probabilities as the derivative of lse + z · lse² has them."""
+    """Probabilities, whatever their sign, as the derivative of lse + z · lse² has them."""
     return probs_CV.mul_((1 + 2 * z * lse_C)[:, None]) if z else probs_CV
 
 
@@ -105,22 +112,23 @@ def _empty_grads(ctx, hidden_ND, weight_VD):
 
 
 def _add_grads(probs_CV, slope_CV, hidden_ND, weight_VD, labels_N, span, grad_C, grads) -> None:
-    """Write d logp / d hidden of this chunk and add its share of d logp / d weight (probs_CV is used up)."""
+    """Write d logp / d hidden of this chunk and add its share of d logp / d weight (probs_CV, which are below zero, are
+    used up)."""
     hidden, weight = grads
-    delta_CV = probs_CV  # less the gradient, whose sign the products below change
-    delta_CV[torch.arange(len(delta_CV), device=delta_CV.device), labels_N[span]] -= 1
+    delta_CV = probs_CV
+    delta_CV[torch.arange(len(delta_CV), device=delta_CV.device), labels_N[span]] += 1
     if slope_CV is not None:
         delta_CV.mul_(slope_CV)
     if grad_C is not None:
         delta_CV.mul_(grad_C[:, None])
     delta_CV = delta_CV.to(hidden_ND.dtype)
     if hidden is not None:
-        hidden[span].addmm_(delta_CV, weight_VD, beta=0, alpha=-1)
+        multiply(delta_CV, weight_VD, out=hidden[span])
     if weight is not None:
         if weight.dtype == delta_CV.dtype:
-            weight.addmm_(delta_CV.t(), hidden_ND[span], alpha=-1)
+            multiply(delta_CV.t(), hidden_ND[span], out=weight, add=True)
         else:
-            weight -= delta_CV.t() @ hidden_ND[span]
+            weight += delta_CV.t() @ hidden_ND[span]
 
 
 def linear_logprobs(

@@ -94,7 +94,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.mixture_search",
-    revision=4,
+    revision=5,
     summary="Weights of token streams for the lowest held-out loss: small runs over sampled mixtures and a regression.",
     params=Params,
     inputs={

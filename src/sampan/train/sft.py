@@ -90,7 +90,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.sft",
-    revision=5,
+    revision=6,
     summary="Supervised fine-tuning on conversations; only the assistant's words are trained.",
     params=Params,
     inputs={
