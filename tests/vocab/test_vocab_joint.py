@@ -54,9 +54,9 @@ def test_runs_know_where_clusters_and_tokens_end(bases, family, language):
     assert np.array_equal(pieces.end_T, np.cumsum(tokens.widths_V[pieces.ids_T]))
 
 
-def test_a_small_source_counts_for_more_and_at_most_eightfold(bases):
+def test_a_small_source_counts_for_more_and_at_most_twofold(bases):
     growth = open_growth(bases["sentencepiece"], scripts=[])
-    texts = {"big": ["กา " * 400], "small": ["มา " * 100], "tiny": ["นา "]}
+    texts = {"big": ["กา " * 400], "small": ["มา " * 200], "tiny": ["นา "]}
 
     def weight(balance):
         runs = collect(growth, Guard("Thai"), "tha_Thai", texts, set(), balance)
@@ -65,10 +65,57 @@ def test_a_small_source_counts_for_more_and_at_most_eightfold(bases):
             found[run.strip()] += value
         return found
 
-    assert weight(1.0) == {"กา": 400, "มา": 100, "นา": 1}
+    assert weight(1.0) == {"กา": 400, "มา": 200, "นา": 1}
     assert weight(0.5)["กา"] == pytest.approx(400)
-    assert weight(0.5)["มา"] == pytest.approx(200)  # a quarter of the size, twice the count
-    assert weight(0.5)["นา"] == pytest.approx(8)  # not twenty times
+    assert weight(0.5)["มา"] == pytest.approx(200 * 2**0.5)  # half the size, √2 times the count
+    assert weight(0.5)["นา"] == pytest.approx(2)  # not twenty times
+
+
+def test_what_a_source_repeats_counts_for_less(bases):
+    texts = {"a": ["กา " * 16, "มา"], "b": ["กา " * 16]}
+    runs = collect(open_growth(bases["sentencepiece"], scripts=[]), Guard("Thai"), "tha_Thai", texts, set(), 1.0, 0.5)
+    found: Counter = Counter()
+    for run, value in zip(runs.texts, runs.weights_R.tolist(), strict=True):
+        found[run.strip()] += value
+    assert found["กา"] == pytest.approx(8)  # the root of 16 in either source, not the root of 32
+    assert found["มา"] == 1
+
+
+@pytest.mark.parametrize("family", ["sentencepiece", "byte_level"])
+def test_characters_are_covered_and_so_are_digits(bases, tmp_path, family):
+    """A letter that is seen once and the script's digits, which no merge may use, get pieces of their own."""
+    table = tmp_path / "mya.jsonl"
+    texts = [*make_texts("mya_Mymr"), "၂၀၂၄ ဏ"]
+    lines = (json.dumps({"text": text, "language": "mya_Mymr"}, ensure_ascii=False) for text in texts)
+    table.write_text("\n".join(lines), "utf-8")
+
+    def cost(name, text, **values):
+        run_stage(STAGE, tmp_path / name, {"base": bases[family], "documents": table}, hold_out=0, **values)
+        return len(load_tokenizer(tmp_path / name).encode(text, add_special_tokens=False).ids)
+
+    blank = family == "sentencepiece"  # a token for the blank that is put before the text
+    assert cost("all", "၂၀၂၄", character_coverage=1.0) == 4 + blank
+    assert cost("letters", "ဏ", character_coverage=1.0) == 1 + blank
+    assert cost("most", "ဏ", character_coverage=0.99) > 1 + blank
+
+
+def test_a_target_is_worked_for_and_needs_translations(bases, tmp_path):
+    """With a low target for one language its translations cost less than without; they are held out in both."""
+    rows = [
+        {"id": f"story{number}", "text": text, "language": language}
+        for language in ("eng_Latn", "tha_Thai", "mya_Mymr")
+        for number, text in enumerate(make_texts(language))
+    ]
+    table = tmp_path / "all.jsonl"
+    table.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
+    given = {"base": bases["sentencepiece"], "documents": table}
+    values = {"num_new_tokens": 220, "pad_to_multiple": 1, "min_frequency": 2}
+    easy = run_stage(STAGE, tmp_path / "easy", given, targets={"mya": 99.0}, **values)
+    hard = run_stage(STAGE, tmp_path / "hard", given, targets={"mya": 0.1}, **values)
+    assert hard["tokens_to_kept"]["mya_Mymr"] < easy["tokens_to_kept"]["mya_Mymr"]
+    assert hard["new_tokens_by_language"]["mya_Mymr"] > easy["new_tokens_by_language"]["mya_Mymr"]
+    with pytest.raises(StageError, match="nothing to measure the target of mya_Mymr on"):
+        run_stage(STAGE, tmp_path / "no", given, targets={"mya": 1.0}, hold_out=0, **values)
 
 
 @pytest.mark.parametrize("family", ["sentencepiece", "byte_level"])

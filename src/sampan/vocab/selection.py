@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -28,6 +29,8 @@ class Sample:
     sources: list[str] = field(default_factory=list)
     """Where each of `learn` comes from."""
     held_out: list[str] = field(default_factory=list)
+    held_ids: list[str] = field(default_factory=list)
+    """The id of each of `held_out`; texts of two languages with the same id are translations."""
     licenses: set[str] = field(default_factory=set)
 
     @property
@@ -108,18 +111,23 @@ def samples(
     hold_out: int,
 ) -> dict[str, Sample]:
     """Texts by language, languages in order of code; at most `max_documents` of each, of which one in `hold_out` (0:
-    none) is held out. StageError if none has a language."""
+    none) of each source is held out: of a source that comes in several languages, the same documents in all of them.
+    StageError if none has a language."""
     found: dict[str, Sample] = {}
-    counts: dict[str, int] = {}
-    texts = ((language, d.text, d.license, d.source) for language, d in documents_in(documents, runtime))
-    for language, text, license_, source in chain(texts, conversations_in(conversations, normalised(keep_languages))):
-        if not language or counts.get(language, 0) >= max_documents or not text.strip():
+    counts: Counter[str] = Counter()
+    by_source: Counter[tuple[str, str]] = Counter()
+    texts = ((language, d.text, d.license, d.source, d.id) for language, d in documents_in(documents, runtime))
+    words = ((*row, "") for row in conversations_in(conversations, normalised(keep_languages)))
+    for language, text, license_, source, id_ in chain(texts, words):
+        if not language or counts[language] >= max_documents or not text.strip():
             continue
-        counts[language] = counts.get(language, 0) + 1
+        counts[language] += 1
+        by_source[language, source] += 1
         sample = found.setdefault(language, Sample())
         sample.licenses |= {license_} - {""}
-        if hold_out and counts[language] % hold_out == 0:
+        if hold_out and by_source[language, source] % hold_out == 0:
             sample.held_out.append(text)
+            sample.held_ids.append(id_)
         else:
             sample.learn.append(text)
             sample.sources.append(source)
