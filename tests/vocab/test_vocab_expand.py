@@ -250,8 +250,9 @@ def test_impossible_wishes_say_why(bases, tmp_path):
     thai = write_corpus(tmp_path / "th.jsonl", ["tha_Thai"])
     with pytest.raises(StageError, match="no document in"):
         run_stage(STAGE, tmp_path / "c", {"base": bases["byte_level"], "documents": thai}, languages=["khm"])
+    values = {"min_frequency": 10**6, "character_coverage": 0.0}
     with pytest.raises(StageError, match="min_frequency"):
-        run_stage(STAGE, tmp_path / "d", {"base": bases["byte_level"], "documents": thai}, min_frequency=10**6)
+        run_stage(STAGE, tmp_path / "d", {"base": bases["byte_level"], "documents": thai}, **values)
 
 
 def test_without_held_out_documents_all_text_is_learned_from(bases, tmp_path):

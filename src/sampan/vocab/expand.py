@@ -100,8 +100,8 @@ class Params:
             raise ValueError("num_new_tokens, min_frequency, max_piece_chars and pad_to_multiple must be at least 1")
         if self.hold_out < 0 or self.hold_out == 1:
             raise ValueError("hold_out must be 0 or at least 2")
-        if not 0 < self.repeats <= 1 or not 0 < self.character_coverage <= 1:
-            raise ValueError("repeats and character_coverage must be above 0 and at most 1")
+        if not 0 < self.repeats <= 1 or not 0 <= self.character_coverage <= 1:
+            raise ValueError("repeats and character_coverage must be at most 1, and not below 0 (repeats: above it)")
         if self.rounds < 1 or not 0 <= self.source_balance <= 1 or not 0 <= self.max_kept_change < 1:
             raise ValueError("rounds must be at least 1, source_balance from 0 to 1, max_kept_change from 0 to below 1")
         if any(weight <= 0 for weight in [*self.weights.values(), *self.targets.values()]) or any(

@@ -17,7 +17,7 @@ from .usage import attribute, cheapest, rare, savings, usage
 
 _SWAPS = 2
 _SWAP_SHARE = 0.06
-_MAX_REACHES = 12
+_MAX_REACHES = 8
 _REFILLS = 2
 _WORTH_A_REFILL = 0.01
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MARGIN = 0.98
 """The share of a target that is aimed at: what is held out is a sample. Ours, not a paper's."""
 _EAGERNESS = 4.0
+_STEP, _MOST = 1.5, 8.0
+"""A weight grows by at most this at once, and to this in all. Ours, not a paper's."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,13 @@ def read_targets(
 
 
 def heavier(weights: Mapping[str, float], targets: Sequence[Target], tokenizer: Tokenizer) -> dict[str, float]:
-    """`weights` with those of the languages behind their targets raised; the same where none is."""
+    """`weights` with those of the languages behind their targets raised; the same where none is, or none can be."""
     out = dict(weights)
     for target in targets:
         behind = target.reached(tokenizer) / (MARGIN * target.ratio)
-        if behind > 1:
-            out[target.language] = out.get(target.language, 1.0) * behind**_EAGERNESS
+        weight = out.get(target.language, 1.0)
+        if behind > 1 and weight < _MOST:
+            out[target.language] = min(weight * min(behind**_EAGERNESS, _STEP), _MOST)
     return out
 
 
