@@ -87,8 +87,8 @@ class Params:
     max_documents: int = 20_000
     """Documents read at most per language, in order. Ours, not the paper's."""
     hold_out: int = 20
-    """One document in this many is not learned from but measured on, where a language has so many; 0 learns from all
-    and measures on the same, for languages of which there is little. Ours, not the paper's."""
+    """One document in this many of each source is not learned from but measured on, where it has so many; 0 learns from
+    all and measures on the same, for languages of which there is little. Ours, not the paper's."""
     chat_template: str = "keep"
     """Name of a chat template to write beside the tokenizer; `keep` leaves what the base has."""
 
