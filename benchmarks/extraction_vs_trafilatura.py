@@ -1,6 +1,6 @@
-"""Main-text extraction: our extractor, Resiliparse and Trafilatura (fast, default, precision) on the same pages in the
-same run, taking turns. F1 on pages that our model was not trained on and on all pages, the region's apart;
-CPU time per page from the decoded page to the text.
+"""Main-text extraction: our extractor, our accuracy option (which asks Trafilatura too), Resiliparse and Trafilatura
+(fast, default, precision) on the same pages in the same run, taking turns. F1 on pages that our models were not trained
+on and on all pages, the region's apart; CPU time per page from the decoded page to the text.
 
     python benchmarks/extraction_vs_trafilatura.py SHARED_DATA/web [--out RESULT.json]
 """
@@ -26,7 +26,10 @@ from sampan.crawl.page import decode, extract
 STRINGS, ARTICLES = "trafilatura_eval", "article_extraction_benchmark"
 SETS = (STRINGS, ARTICLES, "readability", "fundus", "newspaper4k", "storybooks")
 TIMED = (STRINGS, ARTICLES)
-BARS = {STRINGS: 0.91, ARTICLES: 0.955}
+BARS = {
+    "sampan": {STRINGS: 0.91, ARTICLES: 0.955},
+    "sampan accuracy": {STRINGS: 0.926, ARTICLES: 0.963},
+}
 SPEED_BAR = 5.0
 ROUNDS = 3
 BATCH = 22
@@ -42,6 +45,7 @@ def trafilatura(**kind):
 def sides() -> dict:
     return {
         "sampan": lambda html: extract(html).text,
+        "sampan accuracy": lambda html: extract(html, extractor="accuracy").text,
         "resiliparse": lambda html: extract_plain_text(HTMLTree.parse(html), main_content=True, alt_texts=False),
         "trafilatura fast": trafilatura(fast=True),
         "trafilatura": trafilatura(),
@@ -130,16 +134,21 @@ def main() -> int:
         print(f"{column:42}" + "".join(f"{c['f1']:>9.3f} ({c['precision']:.3f}/{c['recall']:.3f})" for c in cells))
     print(f"{'CPU ms a page':42}" + "".join(f"{milliseconds[side]:>24.2f}" for side in rows))
     ratio = round(milliseconds["trafilatura"] / milliseconds["sampan"], 2)
-    ours = {name: rows["sampan"][f"{name}, held out"]["f1"] for name in BARS}
+    ours = {side: {name: rows[side][f"{name}, held out"]["f1"] for name in bars} for side, bars in BARS.items()}
+    met = {side: all(ours[side][name] >= bar for name, bar in bars.items()) for side, bars in BARS.items()}
+    for side, bars in BARS.items():
+        print(f"{side}: F1 held out", ours[side], "bars", bars, "met" if met[side] else "NOT MET")
     line = {
         "claim": "main text of pages not trained on: F1, and pages per CPU-second against Trafilatura's default",
         "ours": round(1000 / milliseconds["sampan"], 1),
         "peer": round(1000 / milliseconds["trafilatura"], 1),
         "ratio": ratio,
         "bar": SPEED_BAR,
-        "f1": ours,
-        "f1_bars": BARS,
-        "ok": ratio >= SPEED_BAR and all(ours[name] >= bar for name, bar in BARS.items()),
+        "f1": ours["sampan"],
+        "f1_bars": BARS["sampan"],
+        "f1_accuracy": ours["sampan accuracy"],
+        "f1_accuracy_bars": BARS["sampan accuracy"],
+        "ok": ratio >= SPEED_BAR and all(met.values()),
         "scores": rows,
         "milliseconds": {side: round(value, 2) for side, value in milliseconds.items()},
         "pages": {name: {"all": len(some), "held_out": sum(p.held_out for p in some)} for name, some in pages.items()},

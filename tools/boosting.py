@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from sampan.crawl.trees import Forest
 
@@ -43,31 +44,44 @@ def _bin(values_FN: np.ndarray, bins: int) -> tuple[np.ndarray, list[np.ndarray]
     return binned, edges
 
 
-def _grow(binned, edges, slope, bend, columns, settings) -> tuple[list[int], list[int]]:
+@njit(cache=True)
+def _best(binned_FN, cuts_F, columns, rows, key_R, sides_R2, leaves, bins, penalty):
+    """The feature and the edge that part the rows best. `key_R` is the row's leaf times `bins`, `sides_R2` its slope
+    and bend."""
+    best, best_feature, best_cut = -np.inf, -1, 0
+    for feature in columns:
+        if cuts_F[feature] == 0:
+            continue
+        sums = np.zeros((leaves * bins, 2))
+        binned_N = binned_FN[feature]
+        for r in range(rows.size):
+            k = key_R[r] + binned_N[rows[r]]
+            sums[k, 0] += sides_R2[r, 0]
+            sums[k, 1] += sides_R2[r, 1]
+        gain = np.zeros(cuts_F[feature])
+        for leaf in range(leaves):
+            of_leaf = sums[leaf * bins : (leaf + 1) * bins]
+            all_g, all_h, left_g, left_h = of_leaf[:, 0].sum(), of_leaf[:, 1].sum(), 0.0, 0.0
+            for cut in range(gain.size):
+                left_g += of_leaf[cut, 0]
+                left_h += of_leaf[cut, 1]
+                gain[cut] += left_g**2 / (left_h + penalty) + (all_g - left_g) ** 2 / (all_h - left_h + penalty)
+        cut = gain.argmax()
+        if gain[cut] > best + 1e-9:
+            best, best_feature, best_cut = gain[cut], feature, cut
+    return best_feature, best_cut
+
+
+def _grow(binned_FN, cuts_F, slope_N, bend_N, rows, columns, settings) -> tuple[list[int], list[int]]:
     """The questions of one tree: features and edge numbers, one per level."""
     features, cuts = [], []
-    leaf = np.zeros(binned.shape[1], np.int64)
-    bins = settings.bins
+    key_R = np.zeros(len(rows), np.int64)
+    sides_R2 = np.stack([slope_N[rows], bend_N[rows]], axis=1)
     for level in range(settings.depth):
-        leaves = 1 << level
-        best = (-np.inf, -1, -1)
-        for feature in columns:
-            if not len(edges[feature]):
-                continue
-            key = leaf * bins + binned[feature]
-            g = np.bincount(key, slope, leaves * bins).reshape(leaves, bins)
-            h = np.bincount(key, bend, leaves * bins).reshape(leaves, bins)
-            left_g, left_h = g.cumsum(1), h.cumsum(1)
-            all_g, all_h = left_g[:, -1:], left_h[:, -1:]
-            gain = left_g**2 / (left_h + settings.penalty) + (all_g - left_g) ** 2 / (all_h - left_h + settings.penalty)
-            gain = gain.sum(0)[: len(edges[feature])]
-            at = int(gain.argmax())
-            if gain[at] > best[0] + 1e-9:
-                best = (float(gain[at]), int(feature), at)
-        _, feature, cut = best
-        features.append(feature)
-        cuts.append(cut)
-        leaf += (binned[feature] > cut).astype(np.int64) << level
+        found = _best(binned_FN, cuts_F, columns, rows, key_R, sides_R2, 1 << level, settings.bins, settings.penalty)
+        features.append(int(found[0]))
+        cuts.append(int(found[1]))
+        key_R += ((binned_FN[features[-1]][rows] > cuts[-1]).astype(np.int64) << level) * settings.bins
     return features, cuts
 
 
@@ -77,6 +91,7 @@ def train(
     """A forest whose `chances` follow the targets (0 to 1)."""
     draw = np.random.default_rng(settings.seed)
     binned, edges = _bin(values_FN, settings.bins)
+    cuts_F = np.array([len(edge) for edge in edges])
     weight_N = weight_N / weight_N.mean()
     mean = float(np.clip((target_N @ weight_N) / weight_N.sum(), 0.01, 0.99))
     bias = float(np.log(mean / (1 - mean)))
@@ -85,9 +100,9 @@ def train(
     for _ in range(settings.trees):
         chance = 1 / (1 + np.exp(-score))
         slope, bend = weight_N * (chance - target_N), weight_N * chance * (1 - chance)
-        rows = draw.random(len(target_N)) < settings.rows
+        rows = np.flatnonzero((draw.random(len(target_N)) < settings.rows) & (weight_N > 0))
         columns = np.sort(draw.choice(len(values_FN), max(2, int(settings.columns * len(values_FN))), replace=False))
-        features, cuts = _grow(binned[:, rows], edges, slope[rows], bend[rows], columns, settings)
+        features, cuts = _grow(binned, cuts_F, slope, bend, rows, columns, settings)
         leaf = sum(
             (binned[f] > cut).astype(np.int64) << level
             for level, (f, cut) in enumerate(zip(features, cuts, strict=True))

@@ -5,9 +5,10 @@
 A page is in the training half by a hash of its host (`sampan.crawl.gold.GoldPage`), so that no site is on both sides;
 pages of the region's gold set are never trained on. The target of a block is the share of its letters that stand in
 the gold text. Where a page has only strings that must and must not be there, blocks with such a string are labelled by
-it, and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight. Two
-forests are written to `src/sampan/crawl/models`: of a page's own features, and of these and a second opinion; the same
-pages give the same bytes.
+it, and the others by how many of three settings of Trafilatura (its output, run here) keep them, with less weight.
+Three forests are written to `src/sampan/crawl/models`: of a page's own features; of these and a second opinion; and of
+a page's features and what Resiliparse's rules, Trafilatura and Readability keep. The last learns nothing from blocks
+that Trafilatura labelled. The same pages give the same bytes.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 from transplant import transplant
 
+from sampan.crawl.accuracy import kept_by_others
 from sampan.crawl.blocks import Layout, scan
 from sampan.crawl.extractor import MODEL, chosen, expected_f1, reconsidered, write
 from sampan.crawl.features import OPINIONS, Page, features, opinions
 from sampan.crawl.gold import GoldPage, host_share, read_gold, shingle_score, string_score
 from sampan.crawl.page import decode
 from sampan.crawl.second_opinion import kept_by_rules
+from sampan.crawl.standing import shares
 from sampan.crawl.trees import Forest, save_forest
 
 SETS = ("trafilatura_eval", "article_extraction_benchmark", "readability")
@@ -41,10 +44,17 @@ FORESTS = 4
 """Forests whose log odds are averaged, each with its own seed and its own mixed pages."""
 SURE = 0.97
 """Expected F1 of a page above which no second opinion is asked for."""
-THRESHOLDS = tuple((share, 0.8) for share in (0.45, 0.5, 0.55, 0.6))
-"""Share of the expected F1 that is the bar near the main element, and the bar elsewhere."""
-_GRAM = 10
-_PARTLY, _WHOLLY = 0.5, 0.9
+KINDS = {
+    "first": (),
+    "asked": OPINIONS,
+    "accuracy": tuple(source + name for source in ("", "trafilatura_", "readability_") for name in OPINIONS),
+}
+"""What each forest knows beside a page's own features."""
+TRIED = (0.45, 0.5, 0.55, 0.6)
+SHARES = {"first": 0.5, "accuracy": 0.55}
+"""Share of the expected F1 that is the bar near the main element, of the default and of the accuracy option."""
+OUTSIDE = 0.8
+"""The bar elsewhere."""
 
 
 @dataclass
@@ -56,9 +66,9 @@ class Row:
     title: str
     target: np.ndarray
     known: np.ndarray
-    """1 where a string of the gold decides, 0 where Trafilatura's output stands in for one."""
-    kept: np.ndarray
-    """What Resiliparse's rules keep. [B]"""
+    """1 where the gold decides, 0 where Trafilatura's output stands in for it."""
+    marks: np.ndarray
+    """What Resiliparse's rules, Trafilatura and Readability keep. [B, 3]"""
     taught: bool
     """Whether the blocks that `known` leaves out were labelled by Trafilatura."""
     weight: float = 1.0
@@ -66,7 +76,13 @@ class Row:
     def __post_init__(self) -> None:
         self.page = Page(self.layout, self.title)
         self.names, self.values = features(self.page)
-        self.asked = np.concatenate([self.values, opinions(self.page, self.kept)])
+
+    def inputs(self, kind: str) -> np.ndarray:
+        """What the forest of a kind is asked with. [F, B]"""
+        if kind == "first":
+            return self.values
+        known = self.marks.T[:1] if kind == "asked" else self.marks.T
+        return np.concatenate([self.values, *(opinions(self.page, kept) for kept in known)])
 
     def weights(self) -> np.ndarray:
         """A page's blocks weigh 100 together, mostly by the square root of their mass."""
@@ -76,6 +92,10 @@ class Row:
             weights = 0.6 * weights + 3 * self.known
         return np.where(self.disputed(), 0, weights * self.weight)
 
+    def weights_for(self, kind: str) -> np.ndarray:
+        """The same, but nothing for blocks labelled by Trafilatura where a forest knows what that keeps."""
+        return np.where(self.known > 0, self.weights(), 0) if kind == "accuracy" else self.weights()
+
     def disputed(self) -> np.ndarray:
         """Blocks on which the golds disagree, and this one is not followed: headlines, which the articles' gold leaves
         out, and captions, which only Readability's keeps. [B]"""
@@ -83,35 +103,9 @@ class Row:
         if self.gold.set == "readability":
             return (value["is_figcaption"] + value["near_caption"] + value["near_<figure>"]) > 0
         if self.taught or self.gold.set == STORIES:
-            return ((value["titled"] > 0.4) | (value["is_h1"] > 0)) & (self.known == 0)
+            head = (value["titled"] > 0.4) | (value["is_h1"] > 0)
+            return head & (self.known == 0) if self.taught else head
         return np.zeros(len(self.target), bool)
-
-
-def letters(text: str) -> str:
-    return "".join(char for char in text.casefold() if char.isalnum() or (not char.isascii() and not char.isspace()))
-
-
-def shares(texts: list[str], gold: str) -> np.ndarray:
-    """How surely each text stands in the gold text: 0 where less than `_PARTLY` of its runs of ten letters do (a
-    headline has words of its article), 1 where `_WHOLLY` do. A text with hardly more than a run ("News", "3") may stand
-    in any article by chance; it counts where it is a line of the gold, or where what comes before or after it on the
-    page also does so there."""
-    wanted = letters(gold)
-    runs = {wanted[i : i + _GRAM] for i in range(len(wanted) - _GRAM + 1)}
-    lines = set(map(letters, gold.split("\n")))
-    known = list(map(letters, texts))
-    found = []
-    for at, text in enumerate(known):
-        if not text:
-            found.append(0.5)
-        elif len(text) < _GRAM + 2:
-            before, after = "".join(known[max(0, at - 3) : at])[-_GRAM:], "".join(known[at + 1 : at + 4])[:_GRAM]
-            beside = (len(before) >= 4 and before + text in wanted) or (len(after) >= 4 and text + after in wanted)
-            found.append(float(text in lines or beside))
-        else:
-            share = np.mean([text[i : i + _GRAM] in runs for i in range(len(text) - _GRAM + 1)])
-            found.append(np.clip((share - _PARTLY) / (_WHOLLY - _PARTLY), 0, 1))
-    return np.asarray(found)
 
 
 def teacher(html: str, texts: list[str]) -> np.ndarray:
@@ -126,21 +120,24 @@ def prepare(gold: GoldPage) -> Row | None:
     html = decode(gold.payload)[0]
     tree = HTMLTree.parse(html)
     layout = scan(tree.body.html)
-    kept = kept_by_rules(tree, layout.texts)
-    if not layout.texts or kept is None:
+    if not layout.texts:
         return None
+    others = kept_by_others(html, layout.texts)
+    others = np.zeros((2, len(layout.texts))) if others is None else others
+    marks = np.stack([kept_by_rules(tree, layout.texts), *others], axis=1).astype(np.float32)
     title = " ".join((tree.title or "").split())
-    known = np.zeros(len(layout.texts))
+    known = np.ones(len(layout.texts))
     if "with" not in gold.row:
         target = shares(layout.texts, gold_text(gold))
-        return Row(gold, layout, title, target, known, kept, False, STORY_WEIGHT if gold.set == STORIES else 1.0)
+        return Row(gold, layout, title, target, known, marks, False, STORY_WEIGHT if gold.set == STORIES else 1.0)
+    known[:] = 0
     target = teacher(html, layout.texts)
     for strings, answer in ((gold.row["without"], 0.0), (gold.row["with"], 1.0)):
         for string in map(str.strip, strings):
             for block, text in enumerate(layout.texts):
                 if string in " ".join(text.split()) or (len(text) > 25 and text in string):
                     target[block], known[block] = answer, 1
-    return Row(gold, layout, title, target, known, kept, taught=True)
+    return Row(gold, layout, title, target, known, marks, taught=True)
 
 
 def gold_text(gold: GoldPage) -> str:
@@ -157,9 +154,9 @@ def mixed(rows: list[Row], seed: int) -> list[Row]:
             other = rows[draw.integers(len(rows))]
             new = transplant(row, other, draw)
             if new is not None:
-                layout, target, known, kept = new
+                layout, target, known, marks = new
                 taught = row.taught and other.taught
-                made.append(Row(row.gold, layout, other.title, target, known, kept, taught, COPY_WEIGHT))
+                made.append(Row(row.gold, layout, other.title, target, known, marks, taught, COPY_WEIGHT))
     return made
 
 
@@ -167,39 +164,46 @@ def fold_of(row: Row) -> int:
     return host_share(row.gold.host, 1) % FOLDS
 
 
-def grow(rows: list[Row], seed: int, asked: bool) -> Forest:
-    rows = rows + mixed(rows, seed)
-    values = np.concatenate([row.asked if asked else row.values for row in rows], axis=1)
+def grow(rows: list[Row], seed: int, kind: str) -> Forest:
+    values = np.concatenate([row.inputs(kind) for row in rows], axis=1)
     target = np.concatenate([row.target for row in rows])
-    weight = np.concatenate([row.weights() for row in rows])
-    names = [*rows[0].names, *OPINIONS] if asked else rows[0].names
+    weight = np.concatenate([row.weights_for(kind) for row in rows])
+    names = [*rows[0].names, *KINDS[kind]]
     return train(values, target, weight, names, replace(SETTINGS, seed=seed))
 
 
-def fit(rows: list[Row], asked: bool) -> Forest:
-    """One forest with the trees of `FORESTS`, whose answers are divided by their number."""
-    grown = [grow(rows, seed, asked) for seed in range(FORESTS)]
+def fit(rows: list[Row]) -> dict[str, Forest]:
+    """For each kind one forest with the trees of `FORESTS`, whose answers are divided by their number."""
+    grown: dict[str, list[Forest]] = {kind: [] for kind in KINDS}
+    for seed in range(FORESTS):
+        all_rows = rows + mixed(rows, seed)
+        for kind, forests in grown.items():
+            forests.append(grow(all_rows, seed, kind))
+    return {kind: together(forests) for kind, forests in grown.items()}
+
+
+def together(grown: list[Forest]) -> Forest:
     found, cuts, leaves = (
         np.concatenate([getattr(forest, name) for forest in grown])
         for name in ("features_TD", "thresholds_TD", "leaves_TL")
     )
     bias = float(np.mean([forest.bias for forest in grown]))
-    return Forest(grown[0].names, found, cuts, leaves / np.float32(FORESTS), bias)
+    return Forest(grown[0].names, found, cuts, leaves / np.float32(len(grown)), bias)
 
 
-def said(row: Row, first: Forest, asked: Forest) -> np.ndarray:
-    """The probabilities of a page's blocks, as `extractor.judge` finds them. [B]"""
-    chances = first.chances(row.values)
-    if expected_f1(row.page, chances) >= SURE:
-        return chances
-    return reconsidered(chances, asked.chances(row.asked), row.kept)
+def answers(row: Row, forests: dict[str, Forest]) -> tuple[np.ndarray, np.ndarray]:
+    """The probabilities of a page's blocks, as `extractor.judge` and the accuracy option find them. [B], [B]"""
+    said, accurate = (forests[kind].chances(row.inputs(kind)) for kind in ("first", "accuracy"))
+    if expected_f1(row.page, said) < SURE:
+        said = reconsidered(said, forests["asked"].chances(row.inputs("asked")), row.marks[:, 0])
+    return said, accurate
 
 
-def scores(rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, float]) -> dict[str, float]:
+def scores(rows: list[Row], chances: list[np.ndarray], share: float) -> dict[str, float]:
     """F1 per set."""
     found = {}
-    kept = [np.flatnonzero(chosen(row.page, c, *thresholds)) for row, c in zip(rows, chances, strict=True)]
-    texts = [write(row.layout, blocks.tolist()) for row, blocks in zip(rows, kept, strict=True)]
+    kept = [chosen(row.page, c, share, OUTSIDE) for row, c in zip(rows, chances, strict=True)]
+    texts = [write(row.layout, keep) for row, keep in zip(rows, kept, strict=True)]
     for name in SETS:
         pairs = [(text, row.gold) for text, row in zip(texts, rows, strict=True) if row.gold.set == name]
         if name == "trafilatura_eval":
@@ -209,20 +213,22 @@ def scores(rows: list[Row], chances: list[np.ndarray], thresholds: tuple[float, 
     return {name: round(f1, 4) for name, f1 in found.items()}
 
 
-def cross_validate(rows: list[Row]) -> tuple[float, float]:
-    """The thresholds that are best on pages of the training half that the forest has not seen; prints the scores."""
-    chances: dict[int, np.ndarray] = {}
+def cross_validate(rows: list[Row]) -> dict[str, float]:
+    """For the default and the accuracy option the bar that is best on pages of the training half that the forests have
+    not seen; prints the scores."""
+    found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for fold in range(FOLDS):
-        others = [row for row in rows if fold_of(row) != fold]
-        forests = fit(others, asked=False), fit(others, asked=True)
-        chances |= {id(row): said(row, *forests) for row in rows if fold_of(row) == fold}
-    found_chances = [chances[id(row)] for row in rows]
-    best = (0.0, THRESHOLDS[0])
-    for thresholds in THRESHOLDS:
-        found = scores(rows, found_chances, thresholds)
-        print("cross-validated", thresholds, found, flush=True)
-        best = max(best, (found["trafilatura_eval"] + found["article_extraction_benchmark"], thresholds))
-    return best[1]
+        forests = fit([row for row in rows if fold_of(row) != fold])
+        found |= {id(row): answers(row, forests) for row in rows if fold_of(row) == fold}
+    best = {}
+    for side, kind in enumerate(SHARES):
+        reached = {}
+        for share in TRIED:
+            f1 = scores(rows, [found[id(row)][side] for row in rows], share)
+            print("cross-validated,", kind, share, f1, flush=True)
+            reached[f1["trafilatura_eval"] + f1["article_extraction_benchmark"]] = share
+        best[kind] = reached[max(reached)]
+    return best
 
 
 def main() -> int:
@@ -230,17 +236,19 @@ def main() -> int:
     parser.add_argument("web", type=Path, help="the folder with the sets of pages")
     parser.add_argument("--out", type=Path, default=MODEL, help="path of the model without its suffix")
     parser.add_argument(
-        "--no-cv", action="store_true", help="skip cross-validation and use 0.5 and 0.8, as the shipped model does"
+        "--no-cv", action="store_true", help="skip cross-validation and use the bars of the shipped models"
     )
     options = parser.parse_args()
     golds = [gold for name in (*SETS, STORIES) for gold in read_gold(options.web / name) if not gold.held_out]
     rows = [row for row in map(prepare, golds) if row is not None]
     print(len(rows), "pages,", sum(len(row.target) for row in rows), "blocks", flush=True)
-    share, outside = (0.5, 0.8) if options.no_cv else cross_validate(rows)
+    shares_of_f1 = SHARES if options.no_cv else cross_validate(rows)
     facts = {"pages": len(rows), "sets": [*SETS, STORIES]}
-    bars = {"share_of_f1": share, "threshold_outside": outside, "sure_of_f1": SURE}
-    save_forest(options.out, fit(rows, asked=False), {**bars, **facts})
-    save_forest(options.out.with_name(options.out.name + "_asked"), fit(rows, asked=True), facts)
+    bars = {"first": {"threshold_outside": OUTSIDE, "sure_of_f1": SURE}}
+    for kind, forest in fit(rows).items():
+        suffix = "" if kind == "first" else "_" + kind
+        share = {"share_of_f1": shares_of_f1[kind]} if kind in shares_of_f1 else {}
+        save_forest(options.out.with_name(options.out.name + suffix), forest, {**share, **bars.get(kind, {}), **facts})
     return 0
 
 

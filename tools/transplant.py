@@ -32,7 +32,7 @@ def after(layout: Layout, element: int) -> int:
 def transplant(
     frame: Any, other: Any, draw: np.random.Generator
 ) -> tuple[Layout, np.ndarray, np.ndarray, np.ndarray] | None:
-    """The layout, targets, known labels and marks of the second opinion of `frame` with the main part of `other`; None
+    """The layout, targets, known labels and marks of others' opinions of `frame` with the main part of `other`; None
     where either has none."""
     a, b = frame.layout, other.layout
     root, graft = main_part(frame), main_part(other)
@@ -75,4 +75,9 @@ def transplant(
         first=over(shift["first"], b.first[graft:graft_stop] - graft_first + first),
         end=over(shift["end"], b.end[graft:graft_stop] - graft_first + first),
     )
-    return layout, joined(frame.target, other.target), joined(frame.known, other.known), joined(frame.kept, other.kept)
+    return (
+        layout,
+        joined(frame.target, other.target),
+        joined(frame.known, other.known),
+        joined(frame.marks, other.marks),
+    )

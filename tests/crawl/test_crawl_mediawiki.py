@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import random
 import time
 
 import pytest
@@ -83,8 +84,6 @@ def test_a_khmer_dump(tmp_path, run_stage):
 
 
 def test_a_dump_that_breaks_off_keeps_what_came_before(tmp_path, run_stage):
-    import random
-
     filler = "".join(
         random.Random(0).choices("กขคงจฉชซ", k=200_000)
     )  # so that the first page is unpacked before the cut
@@ -150,3 +149,76 @@ def test_large_honest_wikitext_is_parsed():
     row = "|-\n| [[a|b]] || {{flag|c}} || {{d|[[e]]|f={{g}}}}\n"
     article = f"<!-- }}}} -->{{|\n{row * 1500}|}}\n" + "* ''x'' <ref name=a>[http://a.b c]</ref><ref name=b />\n" * 1500
     assert not tangled(article + "an interval [0, 1) and {{ a template left open" + "<br>\n" * 500)
+
+
+def multistream(pages, size: int = 5) -> list[bytes]:
+    """The streams of a dump: the site, `size` pages each, and the end."""
+    groups = ["".join(pages[first : first + size]) for first in range(0, len(pages), size)]
+    site = SITE.format(language="th", file="ไฟล์", category="หมวดหมู่")
+    return [bz2.compress(text.encode()) for text in (site, *groups, "</mediawiki>")]
+
+
+def numbered(count: int) -> list[str]:
+    dice = random.Random(0)
+    return [page(f"ก{n}", "".join(dice.choices("กขคงจฉชซ", k=300)), n) for n in range(count)]
+
+
+@pytest.fixture
+def small_jobs(monkeypatch):
+    from sampan.crawl import mediawiki_shards
+
+    monkeypatch.setattr(mediawiki_shards, "JOB_BYTES", 1000)
+
+
+def test_a_multistream_dump_is_read_in_spans_and_holds_the_same(tmp_path, run_stage, small_jobs):
+    from sampan.crawl.mediawiki_streams import stream_spans
+
+    pages = numbered(61)
+    path, plain = tmp_path / "dump.xml.bz2", tmp_path / "dump.xml"
+    path.write_bytes(b"".join(multistream(pages)))
+    plain.write_text(thai(*pages), encoding="utf-8")
+    spans = stream_spans(path, 1000)
+    assert len(spans) > 5
+    assert spans[-1][1] == path.stat().st_size
+    metrics, documents, dropped = crawl(run_stage, path)
+    assert documents == crawl(run_stage, plain)[1]
+    assert (len(documents), dropped, metrics["pages"]) == (61, {}, {"namespace 0": 61})
+    assert documents[0].url.startswith("https://th.wikipedia.org/wiki/")
+
+
+@pytest.mark.parametrize("where", ["middle", "head"])
+def test_a_damaged_stream_costs_its_own_pages(tmp_path, run_stage, small_jobs, where):
+    """A flipped bit in the middle of a stream, and a stream whose first bytes are gone."""
+    streams = multistream(numbered(60))
+    if where == "middle":
+        spoiled = bytearray(streams[4])
+        spoiled[len(spoiled) // 2] ^= 16
+        streams[4] = bytes(spoiled)
+    else:
+        streams[4] = streams[4][20:]
+    path = tmp_path / "dump.xml.bz2"
+    path.write_bytes(b"".join(streams))
+    _, documents, dropped = crawl(run_stage, path)
+    assert [d.meta["title"] for d in documents] == [f"ก{n}" for n in range(60) if not 15 <= n < 20]
+    assert dropped == {"truncated": 1}
+
+
+def test_a_multistream_dump_that_ends_early_keeps_what_came_before(tmp_path, run_stage, small_jobs):
+    path = tmp_path / "dump.xml.bz2"
+    whole = multistream(numbered(60))
+    path.write_bytes(b"".join(whole[:9]) + whole[9][:-30])
+    _, documents, dropped = crawl(run_stage, path)
+    assert (len(documents), dropped) == (40, {"truncated": 1})
+
+
+def test_one_stream_is_not_cut(tmp_path, run_stage, small_jobs):
+    """Neither a plain .bz2 nor one whose streams end within pages, as parallel compressors make them."""
+    pages = numbered(60)
+    text = thai(*pages).encode()
+    for name, data in {
+        "one.xml.bz2": bz2.compress(text),
+        "blocks.xml.bz2": b"".join(bz2.compress(text[first : first + 5000]) for first in range(0, len(text), 5000)),
+    }.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        assert len(crawl(run_stage, path)[1]) == 60

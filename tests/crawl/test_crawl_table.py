@@ -8,6 +8,8 @@ import pytest
 
 from sampan.artifacts.documents import read_documents, read_summary
 from sampan.core.errors import InputError, RecipeError
+from sampan.core.stage import Artifact
+from sampan.crawl.table import Params
 
 
 @pytest.fixture
@@ -143,3 +145,26 @@ def test_columns_can_be_named(tmp_path, run_stage):
     assert read_summary(made)["dropped"] == {"no_text": {"": 1}}
     with pytest.raises(RecipeError, match=r"language_column.*'tonge'.*tongue"):
         run_stage("crawl.table", {**named, "language_column": "tonge"}, {"files": [tmp_path / "hub.jsonl"]})
+
+
+@pytest.mark.parametrize("ending", ["\n", ""])
+@pytest.mark.parametrize("job_bytes", [1, 60, 333, 10_000])
+def test_lines_cut_among_jobs_are_the_same_rows(tmp_path, run_stage, monkeypatch, job_bytes, ending):
+    """Cuts within rows, at line ends and within characters; rows without an id, which their line names; a line that is
+    not UTF-8 and one that is longer than a job."""
+    from sampan.crawl import table_shards
+
+    lines = [json.dumps({"text": "ก" * n}, ensure_ascii=False).encode() for n in range(1, 40)]
+    lines[7], lines[9], lines[20] = b'{"text": "\xff"}', b"", json.dumps({"text": "ข" * 500}).encode()
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(b"\n".join(lines) + ending.encode())
+    metrics, whole = run_stage("crawl.table", {}, {"files": [file]})
+    monkeypatch.setattr(table_shards, "JOB_BYTES", job_bytes)
+    jobs = table_shards._jobs(Params(), [(Artifact(path=file, kind="documents", digest="", name="rows"), file)])
+    again, cut = run_stage("crawl.table", {}, {"files": [file]})
+    assert len(jobs) == 1 if job_bytes > file.stat().st_size else len(jobs) > 5
+    assert list(read_documents(cut)) == list(read_documents(whole))
+    assert again == metrics
+    assert read_summary(cut) == read_summary(whole)
+    assert read_summary(cut)["dropped"] == {"not_utf8": {"": 1}}
+    assert read_summary(cut)["dropped_examples"]["not_utf8"][""][0].startswith("rows.jsonl:8: ")

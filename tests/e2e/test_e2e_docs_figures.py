@@ -68,7 +68,7 @@ def _scale() -> list[str]:
 
 def _extraction() -> list[str]:
     found = results("extraction_vs_trafilatura")
-    sides = ["sampan", "resiliparse", "trafilatura fast", "trafilatura", "trafilatura precision"]
+    sides = ["sampan", "sampan accuracy", "resiliparse", "trafilatura fast", "trafilatura", "trafilatura precision"]
     rows = {
         "Trafilatura's set, held out (43)": "trafilatura_eval, held out",
         "Trafilatura's set, all (88)": "trafilatura_eval, all",

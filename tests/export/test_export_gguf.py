@@ -30,9 +30,10 @@ def logits_of(model, ids):
 
 
 def gguf_logits(path, ids):
-    """Logits [T, V] by a plain float64 forward pass over a GGUF file of the Llama or Qwen kind.
+    """Logits [T, V] by a plain float64 forward pass over a GGUF file of the Llama, Qwen or Gemma kind.
 
-    llama.cpp turns neighbouring pairs in `llama` files and halves in `qwen` files.
+    llama.cpp turns neighbouring pairs in `llama` files and halves in the others. In `gemma2` every second block attends
+    to everything, in `gemma3` every sixth; the others have a window, and in `gemma3` a rotary base of 10,000.
     """
     import gguf
 
@@ -42,14 +43,13 @@ def gguf_logits(path, ids):
     hp = {name.partition(".")[2]: field.contents() for name, field in reader.fields.items() if name.startswith(arch)}
     H, K, hd = hp["attention.head_count"], hp["attention.head_count_kv"], hp["attention.key_length"]
     T, eps = len(ids), hp["attention.layer_norm_rms_epsilon"]
+    gemma, every = arch.startswith("gemma"), {"gemma2": 2, "gemma3": 6}.get(arch, 1)
 
     def norm(x, name):
         return x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) * w[name]
 
-    angle_Td = np.arange(T)[:, None] * hp["rope.freq_base"] ** (-np.arange(hd // 2) / (hd // 2))
-    angle_Td = angle_Td / w.get("rope_freqs.weight", 1.0)
-
-    def turn(x_THd):
+    def turn(x_THd, base):
+        angle_Td = np.arange(T)[:, None] * base ** (-np.arange(hd // 2) / (hd // 2)) / w.get("rope_freqs.weight", 1.0)
         turned = np.empty_like(x_THd)
         pairs = (slice(0, None, 2), slice(1, None, 2)) if arch == "llama" else (slice(hd // 2), slice(hd // 2, None))
         even, odd = (x_THd[..., half] for half in pairs)
@@ -60,23 +60,40 @@ def gguf_logits(path, ids):
     def linear(x, name):
         return x @ w[f"{name}.weight"].T + w.get(f"{name}.bias", 0.0)
 
-    x_TD = w["token_embd.weight"][ids]
+    def capped(x, name):
+        return np.tanh(x / hp[name]) * hp[name] if name in hp else x
+
+    def bent(x):
+        return x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))) / 2 if gemma else x / (1 + np.exp(-x))
+
+    def after(x, name):
+        return norm(x, name) if name in w else x
+
+    x_TD = w["token_embd.weight"][ids] * (np.sqrt(hp["embedding_length"]) if gemma else 1)
     for layer in range(hp["block_count"]):
         at = f"blk.{layer}."
+        whole = (layer + 1) % every == 0
+        far = np.subtract.outer(np.arange(T), np.arange(T)) >= (T if whole else hp["attention.sliding_window"])
         h = norm(x_TD, at + "attn_norm.weight")
         q, k, v = (linear(h, f"{at}attn_{n}").reshape(T, -1, hd) for n in "qkv")
         if at + "attn_q_norm.weight" in w:
             q, k = norm(q, at + "attn_q_norm.weight"), norm(k, at + "attn_k_norm.weight")
-        q, k = turn(q), turn(k)
+        q, k = (turn(x, 10_000.0 if arch == "gemma3" and not whole else hp["rope.freq_base"]) for x in (q, k))
         k, v = np.repeat(k, H // K, 1), np.repeat(v, H // K, 1)
-        scores = np.einsum("thd,shd->hts", q, k) / np.sqrt(hd) + np.triu(np.full((T, T), -np.inf), 1)
+        scores = capped(np.einsum("thd,shd->hts", q, k) / np.sqrt(hd), "attn_logit_softcapping")
+        scores = np.where(far, -np.inf, scores + np.triu(np.full((T, T), -np.inf), 1))
         probs = np.exp(scores - scores.max(-1, keepdims=True))
         mixed = np.einsum("hts,shd->thd", probs / probs.sum(-1, keepdims=True), v).reshape(T, -1)
-        x_TD = x_TD + linear(mixed, at + "attn_output")
+        x_TD = x_TD + after(linear(mixed, at + "attn_output"), at + "post_attention_norm.weight")
         h = norm(x_TD, at + "ffn_norm.weight")
-        gate = linear(h, at + "ffn_gate")
-        x_TD = x_TD + linear(gate / (1 + np.exp(-gate)) * linear(h, at + "ffn_up"), at + "ffn_down")
-    return norm(x_TD, "output_norm.weight") @ w.get("output.weight", w["token_embd.weight"]).T
+        down = linear(bent(linear(h, at + "ffn_gate")) * linear(h, at + "ffn_up"), at + "ffn_down")
+        x_TD = x_TD + after(down, at + "post_ffw_norm.weight")
+    logits = norm(x_TD, "output_norm.weight") @ w.get("output.weight", w["token_embd.weight"]).T
+    return capped(logits, "final_logit_softcapping")
+
+
+GEMMA = {"tie_word_embeddings": True, "query_pre_attn_scalar": 12, "num_hidden_layers": 7, "sliding_window": 6}
+CAPS = {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +104,9 @@ def gguf_logits(path, ids):
         ("mistral", {"sliding_window": None}),
         ("qwen2", {}),
         ("qwen3", {}),
+        ("gemma", {"tie_word_embeddings": True}),
+        ("gemma2", {**GEMMA, **CAPS}),
+        ("gemma3_text", GEMMA),
     ],
 )
 def test_another_reader_computes_the_same(byte_level_folder, make_model, run_stage, kind, config):
@@ -208,7 +228,13 @@ def test_sentencepiece_with_merges_llama_cpp_cannot_know_is_refused(spm_folder, 
 @pytest.mark.parametrize(
     ("kind", "config", "says"),
     [
-        ("gemma", {}, "architecture 'gemma'.*llama, mistral"),
+        ("olmo2", {}, "architecture 'olmo2'.*llama, mistral"),
+        ("gemma", {}, "has tied embeddings: True, this model False"),
+        ("gemma2", {**GEMMA, "query_pre_attn_scalar": 16}, "query_pre_attn_scalar 12, this model 16"),
+        ("gemma2", {**GEMMA, "layer_types": ["full_attention"] * 7}, "blocks with windows"),
+        ("gemma2", {**GEMMA, "attn_logit_softcapping": None}, "soft caps"),
+        ("gemma3_text", {**GEMMA, "final_logit_softcapping": 30.0}, "soft caps"),
+        ("gemma3_text", {**GEMMA, "hidden_activation": "silu"}, "activation"),
         ("llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}, "dynamic"),
     ],
 )
@@ -245,11 +271,15 @@ def test_same_inputs_give_the_same_bytes(spm_folder, make_model, run_stage):
     assert (first / "model.gguf").read_bytes() == (second / "model.gguf").read_bytes()
 
 
-def test_llama_cpp_continues_alike(spm_folder, make_model, run_stage):
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [("llama", {}), ("gemma", {"tie_word_embeddings": True}), ("gemma2", {**GEMMA, **CAPS}), ("gemma3_text", GEMMA)],
+)
+def test_llama_cpp_continues_alike(spm_folder, make_model, run_stage, kind, config):
     llama_cpp = pytest.importorskip("llama_cpp", reason="llama-cpp-python is an optional peer")
     from sampan.model.generate import Decoding, generate
 
-    model = make_model(spm_folder)
+    model = make_model(spm_folder, kind, **config)
     out, _ = run_stage(STAGE, model)
     prompt = load_tokenizer(model)("the cat", add_special_tokens=False)["input_ids"]
     ours = generate(load_model(model), [prompt], Decoding(max_new_tokens=8), stop_ids=[])[0]

@@ -165,3 +165,17 @@ def test_a_run_on_a_gpu_has_the_losses_of_one_on_a_cpu(cuda, tmp_path):
     assert curves["float32"] == pytest.approx(curves["cpu"], rel=1e-3)
     assert curves["autocast"] == pytest.approx(curves["cpu"], rel=2e-2)
     assert curves["bfloat16"] == pytest.approx(curves["cpu"], rel=3e-2)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_liger_s_kernels_pass_their_proof(cuda, family):
+    pytest.importorskip("liger_kernel")
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from sampan.train.liger import use_liger_parts
+
+    sizes = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    config = AutoConfig.for_model(family, **sizes, head_dim=32, intermediate_size=192, vocab_size=96)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).to(cuda)
+    for dtype in CLOSE:
+        assert use_liger_parts(model, str(cuda), dtype) >= 7  # norms and feed-forward layers of two blocks

@@ -34,7 +34,7 @@ def open_part(folder: Path, how: str, out: Path, spread: Spread) -> None:
     model = open_model(source, Optimisation(context_len=32), runtime, whole=how == "whole")
     assert is_empty(model) == (how == "parts")
     divide(model, world)
-    scorer = Scorer(model, torch.float32, uniform=True, tensor=world.tensor)
+    scorer = Scorer(model, torch.float32, uniform=True, world=world)
     shard(scorer, world, torch.float32)
     if how == "parts":
         materialise(scorer, model, world.device)

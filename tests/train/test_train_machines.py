@@ -217,8 +217,10 @@ def test_matrices_are_divided_where_fsdp_alone_does_not_fit():
     assert found.tensor_parallel == 2, "the fewest parts that will do"
     assert found.layout.startswith("--tensor-parallel 2 ")
     assert "FSDP alone needs" in found.why
-    assert planned("h100x8", **long, lora_rank=8).tensor_parallel == 1, "adapters do not go with it"
-    assert not planned("h100x8", **long, shape={"kv_heads": 1}).fits, "one head of keys cannot be divided"
+    for case in ({"shape": {"kv_heads": 1}}, {"keep_moments": True}):  # matrices cannot be divided, documents can
+        cut = planned("h100x8", **long, **case)
+        assert (cut.fits, cut.tensor_parallel, cut.context_parallel) == (True, 1, 2)
+        assert cut.layout.startswith("--context-parallel 2 ")
     short = planned("h100x8", context_len=8192)
     assert short.fits
     assert (short.tensor_parallel, short.why) == (1, "")
@@ -228,9 +230,12 @@ def test_matrices_are_divided_where_a_step_has_fewer_sequences_than_devices():
     few = planned("h200x8", context_len=8192, global_batch_tokens=2 * 8192)
     assert (few.tensor_parallel, few.fits) == (4, True)
     assert "no more than 2 sequences for 8 devices" in few.why
-    nothing_helps = planned("h200x64", context_len=8192, global_batch_tokens=2 * 8192)
-    assert (nothing_helps.tensor_parallel, nothing_helps.fits) == (1, True)
-    assert "no more than 2 sequences for 64 devices" in nothing_helps.why
+    many = planned("h200x64", context_len=8192, global_batch_tokens=2 * 8192)
+    assert (many.tensor_parallel, many.context_parallel, many.fits) == (1, 32, True)
+    assert "no more than 2 sequences for 64 devices" in many.why
+    nothing_helps = planned("h200x72", context_len=8192, global_batch_tokens=2 * 8192)
+    assert (nothing_helps.tensor_parallel, nothing_helps.context_parallel, nothing_helps.fits) == (1, 1, True)
+    assert "no more than 2 sequences for 72 devices" in nothing_helps.why
     assert planned("h200x8", context_len=8192, global_batch_tokens=8 * 8192).why == ""
 
 
@@ -248,6 +253,24 @@ def test_a_part_of_the_matrices_takes_less_and_what_is_whole_is_kept_by_each():
     )
     # of what a block keeps, 24 of 34 bytes are divided; its input of 2 more is not
     assert part / whole == pytest.approx((10 + 24 / 4 + 2) / (34 + 2))
+
+
+def test_a_cut_of_a_document_takes_less_and_keys_are_gathered_by_each():
+    machine, shape = open_machine("h100x8"), shape_of(LLAMA)
+    bare, whole, part = (
+        device_memory(shape, machine, tokens, context_parallel=c) for tokens, c in ((0, 1), (32_768, 1), (32_768, 4))
+    )
+    # 34 bytes and its input of each block; keys, values and their gradients of one, of all tokens
+    assert part - bare == pytest.approx((whole - bare) / 4 + 32_768 * 4096 * 8)
+
+
+def test_a_teacher_is_held_beside():
+    from sampan.train.distil import STAGE as DISTIL
+
+    facts = {"model": [LLAMA], "teacher": [{"parameters": 8e9}], "tokens": [{"tokens": 1e9}]}
+    taught, stored = (DISTIL.estimate(DISTIL.params(top_k=k), facts) for k in (0, 8))
+    sizes = [outlook({**LLAMA, **each}, open_machine("h200x64")).memory_bytes for each in (taught, stored)]
+    assert sizes[0] - sizes[1] == pytest.approx(4 * 8e9)
 
 
 def test_answers_take_the_time_that_reading_the_weights_takes():

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
-import torch
-from train_ranks import a_run, run_groups, save_pairs
+from train_ranks import a_run, check_equal, log, make_family, run_groups, save_pairs
 
 from sampan.core.errors import RecipeError, StageError
 from sampan.core.identity import digest_tree
 from sampan.core.spread import Spread
 from sampan.train.checks import check_divided
-from sampan.train.distributed import World
+from sampan.train.distributed import Sides, World
 from sampan.train.settings import Optimisation
 from sampan.train.tensor_parallel import divide
 
@@ -36,19 +33,6 @@ PARAMS = {
 FAMILIES = ("qwen2", "qwen3", "gemma2")
 TWO = {"processes": 2, "tensor_parallel": 2}
 FOUR = {"processes": 4, "tensor_parallel": 2}
-
-
-def make_family(family: str, tiny: Path, folder: Path) -> Path:
-    """A random model with what the family has of its own: biases, norms of queries, tied embeddings, soft caps."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
-    config = AutoConfig.for_model(family, **sizes, head_dim=8, intermediate_size=64, vocab_size=384, pad_token_id=0)
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder / family)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(tiny / name, folder / family / name)
-    return folder / family
 
 
 @pytest.fixture(scope="module")
@@ -81,24 +65,6 @@ def ran(tiny, shards, pairs, tmp_path_factory) -> Path:
     return folder
 
 
-def log(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "train_log.jsonl").read_text().splitlines()]
-
-
-def check_equal(one: Path, other: Path, weights_of) -> None:
-    for row, again in zip(log(one), log(other), strict=True):
-        assert row.keys() == again.keys()
-        assert row.get("samples") == again.get("samples")
-        for name, close in {"loss": 1e-5, "grad_norm": 1e-4, "z_loss": 1e-4, "held_out": 1e-5}.items():
-            if name in row:
-                # a norm is the root of a sum of squares in another order, of gradients that differ by rounding
-                assert again[name] == pytest.approx(row[name], rel=close)
-    before, after = weights_of(one), weights_of(other)
-    assert before.keys() == after.keys()
-    for key, tensor in before.items():
-        torch.testing.assert_close(after[key], tensor, rtol=1e-5, atol=1e-5)
-
-
 @pytest.mark.parametrize("name", ["two", "thrifty", "four", "one-from2", "data-from2", "two-from4"])
 def test_divided_matrices_learn_what_whole_ones_do(ran, weights_of, name):
     """Two processes; with blocks computed again; four, in two dimensions; and a checkpoint of one division that is gone
@@ -126,7 +92,7 @@ def test_each_process_has_a_part(tiny):
     model = load_model(tiny)
     whole = sum(p.numel() for p in model.model.layers.parameters())
     norms = sum(p.numel() for p in model.model.layers.parameters() if p.dim() == 1)
-    divide(model, World(sides=(World(), World(1, 2))))
+    divide(model, World(sides=Sides(tensor=World(1, 2))))
     assert sum(p.numel() for p in model.model.layers.parameters()) == (whole - norms) / 2 + norms
 
 
@@ -142,7 +108,7 @@ def test_each_process_has_a_part(tiny):
 def test_what_cannot_be_divided_is_refused(tiny, size, values, says):
     from sampan.model.checkpoint import load_model
 
-    world = World(sides=(World(), World(0, size)))
+    world = World(sides=Sides(tensor=World(0, size)))
     with pytest.raises(StageError, match=says):
         check_divided(load_model(tiny), Optimisation(**values), world, None)
 
@@ -150,7 +116,7 @@ def test_what_cannot_be_divided_is_refused(tiny, size, values, says):
 def test_an_architecture_without_a_known_plan_is_refused():
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    world = World(sides=(World(), World(0, 2)))
+    world = World(sides=Sides(tensor=World(0, 2)))
     sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "vocab_size": 64}
     for family, says in (("olmo2", "has colwise_gather_output"), ("gpt2", "plan is missing")):
         special = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"), 0)

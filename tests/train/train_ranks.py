@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
+import torch
 
 SCRIPT = Path(__file__).with_name("rank_script.py")
 
@@ -53,3 +57,35 @@ def save_pairs(folder: Path, rows: Sequence[tuple[str, str]]) -> Path:
         ],
     )
     return folder
+
+
+def make_family(family: str, tiny: Path, folder: Path) -> Path:
+    """A random model with what the family has of its own: biases, norms of queries, tied embeddings, caps, a window."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    sizes |= {"sliding_window": 9} if family == "gemma2" else {}
+    config = AutoConfig.for_model(family, **sizes, head_dim=8, intermediate_size=64, vocab_size=384, pad_token_id=0)
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder / family)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(tiny / name, folder / family / name)
+    return folder / family
+
+
+def log(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "train_log.jsonl").read_text().splitlines()]
+
+
+def check_equal(one: Path, other: Path, weights_of) -> None:
+    for row, again in zip(log(one), log(other), strict=True):
+        assert row.keys() == again.keys()
+        assert row.get("samples") == again.get("samples")
+        for name, close in {"loss": 1e-5, "grad_norm": 1e-4, "z_loss": 1e-4, "held_out": 1e-5}.items():
+            if name in row:
+                # a norm is the root of a sum of squares in another order, of gradients that differ by rounding
+                assert again[name] == pytest.approx(row[name], rel=close)
+    before, after = weights_of(one), weights_of(other)
+    assert before.keys() == after.keys()
+    for key, tensor in before.items():
+        torch.testing.assert_close(after[key], tensor, rtol=1e-5, atol=1e-5)

@@ -17,7 +17,7 @@ from ..core.errors import InputError
 from ..core.shards import Shard
 from ..core.stage import Artifact
 from .documents import MAX_DROP_EXAMPLES, Document, document_of
-from .tables import PREVIEW, PREVIEW_ROWS, SHARD_BYTES, file_kind, parquet_rows, read_rows, table_files, with_id
+from .tables import LINES, PREVIEW, PREVIEW_ROWS, SHARD_BYTES, file_kind, parquet_rows, read_rows, table_files, with_id
 
 _TABLES = (
     "by_language",
@@ -27,18 +27,23 @@ _TABLES = (
     "dropped_by_source",
     "dropped_by_language_and_source",
 )
+_COUNTED = 8 << 20
+"""Bytes in which lines are counted at once."""
 _PACKED_TIMES = 3
 """A packed text file unpacks to about so many times its size."""
 
 
-def document_jobs(sources: Sequence[Artifact], *, job_bytes: int = SHARD_BYTES // 2) -> list[dict[str, Any]]:
+def document_jobs(
+    sources: Sequence[Artifact], *, job_bytes: int = SHARD_BYTES // 2, cut_lines: bool = False
+) -> list[dict[str, Any]]:
     """Jobs `{"parts": [...], "bytes": n}` that together hold every document of `sources` once, in order.
 
-    Whole files are put together up to about `job_bytes` of text; a larger Parquet file is cut between row groups.
+    Whole files are put together up to about `job_bytes` of text; a larger Parquet file is cut between row groups, and
+    with `cut_lines` larger JSON Lines, which are read once to count them, between lines.
     """
     jobs: list[dict[str, Any]] = []
     for number, source in enumerate(sources):
-        for part in _parts(source, job_bytes):
+        for part in _parts(source, job_bytes, cut_lines):
             part["source"] = number
             if jobs and jobs[-1]["bytes"] + part["bytes"] <= job_bytes:
                 jobs[-1]["parts"].append(part)
@@ -104,11 +109,13 @@ def merge_summaries(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def _parts(source: Artifact, job_bytes: int) -> Iterator[dict[str, Any]]:
+def _parts(source: Artifact, job_bytes: int, cut_lines: bool) -> Iterator[dict[str, Any]]:
     for file in table_files(source.path):
         part = {"root": str(source.path), "file": str(file)}
         if file_kind(file) == ".parquet":
             yield from ({**part, **cut} for cut in _row_groups(file, job_bytes))
+        elif cut_lines and file.suffix in LINES and file.stat().st_size > job_bytes:
+            yield from ({**part, **cut} for cut in _line_spans(file, job_bytes))
         else:
             packed = file.suffix in (".gz", ".zst")
             yield {**part, "bytes": file.stat().st_size * (_PACKED_TIMES if packed else 1)}
@@ -129,6 +136,21 @@ def _row_groups(file: Path, job_bytes: int) -> Iterator[dict[str, Any]]:
         if size >= job_bytes or number == meta.num_row_groups - 1:
             yield {"groups": [first, number + 1], "bytes": size}
             first, size = number + 1, 0
+
+
+def _line_spans(file: Path, job_bytes: int) -> Iterator[dict[str, Any]]:
+    """Runs of lines of about `job_bytes` each: the bytes where they begin and end, and the lines before them."""
+    size, first, line = file.stat().st_size, 0, 0
+    with open(file, "rb") as stream:
+        while first < size:
+            end = min(first + job_bytes, size)
+            stream.seek(end - 1)
+            end += len(stream.readline()) - 1  # to the end of the line that the span ends in
+            yield {"span": [first, end, line], "bytes": end - first}
+            stream.seek(first)
+            while (left := end - stream.tell()) > 0:
+                line += stream.read(min(left, _COUNTED)).count(b"\n")
+            first = end
 
 
 def _add_tables(tables: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:

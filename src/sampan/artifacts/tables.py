@@ -24,6 +24,7 @@ NOT_TABLES = ("summary.json", PREVIEW, "manifest.json", "mixture.json", "changes
 PREVIEW_ROWS = 5
 PREVIEW_CHARACTERS = 1000
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".parquet", ".txt")
+LINES = (".jsonl", ".ndjson")
 PACKED = (".gz", ".zst")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -131,8 +132,11 @@ def file_kind(path: Path) -> str:
     return kind if kind in SUFFIXES and path.name not in NOT_TABLES else ""
 
 
-def read_rows(path: Path, bad: Bad | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows of a file or folder with their place (`file:line`), in the order of file names and lines.
+def read_rows(
+    path: Path, bad: Bad | None = None, span: Sequence[int] | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of a file or folder with their place (`file:line`), in the order of file names and lines; of plain JSON
+    Lines those of a `span` alone: the bytes where its lines begin and end, and how many are before them.
 
     What cannot be read is an InputError; with `bad`, that is told of it, and reading goes on after it.
     """
@@ -142,8 +146,8 @@ def read_rows(path: Path, bad: Bad | None = None) -> Iterator[tuple[str, dict[st
             yield from parquet_rows(file, bad=bad)
         elif kind == ".json":
             yield from _json_rows(file, bad)
-        elif kind in (".jsonl", ".ndjson"):
-            yield from _jsonl_rows(file, bad)
+        elif kind in LINES:
+            yield from _jsonl_rows(file, bad, span)
         elif kind == ".txt":
             yield from _text_rows(file, bad)
         else:
@@ -213,13 +217,13 @@ def open_bytes(path: Path) -> BinaryIO:
     return open(path, "rb")
 
 
-def read_lines(path: Path, bad: Bad | None = None) -> Iterator[tuple[str, str]]:
-    """Lines of a text file with their place; InputError names the line that is not UTF-8 or where a stream breaks, or
-    `bad` is told."""
-    number = 0
+def read_lines(path: Path, bad: Bad | None = None, span: Sequence[int] | None = None) -> Iterator[tuple[str, str]]:
+    """Lines of a text file, or of a `span` of it (see `read_rows`), with their place; InputError names the line that is
+    not UTF-8 or where a stream breaks, or `bad` is told."""
+    number = span[2] if span else 0
     try:
         with open_bytes(path) as file:
-            for number, raw in enumerate(file, 1):
+            for number, raw in _raw_lines(file, span):
                 line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
                 try:
                     text = line.decode("utf-8")
@@ -234,6 +238,20 @@ def read_lines(path: Path, bad: Bad | None = None) -> Iterator[tuple[str, str]]:
         _wrong(bad, "damaged", what, f"{path}:{number + 1}", "Fetch the file again.")
 
 
+def _raw_lines(file: BinaryIO, span: Sequence[int] | None) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers, from 1."""
+    if span is None:
+        yield from enumerate(file, 1)
+        return
+    place, end, before = span
+    file.seek(place)
+    for number, raw in enumerate(file, before + 1):
+        yield number, raw
+        place += len(raw)
+        if place >= end:
+            return
+
+
 def _wrong(bad: Bad | None, reason: str, what: str, where: str, how: str = "") -> None:
     """Tell `bad`, or raise InputError if there is none."""
     if bad is None:
@@ -241,8 +259,8 @@ def _wrong(bad: Bad | None, reason: str, what: str, where: str, how: str = "") -
     bad(reason, where, what)
 
 
-def _jsonl_rows(path: Path, bad: Bad | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    for place, line in read_lines(path, bad):
+def _jsonl_rows(path: Path, bad: Bad | None, span: Sequence[int] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    for place, line in read_lines(path, bad, span):
         if not line.strip():
             continue
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -90,6 +91,13 @@ def add_spread(parser: argparse.ArgumentParser) -> None:
         help="divide every matrix among N of the processes, for models or contexts that are too large for one GPU",
     )
     group.add_argument(
+        "--context-parallel",
+        type=at_least(1),
+        default=1,
+        metavar="N",
+        help="divide every document among N of the processes, for contexts that are too long for one GPU",
+    )
+    group.add_argument(
         "--recompute",
         type=at_least(0),
         default=0,
@@ -103,9 +111,13 @@ def add_spread(parser: argparse.ArgumentParser) -> None:
         help="sum gradients over processes after a step's last micro-batch (default), or after each to save memory",
     )
     group.add_argument("--compile", action="store_true", help="compile the model's blocks with torch.compile")
+    group.add_argument(
+        "--liger",
+        action="store_true",
+        help="Liger's kernels for norms and feed-forward layers, on a GPU (sampan[liger])",
+    )
 
 
 def spread_of(options: argparse.Namespace) -> Spread:
     """The Spread that the options of `add_spread` ask for."""
-    names = ("processes", "launcher", "restarts", "tensor_parallel", "recompute", "sync", "compile")
-    return Spread(**{name: getattr(options, name) for name in names})
+    return Spread(**{field.name: getattr(options, field.name) for field in dataclasses.fields(Spread)})

@@ -50,7 +50,7 @@ def crawl(params: Any, sources: Sequence[Artifact], runtime: Runtime) -> dict[st
 
 def check_extractor(name: str) -> None:
     """RecipeError if the extractor is not installed."""
-    if name != "trafilatura":
+    if name not in ("accuracy", "trafilatura"):
         return
     try:
         import trafilatura  # noqa: F401

@@ -15,7 +15,7 @@ import numpy as np
 from . import kernels
 from .blocks import TAG_NUMBERS, Layout
 from .features import Page, features, opinions
-from .trees import Forest, load_forest
+from .trees import Forest, Sums, load_forest
 
 MODEL = Path(__file__).with_name("models") / "extractor"
 ASKED = MODEL.with_name("extractor_asked")
@@ -55,13 +55,18 @@ def load_model() -> Model:
 def judge(page: Page, ask: Ask | None = None) -> np.ndarray:
     """The probability of each block to belong to the main text [B]; `ask` is called where the page is unclear."""
     model = load_model()
-    values, sums = (features(page)[1], None) if page.layout.points is None else kernels.values_of(page)
+    values, sums = values_of(page)
     said = model.first.chances(values, sums)
     kept = ask() if ask is not None and expected_f1(page, said) < model.sure else None
     if kept is None:
         return said
     asked = model.asked.chances(np.concatenate([values, opinions(page, kept)]), sums)
     return reconsidered(said, asked, kept)
+
+
+def values_of(page: Page) -> tuple[np.ndarray, Sums | None]:
+    """The features of a page [F, B], and what adds up the answers of trees over them: None for numpy."""
+    return (features(page)[1], None) if page.layout.points is None else kernels.values_of(page)
 
 
 def reconsidered(said: np.ndarray, asked: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -73,9 +78,13 @@ def main_text(layout: Layout, title: str, ask: Ask | None = None) -> str:
     """The main text of a page, '' if it has none."""
     if not layout.texts:
         return ""
-    page, model = Page(layout, title), load_model()
-    keep = with_code(layout, chosen(page, judge(page, ask), model.share, model.outside))
-    return write(layout, np.flatnonzero(keep).tolist())
+    page = Page(layout, title)
+    return text_of(page, judge(page, ask), load_model().share)
+
+
+def text_of(page: Page, chances: np.ndarray, share: float) -> str:
+    """The text of the blocks that are kept by these probabilities, at `share` of the expected F1."""
+    return write(page.layout, with_code(page.layout, chosen(page, chances, share, load_model().outside)))
 
 
 def expected_f1(page: Page, chances: np.ndarray) -> float:
@@ -124,11 +133,12 @@ def with_code(layout: Layout, keep: np.ndarray) -> np.ndarray:
     return keep | (code & (2 * beside[0] > beside[1]))
 
 
-def write(layout: Layout, blocks: list[int]) -> str:
-    """Blocks as text: a paragraph a line, list items after a dash, the cells of a table row on one line."""
+def write(layout: Layout, keep: np.ndarray) -> str:
+    """The blocks that are kept as text: a paragraph a line, list items after a dash, the cells of a table row on one
+    line."""
     lines: list[str] = []
     row_before = -1
-    for block in blocks:
+    for block in np.flatnonzero(keep).tolist():
         text, place = layout.texts[block], int(layout.place[block])
         tag = layout.tag[place]
         row = int(layout.parent[place]) if tag in _CELLS and layout.end[place] - layout.first[place] == 1 else -1

@@ -53,7 +53,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="crawl.mediawiki",
-    revision=2,
+    revision=3,
     summary="Documents from MediaWiki XML dumps: articles' prose without templates, tables and references.",
     params=Params,
     inputs={"files": Role(kinds=("pages",), help="an XML dump, or a folder of them", many=True)},

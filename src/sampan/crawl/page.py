@@ -83,8 +83,8 @@ def decode(payload: bytes, declared: str = "") -> tuple[str, str]:
 def extract(html: str, *, extractor: str = "sampan", min_characters: int = 80, url: str = "") -> Page:
     """Main text, title and facts; all visible text where the main text is shorter than `min_characters` and not all.
 
-    `extractor` is `sampan` (our own), `resiliparse` or `trafilatura`; these two walk up and down the tree, and Overwork
-    says that it is nested too deep for that.
+    `extractor` is `sampan` (our own), `accuracy` (ours with Trafilatura's opinion), `resiliparse` or `trafilatura`; all
+    but ours walk up and down the tree, and Overwork says that it is nested too deep for that.
     """
     from resiliparse.parse.html import HTMLTree
 
@@ -120,6 +120,11 @@ def _main_text(html: str, tree: Any, written: str, layout: Any, title: str, extr
         return main_text(layout, title, lambda: None if too_deep(written) else kept_by_rules(tree, layout.texts))
     if too_deep(written):
         raise Overwork("too_deep")
+    if extractor == "accuracy":
+        from .accuracy import accurate_text
+        from .second_opinion import kept_by_rules
+
+        return accurate_text(layout, title, kept_by_rules(tree, layout.texts), html)
     if extractor == "trafilatura":
         from trafilatura import extract as trafilatura_extract
 

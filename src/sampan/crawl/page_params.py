@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..core.params import params
 
-_PAGES_PER_SECOND = {"sampan": 300, "resiliparse": 700, "trafilatura": 70}
+_PAGES_PER_SECOND = {"sampan": 300, "accuracy": 45, "resiliparse": 700, "trafilatura": 70}
 """Of one core, pages of 100 KB: see docs/why/extraction.md."""
 
 
@@ -14,10 +14,10 @@ _PAGES_PER_SECOND = {"sampan": 300, "resiliparse": 700, "trafilatura": 70}
 class PageParams:
     """How a page becomes text, and what its document says of itself."""
 
-    extractor: Literal["sampan", "resiliparse", "trafilatura"] = "sampan"
-    """How the main text is found: by our own block model, by resiliparse's rules (faster, less exact) or by trafilatura
-    (the slowest). docs/why/extraction.md has the measured F1 and speed of each. trafilatura is an extra:
-    `pip install 'sampan[trafilatura]'`."""
+    extractor: Literal["sampan", "accuracy", "resiliparse", "trafilatura"] = "sampan"
+    """How the main text is found: by our own block model, with `accuracy` by one that also knows what trafilatura
+    keeps, by resiliparse's rules (faster, less exact) or by trafilatura. docs/why/extraction.md has the measured F1 and
+    speed of each. trafilatura is an extra, which `accuracy` needs as well: `pip install 'sampan[trafilatura]'`."""
     min_text_characters: int = 80
     """A main text shorter than this is replaced by all visible text of the page, if that is longer. Ours, not the
     papers'."""

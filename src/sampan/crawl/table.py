@@ -55,7 +55,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="crawl.table",
-    revision=2,
+    revision=3,
     summary="Documents from JSONL, Parquet or text files.",
     params=Params,
     inputs={"files": Role(kinds=("documents",), help="a table file, or a folder of them", many=True)},

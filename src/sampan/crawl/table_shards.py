@@ -17,7 +17,7 @@ from ..lang.codes import normalise_code
 from .files import matching_files, row_name
 
 JOB_BYTES = SHARD_BYTES // 2
-"""Bytes of text a job; a Parquet file is cut between row groups, other files are not cut."""
+"""Bytes of text a job; a Parquet file is cut between row groups, plain JSON Lines between lines, others are not."""
 _NAMED = ("text", "id", "language", "url")
 """What a column can be named for with the parameter `…_column`."""
 _MENDED_BY = {
@@ -94,7 +94,7 @@ def _jobs(params: Any, files: Sequence[tuple[Artifact, Path]]) -> list[dict[str,
             {"parts": [_whole(file, number)], "bytes": file.stat().st_size} for number, (_, file) in enumerate(files)
         ]
     else:
-        jobs = document_jobs(as_sources, job_bytes=JOB_BYTES)
+        jobs = document_jobs(as_sources, job_bytes=JOB_BYTES, cut_lines=True)
     given = all_values(params)
     for job in jobs:
         job["params"] = given
@@ -140,7 +140,7 @@ class _Reading:
             self.rows += 1
             self._drop(reason, f"{name}{place.removeprefix(str(file))}: {what}")
 
-        rows = parquet_rows(file, part["groups"], bad) if "groups" in part else read_rows(file, bad)
+        rows = parquet_rows(file, part["groups"], bad) if "groups" in part else read_rows(file, bad, part.get("span"))
         for number, (place, row) in enumerate(rows):
             self.rows += 1
             if number < _LOOKED_AT:

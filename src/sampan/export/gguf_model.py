@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import InputError, StageError
+from .gguf_gemma import GEMMA, gemma_keys
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 PERMUTED = ("llama",)
 """GGUF architectures whose query and key rows are in Meta's interleaved order."""
-ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
+ARCHITECTURES = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3", **GEMMA}
 """transformers model types to GGUF architectures: those whose graph llama.cpp has and this room has checked."""
 
 
@@ -86,6 +87,8 @@ def metadata(config: Mapping[str, Any], where: Path) -> dict[str, int | float | 
         "rope.freq_base": float(_rope(config).get("rope_theta", 10000.0)),
         "vocab_size": config["vocab_size"],
     }
+    if shape.arch in GEMMA.values():
+        keys |= gemma_keys(config, shape.arch, shape.head_dim, where)
     rope = _rope(config)
     if rope["rope_type"] == "linear":
         keys |= {"rope.scaling.type": "linear", "rope.scaling.factor": float(rope["factor"])}
@@ -99,10 +102,12 @@ def metadata(config: Mapping[str, Any], where: Path) -> dict[str, int | float | 
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Rotary settings of old (rope_theta, rope_scaling) and new (rope_parameters) configs."""
+    """Rotary settings of old (rope_theta, rope_scaling) and new (rope_parameters) configs; of blocks without windows
+    where those with windows have others."""
     rope = {"rope_theta": config.get("rope_theta", 10000.0)}
     rope |= config.get("rope_scaling") or {}
-    rope |= config.get("rope_parameters") or {}
+    given = config.get("rope_parameters") or {}
+    rope |= given.get("full_attention", given)
     return {**rope, "rope_type": rope.get("rope_type") or rope.get("type") or "default"}
 
 
@@ -161,7 +166,9 @@ def interleave(tensor: torch.Tensor, heads: int) -> torch.Tensor:
 
 
 def arranged(tensor: torch.Tensor, target: str, shape: Shape) -> torch.Tensor:
-    """A tensor in the row order that GGUF wants for the name `target`."""
+    """A tensor in the row order that GGUF wants for the name `target`, and norms as what they multiply by."""
+    if shape.arch in GEMMA.values() and target.endswith("norm.weight"):
+        return tensor + 1
     if shape.arch in PERMUTED and ".attn_q." in target:
         return interleave(tensor, shape.heads)
     if shape.arch in PERMUTED and ".attn_k." in target:

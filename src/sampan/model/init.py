@@ -52,6 +52,9 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     folder = inputs.one("tokenizer").path
     tokenizer = load_tokenizer(folder)
     wide = params.intermediate_size or -(-params.hidden_size * 8 // 3 // 32) * 32
+    width = params.hidden_size // params.num_heads
+    # What queries are divided by the root of: the width of a head, as in the published Gemma 2 2B and 9B.
+    scale = {"query_pre_attn_scalar": width} if params.architecture == "gemma2" else {}
     config = AutoConfig.for_model(
         params.architecture,
         vocab_size=len(tokenizer),
@@ -59,7 +62,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         num_hidden_layers=params.num_layers,
         num_attention_heads=params.num_heads,
         num_key_value_heads=params.num_kv_heads or params.num_heads,
-        head_dim=params.hidden_size // params.num_heads,
+        head_dim=width,
         intermediate_size=wide,
         max_position_embeddings=params.context_len,
         tie_word_embeddings=params.tie_embeddings,
@@ -68,6 +71,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        **scale,
     )
     torch.manual_seed(params.seed)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -99,7 +103,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 STAGE = Stage(
     name="model.init",
-    revision=1,
+    revision=2,
     summary="A causal language model from scratch, for a given tokenizer.",
     params=Params,
     inputs={"tokenizer": Role(kinds=("tokenizer", "checkpoint"), help="the tokenizer whose vocabulary it speaks")},

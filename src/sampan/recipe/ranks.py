@@ -51,7 +51,7 @@ def run_stage(stage: Stage, params: Any, inputs: Inputs, runtime: Runtime) -> di
     """Call the stage, in as many processes as `runtime.spread` says if it is one that can; returns its metrics."""
     spread = runtime.spread
     if spread.processes > 1 and not stage.spreads:
-        runtime.spread = dataclasses.replace(spread, processes=1, tensor_parallel=1)
+        runtime.spread = dataclasses.replace(spread, processes=1, tensor_parallel=1, context_parallel=1)
     if runtime.spread.processes == 1 or joined() > 1:
         return dict(stage.run(params, inputs, runtime) or {})
     job = _write_job(stage, params, inputs, runtime)

@@ -59,9 +59,11 @@ def packed_attention(
         query, key, value = (x.to(torch.get_autocast_dtype(kind)) for x in (query, key, value))
     window = sliding_window if sliding_window and sliding_window < packing.longest else None
     query_THD, key_TKD, value_TKD = (x.transpose(1, 2)[0] for x in (query, key, value))
+    if packing.keys is not None:
+        key_TKD, value_TKD = packing.keys.gather(key_TKD, value_TKD)
     if softcap is None and _has_varlen(query):
         out_THD = _varlen(query_THD, key_TKD, value_TKD, packing, scaling, window)
-    elif usable(query, key, softcap):
+    elif packing.keys is None and usable(query, key, softcap):
         return attend(query, key, value, packing, scaling, softcap, window).transpose(1, 2), None
     else:
         out_THD = _bucketed(query_THD, key_TKD, value_TKD, packing, scaling, softcap, window)
@@ -71,6 +73,8 @@ def packed_attention(
 def _bucketed(query_THD, key_TKD, value_TKD, packing: Layout, scaling, softcap, window) -> torch.Tensor:
     if packing.tails is None:
         return _heads(query_THD, key_TKD, value_TKD, packing, scaling, softcap, window)
+    if not packing.lengths:
+        return _tails(query_THD, key_TKD, value_TKD, packing.tails, scaling, softcap, window)
     alone = [x[: packing.tokens] for x in (query_THD, key_TKD, value_TKD)]
     heads_THD = _heads(*alone, packing, scaling, softcap, window)
     asks_THD = query_THD[packing.tokens :]
@@ -217,7 +221,7 @@ def _varlen(query_THD, key_TKD, value_TKD, packing: Layout, scaling, window) -> 
             torch.cat([x[: packing.tokens], reuse_rows(x, rows, every)]) for x in (key_TKD, value_TKD)
         )
         bounds, bounds_keys = _bounds(packing, own), _bounds(packing, widths)
-        longest = max(*packing.lengths, *own)
+        longest = max([*packing.lengths, *own])
     return varlen_attn(
         query_THD.contiguous(),
         key_TKD.contiguous(),

@@ -66,10 +66,13 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .task import Task
     from .teaching import Distillation, TopStore
 
-    if runtime.spread.tensor_parallel > 1:
-        raise StageError(
-            "a teacher is not asked about parts of a batch", where="--tensor-parallel", how="Let FSDP alone divide."
-        )
+    for option in ("tensor_parallel", "context_parallel"):
+        if getattr(runtime.spread, option) > 1:
+            raise StageError(
+                "a teacher is not asked about parts of a batch",
+                where=f"--{option.replace('_', '-')}",
+                how="Let FSDP alone divide.",
+            )
     divergence = OBJECTIVES.load(params.divergence, where="divergence")
     source, master = inputs.one("model"), inputs.one("teacher")
     check_same_tokenizer(source, master)
@@ -129,6 +132,8 @@ def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
         "flops": own["flops"] + teacher["flops"] / 3,
         "seconds": own["seconds"] + teacher["seconds"] / 3,
         "divisible": 0,
+        "shareable": 0,
+        "beside_bytes": 0 if params.top_k else own["weight_bytes"] * teacher["parameters"],
         "memory_bytes": memory([own["memory_bytes"], own["weight_bytes"] * teacher["parameters"]]),
         "loaded_whole": 1,  # the teacher
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..core.errors import StageError
 from ..core.spread import Spread
 from ..core.stage import Runtime
 from ..model.checkpoint import load_model
+from .context_parallel import share_rows
 from .lean import use_plain_parts
 from .logprobs import token_logprobs
 from .masters import exact
@@ -43,17 +44,27 @@ class World:
     mesh: Any = None
     group: Any = None
     """What torch.distributed calls these processes; None = all."""
-    sides: tuple[World, World] | None = None
+    sides: Sides | None = None
+
+    @property
+    def weights(self) -> World:
+        """Those among which FSDP divides weights: they have other tokens and the same parts of matrices."""
+        return self.sides.weights if self.sides else self
 
     @property
     def data(self) -> World:
-        """Those that have other pieces of a step and the same parts of matrices."""
-        return self.sides[0] if self.sides else self
+        """Those that have other pieces of a step, and the same cuts and parts."""
+        return self.sides.data if self.sides else self
+
+    @property
+    def context(self) -> World:
+        """Those that have the same pieces, and other cuts of them."""
+        return self.sides.context if self.sides else World(device=self.device)
 
     @property
     def tensor(self) -> World:
-        """Those that have the same pieces and other parts of matrices."""
-        return self.sides[1] if self.sides else World(device=self.device)
+        """Those that have the same tokens and other parts of matrices."""
+        return self.sides.tensor if self.sides else World(device=self.device)
 
     def sum(self, values: Mapping[str, float]) -> dict[str, float]:
         """Values summed over processes; every process must give the same names in the same order."""
@@ -78,6 +89,16 @@ class World:
         self.sum({"": 0.0})
 
 
+@dataclass(frozen=True)
+class Sides:
+    """This process among those that differ from it in one thing (see the properties of `World`)."""
+
+    weights: World = field(default_factory=World)
+    data: World = field(default_factory=World)
+    context: World = field(default_factory=World)
+    tensor: World = field(default_factory=World)
+
+
 def join(runtime: Runtime) -> World:
     """Meet the other processes of this run, as RANK and its companions in the environment say; at once if alone.
 
@@ -86,11 +107,12 @@ def join(runtime: Runtime) -> World:
     if runtime.spread.processes == 1:
         return World(device=runtime.device)
     spread = runtime.spread
-    return _meet(spread.processes, spread.tensor_parallel, runtime.device.startswith("cuda"))
+    cuda = runtime.device.startswith("cuda")
+    return _meet(spread.processes, spread.context_parallel, spread.tensor_parallel, cuda)
 
 
 @functools.cache
-def _meet(wanted: int, parts: int, cuda: bool) -> World:
+def _meet(wanted: int, cuts: int, parts: int, cuda: bool) -> World:
     rank, size, local = (int(os.environ.get(name, -1)) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     if size != wanted or not 0 <= rank < size:
         raise StageError(
@@ -103,13 +125,21 @@ def _meet(wanted: int, parts: int, cuda: bool) -> World:
     if not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=_TIMEOUT)
     kind = "cuda" if cuda else "cpu"
-    if parts == 1:
+    if cuts == parts == 1:
         return World(rank, size, device, dist.init_device_mesh(kind, (size,)))
-    mesh = dist.init_device_mesh(kind, (size // parts, parts), mesh_dim_names=("data", "tensor"))
-    data, tensor = (
-        World(one.get_local_rank(), one.size(), device, one, one.get_group()) for one in (mesh["data"], mesh["tensor"])
-    )
-    return World(rank, size, device, mesh, sides=(data, tensor))
+    mesh = dist.init_device_mesh(kind, (size // parts, parts), mesh_dim_names=("weights", "tensor"))
+    found = {name: _side(mesh[name], device) for name in ("weights", "tensor")}
+    if cuts == 1:
+        found["data"] = found["weights"]
+    else:
+        shape = (size // parts // cuts, cuts, parts)
+        deep = dist.init_device_mesh(kind, shape, mesh_dim_names=("data", "context", "tensor"))
+        found |= {name: _side(deep[name], device) for name in ("data", "context")}
+    return World(rank, size, device, mesh, sides=Sides(**found))
+
+
+def _side(mesh: Any, device: str) -> World:
+    return World(mesh.get_local_rank(), mesh.size(), device, mesh, mesh.get_group())
 
 
 _ALONE = World()
@@ -126,18 +156,25 @@ class Scorer(torch.nn.Module):
         *,
         uniform: bool,
         score: Callable[..., torch.Tensor] | None = None,
-        tensor: World = _ALONE,
+        world: World = _ALONE,
     ) -> None:
         super().__init__()
         self.model, self._dtype, self._uniform, self._score = model, dtype, uniform, score
-        self._tensor = tensor
+        self._context, self._tensor = world.context, world.tensor
 
     def forward(self, batch: MicroBatch, score: Callable[..., torch.Tensor] | None = None) -> torch.Tensor:
         """What the loss reads, or what another `score` makes of model, batch and number format."""
+        score = score or self._score
+        if self._context.size == 1:
+            return self._of_rows(batch, score)
+        own, places_n = share_rows(batch, self._context)
+        return gather_tokens(self._of_rows(own, score), places_n, len(batch.index_N), self._context)
+
+    def _of_rows(self, batch: MicroBatch, score: Callable[..., torch.Tensor] | None) -> torch.Tensor:
         if self._tensor.size == 1:
-            return self._scores(batch, score or self._score)
-        own = self._scores(share_tokens(batch, self._tensor), score or self._score)
-        return gather_tokens(own, batch, self._tensor)
+            return self._scores(batch, score)
+        own, places_n = share_tokens(batch, self._tensor)
+        return gather_tokens(self._scores(own, score), places_n, len(batch.index_N), self._tensor)
 
     def _scores(self, batch: MicroBatch, score: Callable[..., torch.Tensor] | None) -> torch.Tensor:
         if score:
@@ -157,14 +194,14 @@ def shard(scorer: Scorer, world: World, dtype: torch.dtype) -> None:
     Parameters are gathered in `dtype`, gradients are summed in float32, and a step's loss must have been divided by the
     units of all processes.
     """
-    if world.data.size == 1:
+    if world.weights.size == 1:
         return
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
     marks = {name: dict(vars(parameter)) for name, parameter in scorer.named_parameters()}
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32, cast_forward_inputs=False)
     for module in [*blocks(scorer.model), scorer]:
-        fully_shard(module, mesh=world.data.mesh, mp_policy=policy)
+        fully_shard(module, mesh=world.weights.mesh, mp_policy=policy)
     for module in [*blocks(scorer.model), scorer]:
         module.set_gradient_divide_factor(1.0)
         module.set_force_sum_reduction_for_comms(True)
@@ -276,8 +313,9 @@ def rows(parameter: torch.Tensor, world: World) -> tuple[int, int]:
     """(first, end) of the rows that this process holds of a parameter, or of its part of one (see tensor_parallel)."""
     if not hasattr(parameter, "to_local"):
         return 0, parameter.shape[0] if parameter.dim() else 1
-    chunk = -(-parameter.shape[0] // world.data.size)
-    first, end = (min(parameter.shape[0], chunk * number) for number in (world.data.rank, world.data.rank + 1))
+    rank, size = world.weights.rank, world.weights.size
+    chunk = -(-parameter.shape[0] // size)
+    first, end = (min(parameter.shape[0], chunk * number) for number in (rank, rank + 1))
     if end - first != len(parameter.to_local()):
         raise StageError("parameters are divided in a way that checkpoints do not know")
     return first, end

@@ -79,6 +79,7 @@ def forecast(tokens: float, model: Shape, params: Optimisation, *, step_tokens: 
         "disk_bytes": 4 * parameters,
         "seconds": 5 + flops / _RATE,
         "divisible": int(not params.undivided),
+        "shareable": 1,
         "context_len": params.context_len,
         "micro_batch_tokens": params.micro_batch_tokens,
         **steps,

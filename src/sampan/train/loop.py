@@ -18,6 +18,7 @@ from .attention import find_flex, varlen_missing
 from .carry import read_moments, write_moments
 from .checks import check_context, check_divided, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
+from .liger import use_liger_parts
 from .opening import Unsuited, fill, is_empty, materialise, missing, open_empty, prove
 from .optimiser import freeze, make_optimiser
 from .pace import Pace
@@ -110,7 +111,9 @@ def fit(
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     dtype = compute_dtype(params.computation, runtime.device)
     divide(model, world)
-    scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score, tensor=world.tensor)
+    scorer = Scorer(model, dtype, uniform=task.uniform, score=task.score, world=world)
+    if runtime.spread.liger:
+        runtime.log(f"{use_liger_parts(model, world.device, dtype)} modules use Liger's kernels")
     prepare_blocks(model, runtime.spread)
     shard(scorer, world, dtype)
     empty = is_empty(model)

@@ -28,6 +28,9 @@ _BLOCK_BYTES = 34
 al., arXiv:2205.05198 §4, without the attention matrix, which no kernel keeps)."""
 _WHOLE_BLOCK_BYTES = 10
 """Of these, what is whole in every process that has a part of the matrices: norms, their inputs and outputs (§4.2)."""
+_GATHERED_BYTES = 8
+"""Keys and values of all tokens and their gradients, in 2-byte numbers, where a document is divided among devices: of
+one block, of a token and a unit of width, if there were as many heads of keys as of queries."""
 _TENSOR_SIZES = (2, 4, 8)
 """Parts that matrices are divided into, at most as many as the devices of one machine usually are: sums over them go
 around twice a block, which slower links do not bear. Ours."""
@@ -57,9 +60,9 @@ class Machine:
 
 @dataclass(frozen=True)
 class Outlook:
-    """A stage on a machine. `recompute`, `sync`, `micro_batch_tokens` and `tensor_parallel` are the layout that fits;
-    none if `fits` is False, and then the figures are those of the most thrifty one. `why`: what speaks for it, or what
-    to know of it."""
+    """A stage on a machine. `recompute`, `sync`, `micro_batch_tokens`, `tensor_parallel` and `context_parallel` are the
+    layout that fits; none if `fits` is False, and then the figures are those of the most thrifty one. `why`: what
+    speaks for it, or what to know of it."""
 
     seconds: float
     memory_bytes: float
@@ -70,12 +73,14 @@ class Outlook:
     fits: bool
     steps: int | None = None
     tensor_parallel: int = 1
+    context_parallel: int = 1
     why: str = ""
 
     @property
     def layout(self) -> str:
         """The options to give, for a person."""
         parts = [f"--tensor-parallel {self.tensor_parallel}"] * (self.tensor_parallel > 1)
+        parts += [f"--context-parallel {self.context_parallel}"] * (self.context_parallel > 1)
         parts += [f"--recompute {self.recompute}"] * bool(self.recompute)
         parts += [f"--sync {self.sync}"] * (self.sync != "last")
         return " ".join([*parts, *([f"micro_batch_tokens={self.micro_batch_tokens}"] * bool(self.micro_batch_tokens))])
@@ -116,7 +121,7 @@ def outlook(estimate: Mapping[str, float], machine: Machine) -> Outlook | None:
 
     The first layout that fits is taken, from the fastest to the most thrifty. Matrices are divided (tensor parallelism)
     only where FSDP alone does not fit, or a step can hold fewer sequences than there are devices, and then among as few
-    devices as will do.
+    devices as will do; documents (context parallelism) where dividing matrices does not help.
     """
     if "micro_batch_tokens" not in estimate:
         return None
@@ -125,13 +130,15 @@ def outlook(estimate: Mapping[str, float], machine: Machine) -> Outlook | None:
     starved = machine.devices > 1 and 0 < step < machine.devices * context
     if plain.fits and not starved:
         return plain
-    for size in _tensor_sizes(estimate, machine):
-        found = _best(estimate, machine, size)
+    divided = [(size, 1) for size in _tensor_sizes(estimate, machine)]
+    divided += [(1, size) for size in _context_sizes(estimate, machine)]
+    for parts, cuts in divided:
+        found = _best(estimate, machine, parts, cuts)
         if not found.fits:
             continue
         if not plain.fits:
             return replace(found, why=f"FSDP alone needs {plain.memory_bytes / 2**30:.0f} GiB each")
-        if step >= machine.devices // size * context:
+        if step >= machine.devices // (parts * cuts) * context:
             return replace(found, why=_starved(step, context, machine))
     return replace(plain, why=_starved(step, context, machine)) if plain.fits else plain
 
@@ -148,17 +155,25 @@ def _tensor_sizes(estimate: Mapping[str, float], machine: Machine) -> list[int]:
     return [size for size in _TENSOR_SIZES if machine.devices % size == 0 and heads % size == 0]
 
 
-def _best(estimate: Mapping[str, float], machine: Machine, tensor_parallel: int) -> Outlook:
-    """The fastest layout that fits with so many parts of every matrix, or else the most thrifty one."""
+def _context_sizes(estimate: Mapping[str, float], machine: Machine) -> list[int]:
+    """Numbers of cuts of a document that the devices and the stage allow."""
+    sizes = (2**power for power in range(1, machine.devices.bit_length()))
+    return [size for size in sizes if machine.devices % size == 0] if estimate.get("shareable") else []
+
+
+def _best(estimate: Mapping[str, float], machine: Machine, tensor_parallel: int, context_parallel: int = 1) -> Outlook:
+    """The fastest layout that fits with so many parts of every matrix and cuts of every document, or else the most
+    thrifty one."""
     tokens, model = estimate["tokens"], shape_of(estimate)
     per_step = estimate.get("step_tokens", 0)
     context, asked = int(estimate["context_len"]), int(estimate["micro_batch_tokens"])
     sizes = sorted({asked, min(asked, context)}, reverse=True)
-    known = ("trained_parameters", "trained_bytes", "weight_bytes", "loaded_whole")
-    given = {name: estimate[name] for name in known if name in estimate} | {"tensor_parallel": tensor_parallel}
+    known = ("trained_parameters", "trained_bytes", "weight_bytes", "loaded_whole", "beside_bytes")
+    given = {name: estimate[name] for name in known if name in estimate}
+    given |= {"tensor_parallel": tensor_parallel, "context_parallel": context_parallel}
     layouts = [(recompute, sync, size) for recompute in (0, 2, 1) for sync in ("last", "each") for size in sizes]
     for recompute, sync, size in layouts:
-        passes = per_step * tensor_parallel / (size * machine.devices)
+        passes = per_step * tensor_parallel * context_parallel / (size * machine.devices)
         whole = sync == "last" and passes > 1
         memory = device_memory(model, machine, size, recompute=recompute, whole_grad=whole, **given)
         fits = memory <= USABLE * machine.memory_bytes
@@ -167,7 +182,7 @@ def _best(estimate: Mapping[str, float], machine: Machine, tensor_parallel: int)
     seconds = estimate["flops"] / (machine.devices * machine.flops * machine.mfu)
     cost = seconds / 3600 * machine.devices * machine.price
     steps = math.ceil(round(tokens / per_step, 6)) if per_step else None
-    return Outlook(seconds, memory, cost, recompute, sync, size, fits, steps, tensor_parallel)
+    return Outlook(seconds, memory, cost, recompute, sync, size, fits, steps, tensor_parallel, context_parallel)
 
 
 def device_memory(
@@ -181,14 +196,17 @@ def device_memory(
     trained_bytes: float = 12,
     weight_bytes: float = WEIGHT_BYTES["float32"],
     loaded_whole: float = 0,
+    beside_bytes: float = 0,
     tensor_parallel: int = 1,
+    context_parallel: int = 1,
 ) -> float:
     """Bytes that each device needs at its peak: loading the model, or a step over micro-batches of `tokens`.
 
     `whole_grad`: every device holds the whole gradient between the micro-batches of a step. `trained_parameters`, all
     if None, have a gradient and moments, of `trained_bytes` each. `loaded_whole`: every device loads the whole model
-    before it is divided. `tensor_parallel`: parts that each matrix of the blocks is in; embeddings, norms and what
-    comes between blocks are whole in all of them.
+    before it is divided; `beside_bytes`: of another model that it holds. `tensor_parallel`: parts that each matrix of
+    the blocks is in; embeddings, norms and what comes between blocks are whole in all of them. `context_parallel`:
+    devices that share the tokens of a micro-batch.
     """
     width, layers, parameters = model.width, model.layers, model.parameters
     rows = model.vocabulary * width
@@ -203,7 +221,8 @@ def device_memory(
     gradient = 4 * trained * ((1 - outside) / parts + outside) if whole_grad and divided else 0.0
     kept = layers if not recompute else layers - layers / recompute + 1
     kept_bytes = _WHOLE_BLOCK_BYTES + (_BLOCK_BYTES - _WHOLE_BLOCK_BYTES) / parts
-    activations = number / 2 * tokens * width * (kept_bytes * kept + _INPUT_BYTES * layers)
-    return max(
-        weight_bytes * parameters if loaded_whole else 0.0, state + gathered + gradient + activations + _LOSS_BYTES
-    )
+    own = tokens / context_parallel
+    activations = number / 2 * own * width * (kept_bytes * kept + _INPUT_BYTES * layers)
+    keys = number / 2 * tokens * width * _GATHERED_BYTES if context_parallel > 1 else 0.0
+    step = state + gathered + gradient + activations + keys + _LOSS_BYTES
+    return beside_bytes + max(weight_bytes * parameters if loaded_whole else 0.0, step)

@@ -53,7 +53,7 @@ def open_empty(folder: Path, dtype: torch.dtype, device: str) -> Any:
             model = AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
         if name := missing(model, folder):
             raise Unsuited(f"its files have no {name} of its shape")
-        small = _small(config)
+        small = small_model(config)
     except (ValueError, OSError, RuntimeError, AttributeError, SafetensorError) as error:
         raise Unsuited(f"{type(error).__name__}: {str(error)[:200]}") from error  # loading it whole says it better
     _check_buffers(model, small)
@@ -75,11 +75,12 @@ def missing(model: Any, folder: Path) -> str:
 def prove(model: Any) -> None:
     """Switch a whole model, of numbers too coarse to compare, to packed attention, and prove it on a small one."""
     _check_numbers(model.parameters())
-    pack_and_check(_small(model.config))
+    pack_and_check(small_model(model.config))
     use_packed_attention(model)
 
 
-def _small(config: Any) -> Any:
+def small_model(config: Any) -> Any:
+    """A small random model that computes as another does."""
     from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng(devices=[]):

@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from .shared_prompt import Tails
+
+if TYPE_CHECKING:
+    from .context_parallel import KeyRows
 
 IGNORE = -100
 """Label of a token that is not trained."""
@@ -88,6 +91,8 @@ class Layout:
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)]).astype(np.int64)
         self.block_masks: dict[int | None, Any] = {}
         """By window, what `flex` has made of this layout."""
+        self.keys: KeyRows | None = None
+        """Whose keys and values the rows see, where other processes have some of them."""
 
     @property
     def tokens(self) -> int:

@@ -88,7 +88,7 @@ class Stepper:
             self._task.prepare(pieces, self.scorer)
         size = self._params.micro_batch_tokens
         for turn in turns(pieces, self._world, micro_batch_tokens=size, linear=self._linear):
-            if self._world.data.size > 1:
+            if self._world.weights.size > 1:
                 self.scorer.set_requires_gradient_sync(turn.last or self._runtime.spread.sync == "each")
                 self.scorer.set_is_last_backward(turn.last)
             batch = pack(turn.pieces, self._world.device)

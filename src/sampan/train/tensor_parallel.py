@@ -179,31 +179,29 @@ class _Together(torch.autograd.Function):
     """Shares of the last dimension put together, each of which has its part of the gradient."""
 
     @staticmethod
-    def forward(ctx, x, span, count, tensor):
-        ctx.span = span
+    def forward(ctx, x, places_n, count, world):
+        ctx.places_n = places_n
         out = x.new_zeros(*x.shape[:-1], count)
-        out[..., span] = x
-        return tensor.sum_tensor(out)
+        out[..., places_n] = x
+        return world.sum_tensor(out)
 
     @staticmethod
     def backward(ctx, grad):
-        return grad[..., ctx.span], None, None, None
+        return grad[..., ctx.places_n], None, None, None
 
 
-def share_tokens(batch: MicroBatch, tensor: World) -> MicroBatch:
-    """The batch with this process's share of the scored tokens."""
-    span = _span(batch, tensor)
-    return replace(batch, index_N=batch.index_N[span], labels_N=batch.labels_N[span], piece_N=batch.piece_N[span])
-
-
-def gather_tokens(scores: torch.Tensor, batch: MicroBatch, tensor: World) -> torch.Tensor:
-    """What all processes made of their shares of the batch [..., n], as [..., N]."""
-    return _Together.apply(scores, _span(batch, tensor), len(batch.index_N), tensor)
-
-
-def _span(batch: MicroBatch, tensor: World) -> slice:
+def share_tokens(batch: MicroBatch, tensor: World) -> tuple[MicroBatch, slice]:
+    """The batch with this process's share of the scored tokens, and their places among all of them."""
     count = len(batch.index_N)
-    return slice(count * tensor.rank // tensor.size, count * (tensor.rank + 1) // tensor.size)
+    span = slice(count * tensor.rank // tensor.size, count * (tensor.rank + 1) // tensor.size)
+    own = replace(batch, index_N=batch.index_N[span], labels_N=batch.labels_N[span], piece_N=batch.piece_N[span])
+    return own, span
+
+
+def gather_tokens(scores: torch.Tensor, places_n: slice | torch.Tensor, count: int, world: World) -> torch.Tensor:
+    """What all processes made of their shares of `count` scored tokens [..., n], as [..., N]; `places_n` are those of
+    this process's among the N."""
+    return _Together.apply(scores, places_n, count, world)
 
 
 @torch.no_grad()
