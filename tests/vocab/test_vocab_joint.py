@@ -99,25 +99,6 @@ def test_characters_are_covered_and_so_are_digits(bases, tmp_path, family):
     assert cost("most", "ဏ", character_coverage=0.99) > 1 + blank
 
 
-def test_a_target_is_worked_for_and_needs_translations(bases, tmp_path):
-    """With a low target for one language its translations cost less than without; they are held out in both."""
-    rows = [
-        {"id": f"story{number}", "text": text, "language": language}
-        for language in ("eng_Latn", "tha_Thai", "mya_Mymr")
-        for number, text in enumerate(make_texts(language))
-    ]
-    table = tmp_path / "all.jsonl"
-    table.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), "utf-8")
-    given = {"base": bases["sentencepiece"], "documents": table}
-    values = {"num_new_tokens": 110, "pad_to_multiple": 1, "min_frequency": 2}
-    easy = run_stage(STAGE, tmp_path / "easy", given, targets={"mya": 99.0}, **values)
-    hard = run_stage(STAGE, tmp_path / "hard", given, targets={"mya": 0.1}, **values)
-    assert hard["tokens_to_kept"]["mya_Mymr"] < easy["tokens_to_kept"]["mya_Mymr"]
-    assert hard["new_tokens_by_language"]["mya_Mymr"] > easy["new_tokens_by_language"]["mya_Mymr"]
-    with pytest.raises(StageError, match="nothing to measure the target of mya_Mymr on"):
-        run_stage(STAGE, tmp_path / "no", given, targets={"mya": 1.0}, hold_out=0, **values)
-
-
 @pytest.mark.parametrize("family", ["sentencepiece", "byte_level"])
 def test_more_weight_saves_more(bases, corpus, tmp_path, family):
     def after(name, **weights):

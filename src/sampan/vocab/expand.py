@@ -12,7 +12,7 @@ from ..core.params import params
 from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
 from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
-from .selection import normalised, read_bytes
+from .selection import read_bytes
 
 
 @params
@@ -25,10 +25,6 @@ class Params:
     not the paper's (its budgets were chosen by hand)."""
     weights: dict[str, float] = field(default_factory=dict)
     """How much a language counts when languages grow together; 1 where none is given. Ours, not the paper's."""
-    targets: dict[str, float] = field(default_factory=dict)
-    """Tokens that a language is to cost at most, over those that the base makes of the same content in a kept language,
-    measured on held-out documents that have the same id in both. A language behind its target counts for more until it
-    is not, as far as the budget goes. Ours, not the paper's."""
     source_balance: float = 0.5
     """A source of a language counts by its size to this power (at most twice as much as it holds), so that a small
     source of another register is heard; 1 counts text as it is. Ours, not the paper's."""
@@ -104,10 +100,8 @@ class Params:
             raise ValueError("repeats and character_coverage must be at most 1, and not below 0 (repeats: above it)")
         if self.rounds < 1 or not 0 <= self.source_balance <= 1 or not 0 <= self.max_kept_change < 1:
             raise ValueError("rounds must be at least 1, source_balance from 0 to 1, max_kept_change from 0 to below 1")
-        if any(weight <= 0 for weight in [*self.weights.values(), *self.targets.values()]) or any(
-            size < 0 for size in self.budgets.values()
-        ):
-            raise ValueError("weights and targets must be above 0 and budgets not below it")
+        if any(weight <= 0 for weight in self.weights.values()) or any(size < 0 for size in self.budgets.values()):
+            raise ValueError("weights must be above 0 and budgets not below it")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
@@ -234,7 +228,6 @@ def _grow_all(
     from .joint import Limits
     from .plan import by_code, groups
     from .propose_apply import add_held
-    from .targets import against_kept, read_targets
 
     limits = Limits(
         min_frequency=params.min_frequency,
@@ -248,9 +241,8 @@ def _grow_all(
     total = growth.first_id + params.num_new_tokens - given_away
     if total > growth.first_id or not given_away:
         total = -(-total // params.pad_to_multiple) * params.pad_to_multiple
-    targets = read_targets(by_code(params.targets), found, normalised(params.keep_languages), growth.original)
     changes = {"max_kept_change": params.max_kept_change, "balance": params.source_balance, "repeats": params.repeats}
-    grower = Grower(growth, kept, limits, **changes, targets=targets)
+    grower = Grower(growth, kept, limits, **changes)
     grower.settle()
     room = total - growth.first_id + given_away
     applied = add_held(growth, given, kept, budget=room, max_kept_change=params.max_kept_change)
@@ -270,7 +262,6 @@ def _grow_all(
         )
     return {
         "new_tokens_by_language": dict(sorted(by_language.items())),
-        "tokens_to_kept": against_kept(targets, growth),
         "given_pieces": applied.facts(),
         "dropped": dict(sorted(grower.dropped.items())),
         "languages_without_text_in_their_script": grower.silent,

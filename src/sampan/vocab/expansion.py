@@ -12,12 +12,10 @@ from .kept import Kept, counted, hold
 from .plan import Plan
 from .runs import Runs, collect
 from .selection import Sample
-from .targets import Target, heavier
 from .usage import attribute, cheapest, rare, savings, usage
 
 _SWAPS = 2
 _SWAP_SHARE = 0.06
-_MAX_REACHES = 8
 _REFILLS = 2
 _WORTH_A_REFILL = 0.01
 
@@ -35,9 +33,8 @@ class Grower:
         max_kept_change: float,
         balance: float,
         repeats: float,
-        targets: Sequence[Target] = (),
     ) -> None:
-        self.growth, self.kept, self.limits, self.targets = growth, kept, limits, targets
+        self.growth, self.kept, self.limits = growth, kept, limits
         self.max_kept_change, self.balance, self.repeats = max_kept_change, balance, repeats
         self.dropped: Counter[str] = Counter()
         self.silent: list[str] = []
@@ -62,7 +59,6 @@ class Grower:
                 grow_together(self.growth, tables, room, self.limits, self._refused)
                 for _ in range(_SWAPS):
                     self._swap(tables, before, budget)
-                self._reach(tables, before, budget)
             else:
                 refill(self.growth, tables, room, self.limits, self._refused)
             self._weed(tables, before)
@@ -87,16 +83,6 @@ class Grower:
         used = usage(self.growth, tables, self.limits.weights)
         self.growth.drop(cheapest(self.growth, used, int(_SWAP_SHARE * budget), before))
         refill(self.growth, tables, budget - (len(self.growth.pieces) - len(before)), self.limits, self._refused)
-
-    def _reach(self, tables: Sequence[Runs], before: set[str], budget: int) -> None:
-        """Go on exchanging, languages behind their targets counting for more and more, until none is."""
-        targets = [target for target in self.targets if target.language in {runs.language for runs in tables}]
-        for _ in range(_MAX_REACHES if targets else 0):
-            weights = heavier(self.limits.weights, targets, self.growth.build())
-            if weights == self.limits.weights:
-                break
-            self.limits = dataclasses.replace(self.limits, weights=weights)
-            self._swap(tables, before, budget)
 
     def _weed(self, tables: Sequence[Runs], before: set[str]) -> None:
         """Take out what is hardly used, cannot be reached or moves kept text too far."""

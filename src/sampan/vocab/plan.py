@@ -39,7 +39,7 @@ def plan_languages(params: Params, found: Mapping[str, Sample]) -> list[Plan]:
         language
         for language in (
             *named,
-            *(code for given in (params.budgets, params.weights, params.targets) for code in normalised(given)),
+            *(code for given in (params.budgets, params.weights) for code in normalised(given)),
         )
         if language not in found
     ]

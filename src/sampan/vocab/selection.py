@@ -29,8 +29,6 @@ class Sample:
     sources: list[str] = field(default_factory=list)
     """Where each of `learn` comes from."""
     held_out: list[str] = field(default_factory=list)
-    held_ids: list[str] = field(default_factory=list)
-    """The id of each of `held_out`; texts of two languages with the same id are translations."""
     licenses: set[str] = field(default_factory=set)
 
     @property
@@ -116,9 +114,9 @@ def samples(
     found: dict[str, Sample] = {}
     counts: Counter[str] = Counter()
     by_source: Counter[tuple[str, str]] = Counter()
-    texts = ((language, d.text, d.license, d.source, d.id) for language, d in documents_in(documents, runtime))
-    words = ((*row, "") for row in conversations_in(conversations, normalised(keep_languages)))
-    for language, text, license_, source, id_ in chain(texts, words):
+    texts = ((language, d.text, d.license, d.source) for language, d in documents_in(documents, runtime))
+    words = conversations_in(conversations, normalised(keep_languages))
+    for language, text, license_, source in chain(texts, words):
         if not language or counts[language] >= max_documents or not text.strip():
             continue
         counts[language] += 1
@@ -127,7 +125,6 @@ def samples(
         sample.licenses |= {license_} - {""}
         if hold_out and by_source[language, source] % hold_out == 0:
             sample.held_out.append(text)
-            sample.held_ids.append(id_)
         else:
             sample.learn.append(text)
             sample.sources.append(source)
