@@ -1,8 +1,8 @@
 """SeaLLMs' compression table on the same work: Llama 2's tokenizer, 16 512 new pieces, nine languages of the region.
 
 Tokens on FLORES devtest relative to Llama 2's English, times 1.19 (the denominator of the published table, which this
-base reproduces within 2 %). Ours with English within 0.3 %, ours with every English document identical, and the
-ten-line script that people write: SentencePiece per language, pieces appended.
+base reproduces within 2 %). Ours with English within 0.3 %, weighted and by default; ours with every English document
+identical; and the ten-line script that people write: SentencePiece per language, pieces appended.
 
     python benchmarks/vocab_vs_sealllm.py --shared ../shared [--out benchmarks/results/vocab_vs_sealllm.json]
 """

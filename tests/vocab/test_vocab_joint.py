@@ -55,9 +55,9 @@ def test_runs_know_where_clusters_and_tokens_end(bases, family, language):
     assert np.array_equal(pieces.end_T, np.cumsum(tokens.widths_V[pieces.ids_T]))
 
 
-def test_a_small_source_counts_for_more_and_at_most_eightfold(bases):
+def test_a_small_source_counts_for_more_and_at_most_twofold(bases):
     growth = open_growth(bases["sentencepiece"], scripts=[])
-    texts = {"big": ["กา " * 400], "small": ["มา " * 100], "tiny": ["นา "]}
+    texts = {"big": ["กา " * 400], "small": ["มา " * 200], "tiny": ["นา "]}
 
     def weight(balance):
         runs = collect(growth, Guard("Thai"), "tha_Thai", texts, set(), balance)
@@ -66,10 +66,38 @@ def test_a_small_source_counts_for_more_and_at_most_eightfold(bases):
             found[run.strip()] += value
         return found
 
-    assert weight(1.0) == {"กา": 400, "มา": 100, "นา": 1}
+    assert weight(1.0) == {"กา": 400, "มา": 200, "นา": 1}
     assert weight(0.5)["กา"] == pytest.approx(400)
-    assert weight(0.5)["มา"] == pytest.approx(200)  # a quarter of the size, twice the count
-    assert weight(0.5)["นา"] == pytest.approx(8)  # not twenty times
+    assert weight(0.5)["มา"] == pytest.approx(200 * 2**0.5)  # half the size, √2 times the count
+    assert weight(0.5)["นา"] == pytest.approx(2)  # not twenty times
+
+
+def test_what_a_source_repeats_counts_for_less(bases):
+    texts = {"a": ["กา " * 16, "มา"], "b": ["กา " * 16]}
+    runs = collect(open_growth(bases["sentencepiece"], scripts=[]), Guard("Thai"), "tha_Thai", texts, set(), 1.0, 0.5)
+    found: Counter = Counter()
+    for run, value in zip(runs.texts, runs.weights_R.tolist(), strict=True):
+        found[run.strip()] += value
+    assert found["กา"] == pytest.approx(8)  # the root of 16 in either source, not the root of 32
+    assert found["มา"] == 1
+
+
+@pytest.mark.parametrize("family", ["sentencepiece", "byte_level"])
+def test_characters_are_covered_and_so_are_digits(bases, tmp_path, family):
+    """A letter that is seen once and the script's digits, which no merge may use, get pieces of their own."""
+    table = tmp_path / "mya.jsonl"
+    texts = [*make_texts("mya_Mymr"), "၂၀၂၄ ဏ"]
+    lines = (json.dumps({"text": text, "language": "mya_Mymr"}, ensure_ascii=False) for text in texts)
+    table.write_text("\n".join(lines), "utf-8")
+
+    def cost(name, text, **values):
+        run_stage(STAGE, tmp_path / name, {"base": bases[family], "documents": table}, hold_out=0, **values)
+        return len(load_tokenizer(tmp_path / name).encode(text, add_special_tokens=False))
+
+    blank = family == "sentencepiece"  # a token for the blank that is put before the text
+    assert cost("all", "၂၀၂၄", character_coverage=1.0) == 4 + blank
+    assert cost("letters", "ဏ", character_coverage=1.0) == 1 + blank
+    assert cost("most", "ဏ", character_coverage=0.99) > 1 + blank
 
 
 @pytest.mark.parametrize("family", ["sentencepiece", "byte_level"])

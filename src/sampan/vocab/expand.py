@@ -26,8 +26,11 @@ class Params:
     weights: dict[str, float] = field(default_factory=dict)
     """How much a language counts when languages grow together; 1 where none is given. Ours, not the paper's."""
     source_balance: float = 0.5
-    """A source of a language counts by its size to this power (at most eight times as much as it holds), so that a
-    small source of another register is heard; 1 counts text as it is. Ours, not the paper's."""
+    """A source of a language counts by its size to this power (at most twice as much as it holds), so that a small
+    source of another register is heard; 1 counts text as it is. Ours, not the paper's."""
+    repeats: float = 0.7
+    """A stretch of letters (a word; a phrase, where words are not set apart) that a source has n times counts n to this
+    power, so that boilerplate does not drown the rest; 1 counts text as it is. Ours, not the paper's."""
     rounds: int = 3
     """Rounds in which the merges of whole clusters are learned, each on the text as the last one left it. Ours, not the
     paper's."""
@@ -46,8 +49,11 @@ class Params:
     the kept languages do not use, so kept text is provably unchanged; `skip` adds none. `auto`: `verified` if there
     are kept documents, else `distinct`. Ours, not the paper's."""
     min_frequency: int = 5
-    """A character seen less often is never added, nor a pair whose weighted count is less; and a piece that is used
-    less often and no part of another is taken out again. Ours, not the paper's (its m is unpublished)."""
+    """A pair whose weighted count is less is never merged; a piece that is used less often, no part of another and no
+    character (see `character_coverage`) is taken out again. Ours, not the paper's (its m is unpublished)."""
+    character_coverage: float = 0.9995
+    """Share of each language's letters and signs that get a piece of their own each, the most frequent first, where the
+    base spells them in bytes. SentencePiece's default (arXiv:1808.06226's software)."""
     max_piece_chars: int = 16
     """Longest new piece in characters, its leading blank not counted. Ours, not the paper's."""
     replace: int = 0
@@ -78,8 +84,8 @@ class Params:
     max_documents: int = 20_000
     """Documents read at most per language, in order. Ours, not the paper's."""
     hold_out: int = 20
-    """One document in this many is not learned from but measured on, where a language has so many; 0 learns from all
-    and measures on the same, for languages of which there is little. Ours, not the paper's."""
+    """One document in this many of each source is not learned from but measured on, where it has so many; 0 learns from
+    all and measures on the same, for languages of which there is little. Ours, not the paper's."""
     chat_template: str = "keep"
     """Name of a chat template to write beside the tokenizer; `keep` leaves what the base has."""
 
@@ -91,6 +97,8 @@ class Params:
             raise ValueError("num_new_tokens, min_frequency, max_piece_chars and pad_to_multiple must be at least 1")
         if self.hold_out < 0 or self.hold_out == 1:
             raise ValueError("hold_out must be 0 or at least 2")
+        if not 0 < self.repeats <= 1 or not 0 <= self.character_coverage <= 1:
+            raise ValueError("repeats and character_coverage must be at most 1, and not below 0 (repeats: above it)")
         if self.rounds < 1 or not 0 <= self.source_balance <= 1 or not 0 <= self.max_kept_change < 1:
             raise ValueError("rounds must be at least 1, source_balance from 0 to 1, max_kept_change from 0 to below 1")
         if any(weight <= 0 for weight in self.weights.values()) or any(size < 0 for size in self.budgets.values()):
@@ -227,13 +235,15 @@ def _grow_all(
         max_chars=params.max_piece_chars,
         cut=params.cut_graphemes,
         rounds=params.rounds,
+        coverage=params.character_coverage,
         weights=by_code(params.weights),
     )
     given_away = len(growth.given_away)
     total = growth.first_id + params.num_new_tokens - given_away
     if total > growth.first_id or not given_away:
         total = -(-total // params.pad_to_multiple) * params.pad_to_multiple
-    grower = Grower(growth, kept, limits, max_kept_change=params.max_kept_change, balance=params.source_balance)
+    changes = {"max_kept_change": params.max_kept_change, "balance": params.source_balance, "repeats": params.repeats}
+    grower = Grower(growth, kept, limits, **changes)
     grower.settle()
     room = total - growth.first_id + given_away
     applied = add_held(growth, given, kept, budget=room, max_kept_change=params.max_kept_change)
@@ -321,7 +331,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="vocab.expand",
-    revision=4,
+    revision=5,
     summary="New pieces for new languages, grown together by continued BPE, with their embedding rows.",
     params=Params,
     inputs={

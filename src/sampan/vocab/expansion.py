@@ -25,10 +25,17 @@ class Grower:
     whose text is in their script."""
 
     def __init__(
-        self, growth: Growth, kept: Sequence[Kept], limits: Limits, *, max_kept_change: float, balance: float
+        self,
+        growth: Growth,
+        kept: Sequence[Kept],
+        limits: Limits,
+        *,
+        max_kept_change: float,
+        balance: float,
+        repeats: float,
     ) -> None:
         self.growth, self.kept, self.limits = growth, kept, limits
-        self.max_kept_change, self.balance = max_kept_change, balance
+        self.max_kept_change, self.balance, self.repeats = max_kept_change, balance, repeats
         self.dropped: Counter[str] = Counter()
         self.silent: list[str] = []
         self._refused: set[str] = set()
@@ -50,7 +57,8 @@ class Grower:
             room = budget - (len(self.growth.pieces) - len(before))
             if first:
                 grow_together(self.growth, tables, room, self.limits, self._refused)
-                self._swap(tables, before, budget)
+                for _ in range(_SWAPS):
+                    self._swap(tables, before, budget)
             else:
                 refill(self.growth, tables, room, self.limits, self._refused)
             self._weed(tables, before)
@@ -62,7 +70,9 @@ class Grower:
         return self._attribute(tables, before)
 
     def _collect(self, plan: Plan, sample: Sample) -> Runs:
-        runs = collect(self.growth, plan.guard, plan.language, sample.by_source, self._kept_chars, self.balance)
+        runs = collect(
+            self.growth, plan.guard, plan.language, sample.by_source, self._kept_chars, self.balance, self.repeats
+        )
         if not runs.texts:
             self.silent.append(plan.language)
         return runs
@@ -70,10 +80,9 @@ class Grower:
     def _swap(self, tables: Sequence[Runs], before: set[str], budget: int) -> None:
         """Exchange the pieces that save least for what the text, cut by all others, asks for now: early merges are
         chosen before anyone knows what later ones leave of them."""
-        for _ in range(_SWAPS):
-            used = usage(self.growth, tables, self.limits.weights)
-            self.growth.drop(cheapest(self.growth, used, int(_SWAP_SHARE * budget), before))
-            refill(self.growth, tables, budget - (len(self.growth.pieces) - len(before)), self.limits, self._refused)
+        used = usage(self.growth, tables, self.limits.weights)
+        self.growth.drop(cheapest(self.growth, used, int(_SWAP_SHARE * budget), before))
+        refill(self.growth, tables, budget - (len(self.growth.pieces) - len(before)), self.limits, self._refused)
 
     def _weed(self, tables: Sequence[Runs], before: set[str]) -> None:
         """Take out what is hardly used, cannot be reached or moves kept text too far."""

@@ -22,9 +22,10 @@ Merge = tuple[str, str]
 class Growth(ABC):
     """The base tokenizer of a folder and what has been added to it so far.
 
-    `pieces` are the new tokens as the vocabulary spells them, in order of id from `first_id` on; `merges` are learned
-    (left, right) pairs of tokens, in order. `original` is the tokenizer as it came; `base_tokenizer` has the same
-    vocabulary and, perhaps, a repaired word expression. Subclasses know how their family spells text.
+    `pieces` are the new tokens as the vocabulary spells them, in order of id from `first_id` on; `characters` are those
+    that `admit` has made; `merges` are learned (left, right) pairs of tokens, in order. `original` is the tokenizer as
+    it came; `base_tokenizer` has the same vocabulary and, perhaps, a repaired word expression. Subclasses know how
+    their family spells text.
     """
 
     whole_characters = True
@@ -45,6 +46,7 @@ class Growth(ABC):
         self.merges: list[Merge] = []
         self._made: set[Merge] = set()
         self.language_of: dict[str, str] = {}
+        self.characters: set[str] = set()
         self.reserved: list[str] = []
         self.given_away: dict[str, int] = {}
         used = set(self.vocab.values())

@@ -32,6 +32,11 @@ def _own(script: str) -> regex.Pattern:
     return regex.compile(rf"[\p{{sc={script}}}--\p{{N}}]", regex.V1)
 
 
+@functools.cache
+def _digit(script: str) -> regex.Pattern:
+    return regex.compile(rf"[\p{{sc={script}}}&&\p{{Nd}}]", regex.V1)
+
+
 def alphabet(texts: Iterable[str], script: str) -> frozenset[str]:
     """The characters of `script` that protected texts are written in: those above one in ten thousand of its letters
     (ours, not a paper's), so that a few foreign names do not count; a to z always, for Latin."""
@@ -83,9 +88,10 @@ class Guard:
         return not others and any(map(self.marks, chars))
 
 
-def is_sign(char: str) -> bool:
-    """Whether `char` is a sign shared by scripts that may be admitted as a piece of its own."""
-    return _SIGN.match(char) is not None
+def is_sign(char: str, script: str) -> bool:
+    """Whether `char` may be admitted as a piece of its own though no run has it: a sign that scripts share, or a digit
+    of `script` (runs have none, so that numbers are never merged)."""
+    return _SIGN.match(char) is not None or _digit(script).match(char) is not None
 
 
 def _length(lead: int) -> int:

@@ -22,7 +22,7 @@ from .runs import Cut, Runs
 if TYPE_CHECKING:
     import numpy as np
 
-CHARACTER_SHARE = 0.15
+CHARACTER_SHARE = 0.25
 CHARACTERS = 64
 CLUSTER_SHARE = 0.25
 _TOKENS = 2e6
@@ -38,6 +38,7 @@ class Limits:
     max_chars: int
     cut: bool
     rounds: int
+    coverage: float
     weights: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -106,8 +107,8 @@ def refill(growth: Growth, tables: Sequence[Runs], budget: int, limits: Limits, 
 
 
 def _admit(growth: Growth, tables: Sequence[Runs], budget: int, limits: Limits, refused: set[str]) -> None:
-    """Characters that the base spells in bytes, the most frequent of all languages together (each language's counts as
-    shares), up to a share of the budget, or an alphabet for each language."""
+    """Characters that the base spells in bytes: of each language the most frequent that make up `limits.coverage` of
+    its text, those first that are the largest share of theirs, up to a share of the budget, or an alphabet for each."""
     weight: Counter[str] = Counter()
     guard_of: dict[str, tuple[Guard, str]] = {}
     for runs in tables:
@@ -116,18 +117,23 @@ def _admit(growth: Growth, tables: Sequence[Runs], budget: int, limits: Limits, 
             for char in run.lstrip(" "):
                 chars[char] += count
         total = sum(chars.values())
-        for char, count in chars.items():
-            if count < limits.min_frequency or char in refused:
+        left = limits.coverage * total
+        for char, count in sorted(chars.items(), key=lambda item: (-item[1], item[0])):
+            if left <= 0:
+                break
+            left -= count
+            if char in refused or not (char in runs.signs or runs.guard.allows(char.encode("utf-8"))):
                 continue
-            if char in runs.signs or runs.guard.allows(char.encode("utf-8")):
-                weight[char] += count * limits.weights.get(runs.language, 1.0) / total
-                guard_of.setdefault(char, (runs.guard, runs.language))
+            weight[char] += count * limits.weights.get(runs.language, 1.0) / total
+            guard_of.setdefault(char, (runs.guard, runs.language))
     room = min(budget, max(math.ceil(budget * CHARACTER_SHARE), CHARACTERS * len(tables)))
     for char, _ in sorted(weight.items(), key=lambda item: (-item[1], item[0])):
         if room < 1:
             return
         guard, language = guard_of[char]
-        room -= growth.admit(char, room, guard, language)
+        if added := growth.admit(char, room, guard, language):
+            growth.characters.add(growth.spell(char))
+        room -= added
 
 
 def _round(

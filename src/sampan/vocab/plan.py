@@ -37,7 +37,10 @@ def plan_languages(params: Params, found: Mapping[str, Sample]) -> list[Plan]:
     named = normalised(params.languages)
     missing = [
         language
-        for language in (*named, *normalised(params.budgets), *normalised(params.weights))
+        for language in (
+            *named,
+            *(code for given in (params.budgets, params.weights) for code in normalised(given)),
+        )
         if language not in found
     ]
     if missing:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _BATCH = 20_000
 _CHUNK = 1 << 20
-_MAX_BALANCE = 8.0
+_MAX_BALANCE = 2.0
 
 
 @dataclass
@@ -57,12 +57,19 @@ class Cut:
 
 
 def collect(
-    growth: Growth, guard: Guard, language: str, texts: Mapping[str, Sequence[str]], kept: set[str], balance: float
+    growth: Growth,
+    guard: Guard,
+    language: str,
+    texts: Mapping[str, Sequence[str]],
+    kept: set[str],
+    balance: float,
+    repeats: float = 1.0,
 ) -> Runs:
     """The runs of a language's texts, given by source. `kept`: characters of kept text, no signs for new pieces.
 
-    With balance α a source of n bytes counts as (n / largest)^(α − 1) times itself, at most eight times, so that a
-    small source of another register is heard; 1 takes the text as it is.
+    With balance α a source of n bytes counts as (n / largest)^(α − 1) times itself, at most twice, so that a small
+    source of another register is heard; a run that a source has n times counts as n^`repeats` of its runs, so that
+    what it says again and again does not drown what it says. 1 and 1 take the text as it is.
     """
     import numpy as np
 
@@ -75,7 +82,7 @@ def collect(
         found = _count(growth, guard.script, some, signs)
         for run, count in found.items():
             counts[run] += count
-            weights[run] += count * factor
+            weights[run] += count**repeats * factor
     runs = [run for run in counts if run.strip(" ")]
     ends, size_of = _cluster_ends(runs)
     return Runs(
@@ -86,19 +93,28 @@ def collect(
         weights_R=np.array([weights[run] for run in runs], np.float64),
         sizes_R=size_of,
         ends=ends,
-        signs=Counter({char: count for char, count in signs.items() if char not in kept and is_sign(char)}),
+        signs=Counter({char: count for char, count in signs.items() if _is_new(char, count, kept, guard)}),
     )
+
+
+def _is_new(char: str, count: int, kept: set[str], guard: Guard) -> bool:
+    return count > 0 and char not in kept and is_sign(char, guard.script)
 
 
 def _count(growth: Growth, script: str, texts: Sequence[str], signs: Counter[str]) -> Counter[str]:
     pattern = run_pattern(script)
     whole: Counter[str] = Counter()
+    blank = growth.normalised("\n").startswith(" ")
     for text in texts:
-        signs.update(text)
         text = growth.normalised(text)
+        if blank:  # before a text, and so before each line of it, which may come as a text of its own
+            text = text.replace("\n", "\n ")
         whole.update(pattern.findall(text.replace(growth.left_out, "") if growth.left_out else text))
+        signs.update(text)
     out: Counter[str] = Counter()
     for run, count in whole.items():
+        for char in run:
+            signs[char] -= count
         for part in growth.fragments(run):
             out[part] += count
     return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -108,17 +109,21 @@ def samples(
     hold_out: int,
 ) -> dict[str, Sample]:
     """Texts by language, languages in order of code; at most `max_documents` of each, of which one in `hold_out` (0:
-    none) is held out. StageError if none has a language."""
+    none) of each source is held out: of a source that comes in several languages, the same documents in all of them.
+    StageError if none has a language."""
     found: dict[str, Sample] = {}
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    by_source: Counter[tuple[str, str]] = Counter()
     texts = ((language, d.text, d.license, d.source) for language, d in documents_in(documents, runtime))
-    for language, text, license_, source in chain(texts, conversations_in(conversations, normalised(keep_languages))):
-        if not language or counts.get(language, 0) >= max_documents or not text.strip():
+    words = conversations_in(conversations, normalised(keep_languages))
+    for language, text, license_, source in chain(texts, words):
+        if not language or counts[language] >= max_documents or not text.strip():
             continue
-        counts[language] = counts.get(language, 0) + 1
+        counts[language] += 1
+        by_source[language, source] += 1
         sample = found.setdefault(language, Sample())
         sample.licenses |= {license_} - {""}
-        if hold_out and counts[language] % hold_out == 0:
+        if hold_out and by_source[language, source] % hold_out == 0:
             sample.held_out.append(text)
         else:
             sample.learn.append(text)

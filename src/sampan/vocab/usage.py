@@ -32,11 +32,15 @@ def usage(growth: Growth, tables: Sequence[Runs], weights: Mapping[str, float]) 
     tokens, tokenizer = Tokens.of(growth), growth.bare(cutting.letters(growth, tables))
     size, ids_P = len(tokens.raw_V), np.array(growth.piece_ids, np.int64)
     counts_P, shares = np.zeros(len(ids_P), np.int64), []
+    place = {piece: number for number, piece in enumerate(growth.pieces)}
     for runs in tables:
         pieces = cutting.cut(growth, tokenizer, runs, tokens.widths_V)
         for by_run, out in ((runs.counts_R, counts_P), (runs.weights_R, None)):
             tally_V = np.bincount(pieces.ids_T, weights=by_run[pieces.run_T], minlength=size)
             here_P = tally_V[ids_P]
+            for char, count in runs.signs.items():  # which runs do not have
+                if (at := place.get(growth.spell(char))) is not None:
+                    here_P[at] += count
             if out is not None:
                 out += here_P.astype(np.int64)
             else:
@@ -62,14 +66,16 @@ def cheapest(growth: Growth, used: Usage, number: int, settled: Collection[str])
     model = growth.base_tokenizer.model
     cost: dict[str, float] = {}
     for piece, share in zip(growth.pieces, used.shares_LP.sum(axis=0).tolist(), strict=True):
-        if piece not in parts and piece not in settled:
+        if piece not in parts and piece not in settled and piece not in growth.characters:
             cost[piece] = share * (1 if piece in made else len(model.tokenize(piece)) - 1)
     return sorted(cost, key=lambda piece: (cost[piece], piece))[:number]
 
 
 def rare(growth: Growth, used: Usage, min_frequency: int) -> list[str]:
-    """Pieces used less than `min_frequency` times that no other piece is made from: what merging left behind."""
-    count_of = dict(zip(growth.pieces, used.counts_P.tolist(), strict=True))
+    """Pieces used less than `min_frequency` times that no other piece is made from and that are no characters: what
+    merging left behind."""
+    counted = zip(growth.pieces, used.counts_P.tolist(), strict=True)
+    count_of = {piece: count for piece, count in counted if piece not in growth.characters}
     out: list[str] = []
     gone: set[str] = set()
     for _ in range(_MAX_PRUNINGS):
