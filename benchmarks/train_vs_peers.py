@@ -102,6 +102,7 @@ def measure(python: str, script: str, mode: str, folder: Path) -> dict[str, Any]
     result = folder / f"result-{mode}.json"
     env = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     env |= {"HF_HUB_OFFLINE": "1", "WANDB_DISABLED": "true", "DISABLE_VERSION_CHECK": "1"}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode, and a checkout must not lack it
     command = [python, str(HERE / "peers" / script), mode, str(folder), str(result)]
     if script == "train_peer.py":
         env.pop("PYTHONPATH", None)

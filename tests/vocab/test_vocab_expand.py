@@ -113,30 +113,6 @@ def sentencepiece_of(folder):
     return sentencepiece.SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
 
 
-def test_pieces_do_not_cut_clusters_unless_asked(bases, corpus, tmp_path, expanded):
-    """Pieces of more than one cluster are made of whole clusters: they neither start nor end inside one."""
-
-    def cutting(folder):
-        count = 0
-        inside = {c for language in SPACELESS for text in make_texts(language) for c in clusters(text)}
-        for token in load_tokenizer(folder).get_vocab():
-            parts = clusters(token.removeprefix("▁"))
-            if len(parts) > 1 and any("\u0e00" <= char <= "\u17ff" for char in token):
-                # a part of a cluster made on the way to that cluster is needed and no cut
-                count += not any(token.removeprefix("▁") in cluster for cluster in inside) and not set(parts) <= inside
-        return count
-
-    run_stage(
-        STAGE,
-        tmp_path / "cut",
-        {"base": bases["sentencepiece"], "documents": corpus},
-        num_new_tokens=900,
-        cut_graphemes=True,
-    )
-    assert cutting(expanded["sentencepiece"][0]) == 0
-    assert cutting(tmp_path / "cut") > 0
-
-
 def test_equal_input_gives_equal_bytes(bases, corpus, tmp_path, expanded):
     run_stage(
         STAGE,
