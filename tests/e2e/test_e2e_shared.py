@@ -8,8 +8,10 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -38,14 +40,12 @@ def team(tmp_path_factory):
         pytest.importorskip("moto", reason="needs moto and s3fs")
         pytest.importorskip("s3fs", reason="needs moto and s3fs")
     import boto3
-    from moto.server import ThreadedMotoServer
 
     folder = tmp_path_factory.mktemp("team")
     (folder / "team.yaml").write_text(RECIPE)
     rows = ({"text": _text(number), "lang": "id"} for number in range(DOCUMENTS))
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    server = start_server()
     endpoint = "http://{}:{}".format(*server.get_host_and_port())
     env = {
         "AWS_ACCESS_KEY_ID": "key",
@@ -60,6 +60,24 @@ def team(tmp_path_factory):
     client.put_bucket_versioning(Bucket="lab", VersioningConfiguration={"Status": "Enabled"})
     yield {**os.environ, **env}, client, folder
     server.stop()
+
+
+def start_server():
+    """An S3 server that answers one request after the other: Amazon's creates an object for one of two that ask at the
+    same time, Moto's looks whether it is there and then creates it for both."""
+    from moto.moto_server import threaded_moto_server as moto
+
+    lock = threading.Lock()
+
+    class OneByOne(moto.DomainDispatcherApplication):
+        def __call__(self, *request):
+            with lock:
+                return super().__call__(*request)
+
+    with mock.patch.object(moto, "DomainDispatcherApplication", OneByOne):
+        server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+    return server
 
 
 def _text(number: int) -> str:
