@@ -87,11 +87,11 @@ def _text(number: int) -> str:
     return "\n".join(f"{a} membaca buku dengan {b}, dan {c} tidak melihat {d} pada hari itu." for a, b, c, d in words)
 
 
-def machine(team, name: str, prefix: str) -> subprocess.Popen:
+def machine(team, name: str, prefix: str, lease_seconds: int = 2) -> subprocess.Popen:
     """A run with a store of its own, in a process group of its own."""
     env, _, folder = team
     command = [sys.executable, "-m", "sampan.cli.main", "run", "team.yaml", "--store", name]
-    command += ["--workers", "1", "--remote", f"s3://lab/{prefix}", "--lease-seconds", "2"]
+    command += ["--workers", "1", "--remote", f"s3://lab/{prefix}", "--lease-seconds", str(lease_seconds)]
     return subprocess.Popen(
         command, cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
@@ -169,7 +169,7 @@ def test_a_killed_machine_s_stage_is_taken_over_and_nothing_is_built_twice(team)
 @pytest.mark.slow
 def test_two_machines_at_once_build_every_stage_once(team):
     _, client, folder = team
-    runs = [machine(team, name, "both") for name in ("left", "right")]
+    runs = [machine(team, name, "both", lease_seconds=30) for name in ("left", "right")]  # none falls, however slow
     shown = [finish(run) for run in runs]
     built = sum(int(out.split(" built")[0].split()[-1]) for out in shown)
     assert built == 5, shown

@@ -117,6 +117,16 @@ def test_a_bucket_that_overwrites_is_refused(bucket, monkeypatch):
         shared.check()
 
 
+def test_a_library_that_looks_first_and_then_creates_is_refused(bucket, monkeypatch):
+    """As s3fs does it before 2024.12, under which two machines won one lease."""
+    from fsspec import AbstractFileSystem
+
+    shared = Shared(bucket)
+    monkeypatch.setattr(type(shared._fs), "pipe_file", AbstractFileSystem.pipe_file)
+    with pytest.raises(StoreError, match=r"(?s)looks whether an object is there.*pip install --upgrade"):
+        shared.check()
+
+
 def test_addresses_that_are_none_are_told():
     with pytest.raises(RecipeError, match="no shared store"):
         SharedAt("team")

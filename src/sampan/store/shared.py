@@ -13,6 +13,7 @@ next one, so clocks need not agree and a killed machine holds nothing for long.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import socket
@@ -31,6 +32,8 @@ from .store import FORMAT, MANIFEST, Store
 
 BEATS = 6
 """How often a holder rewrites its lease in the time after which others take it over."""
+LOOK_SECONDS = 2.0
+"""The longest that a machine which waits for another's stage goes without looking whether it is done."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,14 @@ class Shared:
         self._root = root.rstrip("/")
 
     def check(self) -> None:
-        """StoreError unless the bucket can be written and refuses to create what there is."""
+        """StoreError unless the bucket can be written and refuses to create what there is, asked at any moment."""
+        if not _creates_at_once(self._fs):
+            raise StoreError(
+                f"this {type(self._fs).__module__.split('.')[0]} looks whether an object is there and then creates it, "
+                "so that two machines could build one stage",
+                where=self.at.url,
+                how="Run `pip install --upgrade 'sampan[remote]'`.",
+            )
         stamp = f"{self._root}/FORMAT.json"
         value = {"format": FORMAT}
         if self._create(stamp, value) and self._create(stamp, value):
@@ -130,7 +140,7 @@ class Shared:
             mine = f"{self._root}/leases/{safe_name(key, what='key')}/{number + 1:06d}.json"
             if free and self._create(mine, _lease(0)):
                 break
-            time.sleep(self.at.seconds / BEATS)
+            time.sleep(min(self.at.seconds / BEATS, LOOK_SECONDS))
         if (found := self.lookup(key)) is not None:  # a holder that was slow, not dead
             self._write(mine, _lease(0, over=True))
             yield found
@@ -223,6 +233,19 @@ class Shared:
                 how="Check the address, the network and your credentials. What was built stays in this machine's "
                 "store; the same command goes on.",
             ) from error
+
+
+def _creates_at_once(fs: Any) -> bool:
+    """Whether creating an object that must not exist is one request of its own, not fsspec's question and then a write.
+
+    s3fs learnt it in 2024.12; its older releases go by fsspec's own way, which is only sound on a local disk.
+    """
+    from fsspec import AbstractFileSystem
+
+    local = "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
+    if fs.async_impl:
+        return "mode" in inspect.signature(fs._pipe_file).parameters
+    return local or type(fs).pipe_file is not AbstractFileSystem.pipe_file
 
 
 def _lease(beat: int, *, over: bool = False) -> dict[str, Any]:
