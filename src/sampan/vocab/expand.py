@@ -12,7 +12,7 @@ from ..core.params import params
 from ..core.stage import EXTERNAL, Inputs, Role, Runtime, Stage
 from ..lang.codes import check_languages
 from ..lang.profile import reads_own_profiles
-from .selection import normalised, read_bytes
+from .selection import read_bytes
 
 
 @params
@@ -116,7 +116,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .embeddings import embedding_rows
     from .growth import open_growth
     from .kept import read_kept, report
-    from .plan import by_code, plan_languages, protected_texts, script_of
+    from .plan import plan_languages, protected_texts, script_of
     from .proposals import read_proposals
     from .replacing import give_away, replaced
     from .runtimes import write_report
@@ -142,17 +142,11 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         repair=params.pretokenizer == "repair",
     )
     _check_sizes(rows, growth.base_size, inputs.one("base").path)
+    targets = read_targets(params, inputs.many("translations"), growth.original, runtime)
     kept = read_kept(growth, protected_texts(params, found))
     if params.replace:
         others = [text for sample in found.values() for text in sample.texts]
         give_away(growth, kept, others, min(params.replace, params.num_new_tokens), params.max_kept_change)
-    targets = read_targets(
-        by_code(params.targets),
-        inputs.many("translations"),
-        normalised(params.keep_languages),
-        growth.original,
-        runtime,
-    )
     facts = _grow_all(params, growth, plans, found, kept, given, targets, runtime)
     size = growth.pad(params.pad_to_multiple)
     after = growth.build()

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import StageError
 from ..core.stage import Artifact, Runtime
 from .growth import Growth
-from .selection import documents_in
+from .plan import by_code
+from .selection import documents_in, normalised
 from .verify import encode
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+    from .expand import Params
 
 MARGIN = 0.985
 """The share of a target that is aimed at, as what is measured on is a sample. Ours, not a paper's."""
@@ -43,18 +46,13 @@ class Target:
         return sum(map(len, encode(tokenizer, self.texts))) / self.tokens
 
 
-def read_targets(
-    ratios: Mapping[str, float],
-    translations: Sequence[Artifact],
-    kept: Sequence[str],
-    base: Tokenizer,
-    runtime: Runtime,
-) -> list[Target]:
-    """Targets by full code of language, each with its texts whose id a text in a kept language has too.
+def read_targets(params: Params, translations: Sequence[Artifact], base: Tokenizer, runtime: Runtime) -> list[Target]:
+    """The targets of `params`, each with the language's texts whose id a text in a kept language has too.
 
     StageError for a language without any."""
-    if not ratios:
+    if not params.targets:
         return []
+    kept = normalised(params.keep_languages)
     texts: dict[str, dict[str, str]] = {}
     for language, document in documents_in(translations, runtime):
         if document.id and document.text.strip():
@@ -63,7 +61,7 @@ def read_targets(
     for language in reversed(kept):
         known |= texts.get(language, {})
     out = []
-    for language, ratio in ratios.items():
+    for language, ratio in by_code(params.targets).items():
         pairs = [(text, known[id_]) for id_, text in texts.get(language, {}).items() if id_ in known]
         if not pairs:
             raise StageError(
