@@ -60,13 +60,20 @@ def judge(page: Page, ask: Ask | None = None) -> np.ndarray:
     kept = ask() if ask is not None and expected_f1(page, said) < model.sure else None
     if kept is None:
         return said
-    asked = model.asked.chances(np.concatenate([values, opinions(page, kept)]), sums)
+    asked = model.asked.chances(with_opinions(page, values, kept), sums)
     return reconsidered(said, asked, kept)
 
 
 def values_of(page: Page) -> tuple[np.ndarray, Sums | None]:
     """The features of a page [F, B], and what adds up the answers of trees over them: None for numpy."""
     return (features(page)[1], None) if page.layout.points is None else kernels.values_of(page)
+
+
+def with_opinions(page: Page, values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The features of a page and, below them, those of a second opinion. [F + 8, B]"""
+    if page.layout.points is not None:
+        return kernels.with_opinions(page, values, kept)
+    return np.concatenate([values, opinions(page, kept)])
 
 
 def reconsidered(said: np.ndarray, asked: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -89,6 +96,8 @@ def text_of(page: Page, chances: np.ndarray, share: float) -> str:
 
 def expected_f1(page: Page, chances: np.ndarray) -> float:
     """The highest F1 that any bar makes one expect of the page, were the probabilities true."""
+    if page.layout.points is not None:
+        return kernels.expected_f1(page, chances)
     order = np.argsort(-chances, kind="stable")
     mass = page.mass[order] + 1
     hits = np.cumsum(mass * chances[order])
@@ -124,9 +133,9 @@ def chosen(page: Page, chances: np.ndarray, share: float, outside: float) -> np.
 
 def with_code(layout: Layout, keep: np.ndarray) -> np.ndarray:
     """Also keep preformatted text that stands beside mostly kept text: code looks like nothing else."""
-    code = layout.tag[layout.place] == TAG_NUMBERS["pre"]
-    if not code.any():
+    if TAG_NUMBERS["pre"] not in layout.tag:
         return keep
+    code = layout.tag[layout.place] == TAG_NUMBERS["pre"]
     around = layout.parent[layout.place]
     kept, others = (np.concatenate([[0], np.cumsum(flags)]) for flags in (keep & ~code, ~code))
     beside = [sums[layout.end[around]] - sums[layout.first[around]] for sums in (kept, others)]
@@ -138,13 +147,15 @@ def write(layout: Layout, keep: np.ndarray) -> str:
     line."""
     lines: list[str] = []
     row_before = -1
-    for block in np.flatnonzero(keep).tolist():
-        text, place = layout.texts[block], int(layout.place[block])
-        tag = layout.tag[place]
-        row = int(layout.parent[place]) if tag in _CELLS and layout.end[place] - layout.first[place] == 1 else -1
+    blocks = np.flatnonzero(keep)
+    place = layout.place[blocks]
+    around = (blocks, layout.tag[place], layout.parent[place], layout.first[place], layout.end[place])
+    for block, tag, parent, first, end in zip(*(each.tolist() for each in around), strict=True):
+        text = layout.texts[block]
+        row = parent if tag in _CELLS and end - first == 1 else -1
         if row >= 0 and row == row_before and "\n" not in text:
             lines[-1] += " | " + text
-        elif tag == TAG_NUMBERS["li"] and layout.first[place] == block:
+        elif tag == TAG_NUMBERS["li"] and first == block:
             lines.append("- " + text)
         else:
             lines.append(text)
