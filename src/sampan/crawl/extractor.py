@@ -15,7 +15,7 @@ import numpy as np
 from . import kernels
 from .blocks import TAG_NUMBERS, Layout
 from .features import Page, features, opinions
-from .trees import Forest, Sums, load_forest
+from .trees import Forest, Sums, chances_of, load_forest
 
 MODEL = Path(__file__).with_name("models") / "extractor"
 ASKED = MODEL.with_name("extractor_asked")
@@ -25,6 +25,10 @@ _LEAST, _MOST = 0.2, 0.6
 _MAIN_SHARE = 0.7
 """Share of the text that is likely main text, which the main element holds. Chosen by cross-validation."""
 
+
+_SWAY, _SETTLED = 1.0, 0.02
+"""Log odds by which all that is said of a page may be wrong, and the share of text on which it hardly matters. Chosen
+by cross-validation."""
 
 Ask = Callable[[], np.ndarray | None]
 """Gives the marks of a second opinion [B], or None where there is none."""
@@ -41,7 +45,8 @@ class Model:
     outside: float
     """Probability above which a block elsewhere is kept."""
     sure: float
-    """Expected F1 of a page from which on there is no need for a second opinion."""
+    """Expected F1 of a page from which on there is no need for a second opinion; below it there is one where it matters
+    (`swayed`)."""
 
 
 @cache
@@ -56,8 +61,10 @@ def judge(page: Page, ask: Ask | None = None) -> np.ndarray:
     """The probability of each block to belong to the main text [B]; `ask` is called where the page is unclear."""
     model = load_model()
     values, sums = values_of(page)
-    said = model.first.chances(values, sums)
-    kept = ask() if ask is not None and expected_f1(page, said) < model.sure else None
+    scores = model.first.scores(values, sums)
+    said = chances_of(scores)
+    unclear = expected_f1(page, said) < model.sure and swayed(page, scores, model.share, model.outside)
+    kept = ask() if ask is not None and unclear else None
     if kept is None:
         return said
     asked = model.asked.chances(with_opinions(page, values, kept), sums)
@@ -102,6 +109,21 @@ def expected_f1(page: Page, chances: np.ndarray) -> float:
     mass = page.mass[order] + 1
     hits = np.cumsum(mass * chances[order])
     return float((2 * hits / (np.cumsum(mass) + hits[-1])).max())
+
+
+def swayed(page: Page, scores: np.ndarray, share: float, outside: float) -> bool:
+    """Whether other text would be kept of a page were all its log odds [B] a little lower, or a little higher."""
+    total, both = common(page, chances_of(scores - _SWAY), chances_of(scores + _SWAY), share, outside)
+    return 2 * both <= (1 - _SETTLED) * total
+
+
+def common(page: Page, low: np.ndarray, high: np.ndarray, share: float, outside: float) -> tuple[float, float]:
+    """What the choices by two rows of chances weigh together, and what they have in common."""
+    if page.layout.points is not None:
+        return kernels.common(page, low, high, (share, _LEAST, _MOST, outside), _MAIN_SHARE)
+    lower, higher = (chosen(page, chances, share, outside) for chances in (low, high))
+    weight = page.mass.astype(np.float64) + 1
+    return float(weight[lower].sum() + weight[higher].sum()), float(weight[lower & higher].sum())
 
 
 def bar(page: Page, chances: np.ndarray, share: float) -> float:

@@ -177,6 +177,14 @@ def chosen(page: Page, chances: np.ndarray, limits: Sequence[float], main_share:
     return _modules().choice.chosen(page.mass, chances, layout.first, layout.end, layout.parent, given, main_share)
 
 
+def common(
+    page: Page, low: np.ndarray, high: np.ndarray, limits: Sequence[float], main_share: float
+) -> tuple[float, float]:
+    """`extractor.common` for a page that `scan` gave; `limits` as for `chosen`."""
+    layout, given = page.layout, np.array(limits, np.float32)
+    return _modules().choice.common(page.mass, low, high, layout.first, layout.end, layout.parent, given, main_share)
+
+
 def _repeated(page: Page) -> tuple[np.ndarray | list[int], np.ndarray | list[float]]:
     """`Page.repeated`."""
     title = np.frombuffer(page.title.encode("utf-32-le", "surrogatepass"), np.uint32)

@@ -75,6 +75,21 @@ def chosen(mass_B, chances_B, first_E, end_E, parent_E, limits, main_share):
 
 
 @compiled
+def common(mass_B, low_B, high_B, first_E, end_E, parent_E, limits, main_share):
+    """`extractor.common`: what the choices by two rows of chances weigh together, and what they have in common."""
+    lower_B = chosen(mass_B, low_B, first_E, end_E, parent_E, limits, main_share)
+    higher_B = chosen(mass_B, high_B, first_E, end_E, parent_E, limits, main_share)
+    total = both = 0.0
+    for b in range(mass_B.size):
+        weight = np.float64(mass_B[b]) + 1.0
+        if lower_B[b]:
+            total += weight
+            both += weight if higher_B[b] else 0.0
+        total += weight if higher_B[b] else 0.0
+    return total, both
+
+
+@compiled
 def repeated(points, ends_B, title, fold):
     """`features.Page.repeated`: how many blocks have a block's text [B], and the characters of it that are in the
     title [B]. `fold` holds what characters become without case, 0 for those that become several; the last argument

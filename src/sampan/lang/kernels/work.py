@@ -30,7 +30,7 @@ def work_in(points, table, c1, head, later, thai, misread, spaced):
         wrong |= run >= _RUN
         before = bits
         if point <= _SPACE:
-            blanks |= last_point == _SPACE and (point == _SPACE or point == _LINE_END)
+            blanks |= last_point == _SPACE and point in (_SPACE, _LINE_END)
             ends = ends + 1 if point == _LINE_END else 0
             blanks |= ends >= 3
         else:
