@@ -65,8 +65,13 @@ def test_one_spelling_is_the_same(text):
     assert fast == plain
 
 
-@given(texts, st.booleans())
-@settings(max_examples=200, deadline=None)
+CLUSTERS = st.text(
+    "กาิเ์ๆ๑ກະ\u17d2\u1780\u17b6\u1781\u200d\u1039\u1000\u103a\u1037\u102b\u1040\u1021中かa1 ", max_size=24
+)
+
+
+@given(st.one_of(texts, CLUSTERS), st.booleans())
+@settings(max_examples=500, deadline=None)
 def test_units_and_hashes_are_the_same(text, spaced):
     plain, fast = both(pytest.MonkeyPatch(), lambda: units(text, spaced))
     for name in ("starts_U", "ends_U", "hashes_U"):
