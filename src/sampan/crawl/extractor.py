@@ -63,8 +63,9 @@ def judge(page: Page, ask: Ask | None = None) -> np.ndarray:
     values, sums = values_of(page)
     scores = model.first.scores(values, sums)
     said = chances_of(scores)
-    unclear = expected_f1(page, said) < model.sure and swayed(page, scores, model.share, model.outside)
-    kept = ask() if ask is not None and unclear else None
+    if ask is None or expected_f1(page, said) >= model.sure or not swayed(page, scores, model.share, model.outside):
+        return said
+    kept = ask()
     if kept is None:
         return said
     asked = model.asked.chances(with_opinions(page, values, kept), sums)
