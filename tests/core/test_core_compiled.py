@@ -49,7 +49,8 @@ def test_what_is_kept_can_be_called_by_what_is_compiled_anew(tmp_path, monkeypat
     (tmp_path / "loops.py").write_text(
         "from sampan.core.compiled import compiled, leaf\n"
         "@leaf\ndef square(n):\n    return n * n\n"
-        "@compiled\ndef total(n):\n    found = 0\n    for i in range(n):\n        found += square(i)\n    return found\n"
+        "@compiled\ndef total(n):\n    found = 0\n"
+        "    for i in range(n):\n        found += square(i)\n    return found\n"
     )
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
