@@ -223,6 +223,18 @@ def test_a_checkpoint_comes_back_whole_and_half_of_one_does_not_count(small, tmp
     assert not half.exists()
 
 
+def test_a_long_log_does_not_make_the_header_longer(small, tmp_path):
+    """safetensors writes no header above 100 MB: 300,000 rows with eleven streams."""
+    sizes = []
+    for count in (9_000, 10):
+        rows = [{"step": number, "loss": 1.0} for number in range(count)]
+        Keeper(tmp_path).save(*small, Progress(step=1, rows=rows))
+        (file,) = latest(tmp_path).iterdir()
+        sizes.append(int.from_bytes(file.read_bytes()[:8], "little"))
+        assert Keeper(tmp_path).load(*small).rows == rows
+    assert sizes[0] - sizes[1] < 100  # digits of a shape and of places
+
+
 @pytest.mark.parametrize("background", [False, True])
 def test_a_full_disk_leaves_the_checkpoint_before_it(small, tmp_path, monkeypatch, background):
     import safetensors.torch

@@ -22,7 +22,7 @@ from sampan.core.params import parse_params
 from sampan.train.causal_lm import STAGE as CAUSAL_LM
 from sampan.train.causal_lm import Phase
 from sampan.train.preference import STAGE as PREFERENCE
-from sampan.train.resume import latest
+from sampan.train.resume import latest, read_progress
 from sampan.train.sft import STAGE as SFT
 
 ONLY = "00000-of-00001.safetensors"
@@ -179,7 +179,6 @@ STAGE.run(params, inputs, Runtime(out=out, state=state, checkpoint_seconds=0))
 
 def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, shards, tmp_path, artifact):
     """Kill a real process while it saves after every step; what it kept is bit-equal to that many steps in one go."""
-    from safetensors import safe_open
     from safetensors.torch import load_file
 
     from sampan.core.stage import Inputs, Runtime
@@ -196,9 +195,7 @@ def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, s
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    kept = latest(kept) / ONLY
-    with safe_open(kept, "pt") as file:
-        step = json.loads(file.metadata()["progress"])["step"]
+    step = read_progress(latest(kept)).step
     assert step >= 1
 
     class Stop(Exception):
@@ -213,7 +210,7 @@ def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, s
     runtime = Runtime(out=tmp_path / "out2", state=tmp_path / "state2", checkpoint_seconds=0, on_progress=stop_after)
     with pytest.raises(Stop):
         CAUSAL_LM.run(CAUSAL_LM.params(**values), inputs, runtime)
-    expected, found = load_file(latest(tmp_path / "state2") / ONLY), load_file(kept)
+    expected, found = (load_file(latest(tmp_path / name) / ONLY) for name in ("state2", "state"))
     assert expected.keys() == found.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
@@ -279,10 +276,7 @@ def test_a_loss_that_breaks_says_where_and_keeps_the_weights_before(cpt, tmp_pat
     with pytest.raises(StageError, match=r"broke at step \d+: loss .*Lower lr") as error:
         cpt("hot", lr=1e30, warmup_share=0, max_grad_norm=0, checkpoint_seconds=1e9)
     step = int(str(error.value).split("step ")[1].split(":")[0])
-    from safetensors import safe_open
-
-    with safe_open(latest(tmp_path / "hot-state") / ONLY, "pt") as file:
-        assert json.loads(file.metadata()["progress"])["step"] == step
+    assert read_progress(latest(tmp_path / "hot-state")).step == step
 
 
 def test_sft_learns_answers_only(tiny, chats, run_stage):
