@@ -167,12 +167,11 @@ def _said(folder: Path, tokenizer: Any, loss_on: str) -> Iterator[Row]:
 
 def _judged(folder: Path, tokenizer: Any) -> Iterator[Row]:
     from ..artifacts.conversations import read_judged
-    from ..train.dialogues import answer_mask
+    from ..train.dialogues import judged_mask
 
     for row in read_judged(folder):
-        messages = [*row.prompt, {"role": "assistant", "content": row.answer}]
         sort = "chosen or desirable" if row.desirable else "rejected or undesirable"
-        yield f"{row.id}, {sort}", *answer_mask(tokenizer, messages, loss_on="last", where=row.id)
+        yield f"{row.id}, {sort}", *judged_mask(tokenizer, row.prompt, row.answer, where=row.id)
 
 
 def paint(tokenizer: Any, ids: Sequence[int], mask: Sequence[int], *, colour: bool) -> str:

@@ -199,7 +199,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.preference",
-    revision=6,
+    revision=7,
     summary="Preference optimisation on pairs of answers, or on answers judged one by one (KTO).",
     params=Params,
     inputs={

@@ -132,7 +132,7 @@ def latest(folder: Path) -> Path | None:
 def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: World) -> Progress:
     files = [_open(path) for path in _files(folder)]
     places = [json.loads(file.metadata()["rows"]) for file in files]
-    keys = [key for key in files[0].keys() if key != _PROGRESS]
+    keys = sorted(set(files[0].keys()) - {_PROGRESS})
     parameters = dict(_trainable(model))
     for key in keys:
         kind, _, name = key.partition("/")
