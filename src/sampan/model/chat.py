@@ -123,6 +123,6 @@ def _text(tokenizer: Any, messages: list[dict[str, str]], *, open_turn: bool) ->
     except TemplateError as error:
         raise InputError(
             f"the chat template refuses this conversation ({error})",
-            how="Some know no system turn, some want user and assistant to take turns; another `chat_template` can be set "
-            "where the model is imported.",
+            how="Some know no system turn, or want user and assistant to take turns; another `chat_template` can be "
+            "set where the model is imported.",
         ) from None

@@ -153,25 +153,24 @@ def _run(
     """Step after step to the end, with what is looked at, told and kept between them."""
     steps, world, saved = task.batches.steps, join(runtime), time.monotonic()
     rate = schedule_of(params, steps)
-    track = open_trackers(runtime, world, progress.rows)
-    if watch and not progress.step:
-        watch.look(stepper.scorer, progress, steps, world)
-    while progress.step < steps:
-        stepper.step(progress, params.lr * rate(progress.step))
-        if progress.step == steps:
-            stepper.finish()
-        if watch:
+    with open_trackers(runtime, world, progress.rows) as track:
+        if watch and not progress.step:
             watch.look(stepper.scorer, progress, steps, world)
-        runtime.progress(progress.tokens + progress.skipped_tokens, task.batches.tokens, "tokens")
-        track(progress.rows, pace.now(progress))
-        pace.tell(progress, runtime)
-        if progress.step >= steps or not stepper.guard.may_save(progress):
-            continue
-        if world.first(time.monotonic() - saved) >= runtime.checkpoint_seconds:
-            keeper.save(stepper.scorer.model, stepper.optimiser, progress)
-            saved = time.monotonic()
-    keeper.finish()
-    track.close()
+        while progress.step < steps:
+            stepper.step(progress, params.lr * rate(progress.step))
+            if progress.step == steps:
+                stepper.finish()
+            if watch:
+                watch.look(stepper.scorer, progress, steps, world)
+            runtime.progress(progress.tokens + progress.skipped_tokens, task.batches.tokens, "tokens")
+            track(progress.rows, pace.now(progress))
+            pace.tell(progress, runtime)
+            if progress.step >= steps or not stepper.guard.may_save(progress):
+                continue
+            if world.first(time.monotonic() - saved) >= runtime.checkpoint_seconds:
+                keeper.save(stepper.scorer.model, stepper.optimiser, progress)
+                saved = time.monotonic()
+        keeper.finish()
 
 
 def _write(
