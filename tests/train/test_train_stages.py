@@ -243,8 +243,13 @@ def test_foreign_or_unfit_inputs_are_refused(cpt, tiny, shards, make_shards, run
         cpt("long", context_len=65)
     with pytest.raises(StageError, match="no parameter matches"):
         cpt("pattern", train_only=("*nothing*",))
-    with pytest.raises(StageError, match="which train_only freezes"):
-        cpt("rows", train_only=("*norm*",), new_rows_from=300)
+    for name in ("new_rows_from", "embeddings_first"):
+        with pytest.raises(StageError, match=f"{name} = 300.* not trained here"):
+            cpt(name, train_only=("*norm*",), **{name: 300})
+    with pytest.raises(StageError, match="new_rows_from = 360, and the embeddings have 360 rows"):
+        cpt("above", new_rows_from=360)
+    with pytest.raises(RecipeError, match="skip_tokens leaves none of the"):
+        cpt("beyond", num_tokens=0, skip_tokens=256 * 10_000)
 
 
 @pytest.mark.parametrize(

@@ -114,13 +114,19 @@ def make_batches(
     """The steps of a run over `streams`, as num_tokens, global_batch_tokens and context_len of `params` say, behind
     the first `skip` tokens.
 
-    RecipeError if nothing is left where the `tail` is dropped.
+    RecipeError if nothing is left behind these, or where the `tail` is dropped.
     """
     from .batches import ShardBatches
     from .mixture import make_mixture
 
     sizes = {stream.name: stream.tokens for stream in streams}
     size = params.global_batch_tokens
+    if not params.num_tokens and skip >= sum(sizes.values()):
+        raise RecipeError(
+            f"skip_tokens leaves none of the {sum(sizes.values()):,} tokens",
+            where="skip_tokens",
+            how="Set num_tokens, to go on in their next pass.",
+        )
     wanted = math.ceil(params.num_tokens or sum(sizes.values()) - skip)
     steps, first = count_steps(wanted, size, tail), skip // size
     mixture = make_mixture(phases, sizes, steps=first + steps, tokens_per_step=size)
