@@ -284,6 +284,13 @@ def test_a_loss_that_breaks_says_where_and_keeps_the_weights_before(cpt, tmp_pat
     assert read_progress(latest(tmp_path / "hot-state")).step == step
 
 
+def test_weights_that_the_last_update_broke_are_not_written(cpt, tmp_path):
+    """No later step has a loss that tells."""
+    with pytest.raises(StageError, match="is not all numbers after training, as float32"):
+        cpt("last", lr=1e39, warmup_share=0, num_tokens=256)
+    assert not list((tmp_path / "last-out").iterdir())
+
+
 def test_sft_learns_answers_only(tiny, chats, run_stage):
     given = sources(tiny, conversations=("conversations", [chats]))
     metrics, out = run_stage(SFT, given, **{**FAST, "context_len": 64, "epochs": 12, "global_batch_tokens": 200})

@@ -16,7 +16,7 @@ from ..model.checkpoint import count_parameters, load_model, read_config, save_m
 from .adapters import attach, merge, trained_names
 from .attention import find_flex, varlen_missing
 from .carry import read_moments, write_moments
-from .checks import check_context, check_divided, pack_and_check
+from .checks import check_context, check_divided, check_written, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
 from .liger import use_liger_parts
 from .opening import Unsuited, fill, is_empty, materialise, missing, open_empty, prove
@@ -193,7 +193,8 @@ def _write(
     if world.rank == 0:
         merge(model, params, runtime.out)
         model.set_attn_implementation("eager")  # which every model has; none of this is saved
-        save_model(model.to(getattr(torch, kept)), runtime.out, tokenizer_from=source.path)
+        check_written(model.to(getattr(torch, kept)))
+        save_model(model, runtime.out, tokenizer_from=source.path)
         lines = (json.dumps(row) + "\n" for row in progress.rows)
         (runtime.out / "train_log.jsonl").write_text("".join(lines), encoding="utf-8")
     world.wait()
