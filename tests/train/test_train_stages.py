@@ -21,6 +21,7 @@ from sampan.core.identity import digest_tree
 from sampan.core.params import parse_params
 from sampan.train.causal_lm import STAGE as CAUSAL_LM
 from sampan.train.causal_lm import Phase
+from sampan.train.distil import STAGE as DISTIL
 from sampan.train.preference import STAGE as PREFERENCE
 from sampan.train.resume import latest, read_progress
 from sampan.train.sft import STAGE as SFT
@@ -259,6 +260,10 @@ def test_foreign_or_unfit_inputs_are_refused(cpt, tiny, shards, make_shards, run
         ({"lr": math.nan}, "lr must be 0 or more"),
         ({"weight_decay": -0.1}, "weight_decay"),
         ({"final_lr_ratio": -0.1}, "final_lr_ratio"),
+        ({"lr": math.inf}, "lr must be 0 or more, and finite"),
+        ({"max_grad_norm": math.nan}, "max_grad_norm must be 0 or more"),
+        ({"max_grad_norm": -1}, "max_grad_norm must be 0 or more"),
+        ({"warmup_steps": -3}, "warmup_steps must be 0 or more"),
         ({"beta1": 1.0}, "beta1"),
         ({"beta2": -0.1}, "beta2"),
         ({"eps": 0}, "eps must be above 0"),
@@ -275,6 +280,14 @@ def test_foreign_or_unfit_inputs_are_refused(cpt, tiny, shards, make_shards, run
 def test_settings_out_of_range_or_that_nothing_reads_are_refused(values, says):
     with pytest.raises(RecipeError, match=says):
         parse_params(PREFERENCE.params, values, where="here")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1])
+def test_lengths_that_are_none_are_refused(value):
+    """Before anything is planned with them."""
+    for stage, name in ((CAUSAL_LM, "num_tokens"), (DISTIL, "num_tokens"), (SFT, "epochs"), (PREFERENCE, "beta")):
+        with pytest.raises(RecipeError, match=f"{name}.* finite"):
+            parse_params(stage.params, {name: value}, where="here")
 
 
 def test_a_loss_that_breaks_says_where_and_keeps_the_weights_before(cpt, tmp_path):

@@ -47,8 +47,8 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.global_batch_tokens < 1:
-            raise ValueError("global_batch_tokens must be at least 1")
+        if self.global_batch_tokens < 1 or not 0 <= self.num_tokens < math.inf:
+            raise ValueError("global_batch_tokens must be at least 1, num_tokens 0 or more and finite")
         if not self.skip_tokens >= 0 or self.skip_tokens % self.global_batch_tokens:
             raise ValueError("skip_tokens must be a multiple of global_batch_tokens")
         check_phases([(phase.until, phase.weights) for phase in self.mixture])
