@@ -19,7 +19,7 @@ from .carry import read_moments, write_moments
 from .checks import check_context, check_divided, check_written, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
 from .liger import use_liger_parts
-from .opening import Unsuited, fill, is_empty, materialise, missing, open_empty, prove
+from .opening import Unsuited, check_numbers, fill, is_empty, materialise, missing, open_empty, prove
 from .optimiser import freeze, make_optimiser
 from .pace import Pace
 from .resume import Keeper, Progress
@@ -60,6 +60,7 @@ def _open(source: Artifact, params: Optimisation, runtime: Runtime, whole: bool)
             runtime.log(f"every process loads the whole model: {reason}")
     model = load_model(source.path, dtype=params.weights_dtype, device=world.device)
     if params.weights_dtype == "float32":
+        check_numbers(model.parameters())
         pack_and_check(model)
     else:
         prove(model)
