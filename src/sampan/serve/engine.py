@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,7 @@ class Engine:
     def chat_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
         from ..model.chat import prompt_ids
 
-        return prompt_ids(self.tokenizer, messages)
+        return prompt_ids(self.tokenizer, messages, today=date.today())
 
     def text_ids(self, text: str) -> list[int]:
         """Ids of a text with BOS once in front where the vocabulary has one; InputError if nothing is left."""
