@@ -49,7 +49,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="crawl.html",
-    revision=5,
+    revision=6,
     summary="Documents from folders of HTML files: decode, extract the main text, count what is left out.",
     params=Params,
     inputs={"files": Role(kinds=("pages",), help="an HTML file, or a folder of them", many=True)},

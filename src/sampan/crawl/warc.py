@@ -46,7 +46,7 @@ def estimate(params: Params, inputs) -> dict:
 
 STAGE = Stage(
     name="crawl.warc",
-    revision=7,
+    revision=8,
     summary="Documents from WARC, WET and ARC files: decode, extract the main text, count what is left out.",
     params=Params,
     inputs={"files": Role(kinds=("pages",), help="a WARC, WET or ARC file, or a folder of them", many=True)},
