@@ -114,7 +114,7 @@ def _beside(text: str, script: str) -> Guess | None:
             letters += weight
     if letters < 0.5 * all_letters:
         return None
-    guess = _latin("\n".join(alone))
+    guess = identify("\n".join(alone))
     return guess if guess.language not in ("", "eng_Latn") and guess.confidence >= SURE_BESIDE else None
 
 
