@@ -125,11 +125,19 @@ def test_what_is_no_folder_is_told(bucket, tmp_path, url, message):
         use(f"url:{url}", Store(tmp_path / "store"))
 
 
-def test_names_that_lead_out_of_the_folder_are_refused(monkeypatch, bucket, tmp_path):
-    listing = {"/bucket/rows/../../x": {"name": "/bucket/rows/../../x", "size": 1, "type": "file"}}
+@pytest.mark.parametrize("name", ["../../x", "a//b", "./x"])
+def test_names_that_lead_out_of_the_folder_are_refused(monkeypatch, bucket, tmp_path, name):
+    listing = {f"/bucket/rows/{name}": {"size": 1, "type": "file"}}
     monkeypatch.setattr(type(bucket), "find", lambda *_, **__: listing)
-    with pytest.raises(InputError, match="leads out of the folder"):
+    with pytest.raises(InputError, match="cannot be a file's name in this folder"):
         use("url:memory://bucket/rows/", Store(tmp_path / "store"))
+
+
+def test_what_stands_for_a_folder_is_no_file(monkeypatch, bucket, tmp_path):
+    """Consoles of object stores make empty objects with a slash at their end."""
+    listing = {f"/bucket/rows/{name}": {"size": 3 * bool(name), "type": "file"} for name in ("", "th/", "a.jsonl")}
+    monkeypatch.setattr(type(bucket), "find", lambda *_, **__: listing)
+    assert below(use("url:memory://bucket/rows/", Store(tmp_path / "store")).path) == {"a.jsonl": "one"}
 
 
 def test_a_web_server_has_no_patterns():

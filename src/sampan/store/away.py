@@ -88,10 +88,10 @@ def list_away(url: str) -> tuple[Any, dict[str, tuple[str, int]]]:
     listed = {}
     for there, facts in sorted(found.items()):
         name = there.removeprefix(f"{root}/")
-        if facts["type"] != "file" or name.endswith("/") or there == root:  # a folder, or what stands for one
+        if facts["type"] != "file" or name in ("", root) or name.endswith("/"):  # a folder, or what stands for one
             continue
         if name == there or {"", ".", ".."} & set(name.split("/")):
-            raise InputError(f"the name '{there}' leads out of the folder", where=url, how="Rename it there.")
+            raise InputError(f"'{there}' cannot be a file's name in this folder", where=url, how="Rename it there.")
         listed[name] = (there, int(facts["size"]))
     if not listed:
         raise InputError(
