@@ -26,13 +26,13 @@ from transplant import transplant
 
 from sampan.crawl.accuracy import kept_by_others
 from sampan.crawl.blocks import Layout, scan
-from sampan.crawl.extractor import MODEL, chosen, expected_f1, reconsidered, write
+from sampan.crawl.extractor import MODEL, chosen, expected_f1, reconsidered, swayed, write
 from sampan.crawl.features import OPINIONS, Page, features, opinions
 from sampan.crawl.gold import GoldPage, host_share, read_gold, shingle_score, string_score
 from sampan.crawl.page import decode
 from sampan.crawl.second_opinion import kept_by_rules
 from sampan.crawl.standing import shares
-from sampan.crawl.trees import Forest, save_forest
+from sampan.crawl.trees import Forest, chances_of, save_forest
 
 SETS = ("trafilatura_eval", "article_extraction_benchmark", "readability")
 STORIES, STORY_WEIGHT = "storybooks", 0.2
@@ -193,8 +193,9 @@ def together(grown: list[Forest]) -> Forest:
 
 def answers(row: Row, forests: dict[str, Forest]) -> tuple[np.ndarray, np.ndarray]:
     """The probabilities of a page's blocks, as `extractor.judge` and the accuracy option find them. [B], [B]"""
-    said, accurate = (forests[kind].chances(row.inputs(kind)) for kind in ("first", "accuracy"))
-    if expected_f1(row.page, said) < SURE:
+    scores, accurate = forests["first"].scores(row.inputs("first")), forests["accuracy"].chances(row.inputs("accuracy"))
+    said = chances_of(scores)
+    if expected_f1(row.page, said) < SURE and swayed(row.page, scores, SHARES["first"], OUTSIDE):
         said = reconsidered(said, forests["asked"].chances(row.inputs("asked")), row.marks[:, 0])
     return said, accurate
 

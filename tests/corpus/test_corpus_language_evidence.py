@@ -48,7 +48,7 @@ def test_a_declared_language_decides_only_what_is_unsure():
 
 @pytest.mark.parametrize(("confidence", "language"), [(0.7, "msa_Latn"), (0.95, "ind_Latn")])
 def test_a_declared_sister_stands_against_an_unsure_answer(monkeypatch, confidence, language):
-    monkeypatch.setattr("sampan.corpus.cleaning.identify", lambda text, **_: Guess("ind_Latn", confidence, "ind"))
+    monkeypatch.setattr("sampan.corpus.cleaning.identify", lambda text, **asked: Guess("ind_Latn", confidence, "ind"))
     assert clean(MALAY, {"declared_language": "ms"})[0].language == language
 
 

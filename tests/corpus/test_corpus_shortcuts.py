@@ -82,10 +82,21 @@ def test_steps_that_are_left_out_would_change_nothing(text):
         assert step(found) == found
 
 
-def test_no_step_is_about_plain_text():
+def test_no_step_but_that_of_blanks_is_about_plain_text():
+    """The loops also pass over its characters unseen."""
     plain = "\n" + "".join(map(chr, range(0x20, 0x7F)))
-    assert normalise._work_in(plain) == 0
-    assert sum(wanted is not None for _, wanted, _ in normalise._steps("", "")) >= 7
+    assert normalise._work_in(plain) & ~normalise._SPACED == 0
+    assert sum(wanted is not None for _, wanted, _ in normalise._steps("", "")) >= 9
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS)
+@example("Der schnelle braune Fuchs springt über den faulen Hund und läuft dann weiter in den Wald.")
+@example("Saya pergi ke pasar untuk membeli sayur dan ikan.")
+def test_what_is_not_named_is_the_same_where_it_is_ours(text):
+    named, unnamed = identify.identify(text), identify.identify(text, name_others=False)
+    assert named.language == unnamed.language
+    assert not named.language or named == unnamed
 
 
 def test_characters_beyond_the_table_may_need_any_step():

@@ -256,6 +256,11 @@ def test_a_second_opinion_is_asked_only_of_unclear_pages(monkeypatch):
     assert (judge(sums, ask) == alone).all()
     assert asked == []
     monkeypatch.setattr("sampan.crawl.extractor.load_model", lambda: replace(model, sure=1.1))
+    # where log odds a little lower or higher would keep the same text, it does not matter what others say
+    monkeypatch.setattr("sampan.crawl.extractor._SWAY", 0.01)
+    assert (judge(sums, ask) == alone).all()
+    assert asked == []
+    monkeypatch.setattr("sampan.crawl.extractor._SETTLED", 0.0)
     # rules that keep nothing of a page make all of it less likely
     assert judge(sums, ask)[sums.mass > 40].mean() < alone[sums.mass > 40].mean()
     assert len(asked) == 1

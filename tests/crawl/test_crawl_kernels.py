@@ -12,7 +12,7 @@ from resiliparse.parse.html import HTMLTree
 
 from sampan.crawl import blocks, kernels, long_tags, metadata
 from sampan.crawl.archive_shard import page_text
-from sampan.crawl.extractor import chosen, judge, load_model
+from sampan.crawl.extractor import chosen, common, expected_f1, judge, load_model, with_opinions
 from sampan.crawl.features import Page, count_characters, features
 from sampan.crawl.kernels import Source
 from sampan.crawl.kernels.names import LONGEST, name_table
@@ -86,6 +86,10 @@ def test_features_and_probabilities_are_the_same(names, seed):
     asked, model = judge(Page(plain, title), lambda: kept), load_model()
     pages, limits = (Page(fast, title), Page(plain, title)), (model.share, model.outside)
     np.testing.assert_array_equal(*(chosen(page, asked, *limits) for page in pages))
+    np.testing.assert_array_equal(*(with_opinions(page, found, kept) for page in pages))
+    assert expected_f1(pages[0], asked) == expected_f1(pages[1], asked)
+    other = draw.random(len(asked), np.float32)
+    assert common(pages[0], asked, other, *limits) == common(pages[1], asked, other, *limits)
 
 
 @given(

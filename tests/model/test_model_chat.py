@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sampan.core.errors import InputError, RecipeError
-from sampan.model.chat import TEMPLATES, prompt_text, render, write_template
+from sampan.model.chat import TEMPLATES, prompt_text, render, trained_turns, write_template
 
 TURNS = [
     {"role": "system", "content": "Be brief."},
@@ -78,6 +78,24 @@ def test_a_template_that_rewrites_history_is_refused(loaded):
             render(tokenizer, TURNS)
     finally:
         tokenizer.chat_template = before
+
+
+@pytest.mark.parametrize("says", ["{{ raise_exception('no system turns') }}", "{{ messages[9].content }}", "{% if %}"])
+def test_a_template_that_refuses_a_conversation_is_told(loaded, says, monkeypatch):
+    """As Gemma's and Mistral's own do."""
+    monkeypatch.setattr(loaded[1], "chat_template", says)
+    with pytest.raises(InputError, match="the chat template refuses this conversation"):
+        render(loaded[1], TURNS)
+
+
+def test_a_turn_says_itself_whether_it_is_trained():
+    turns = [
+        {**turn, **more} for turn, more in zip(TURNS, [{}, {"train": True}, {"train": False}, {}, {}], strict=True)
+    ]
+    assert trained_turns(turns) == {4}
+    assert trained_turns(TURNS) == {2, 4}
+    assert trained_turns(turns, []) == set()
+    assert trained_turns(TURNS, [2]) == {2}
 
 
 def test_unknown_template(tmp_path):

@@ -99,7 +99,7 @@ class Cleaner:
         language, reason = decide_language(
             text,
             declared,
-            self.guess(text),
+            self.guess(text, name_others=bool(hint)),  # only a label that is trusted is held against the name
             wanted=self._wanted,
             trust_label=self._params.trust_label,
             page=_page_language(document) if self._params.use_declared else "",
@@ -156,7 +156,7 @@ def _page_language(document: Document) -> str:
     return known_language(str(document.meta.get("declared_language", "")).partition(",")[0].strip())
 
 
-def _identifier(path: str | None) -> Callable[[str], Any]:
+def _identifier(path: str | None) -> Callable[..., Any]:
     if path is None:
         return identify
     from ..lang.identifier import load_identifier

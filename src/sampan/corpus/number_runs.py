@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import regex
@@ -12,8 +13,8 @@ from ..lang.units import codepoints
 from .characters import DIGIT, kinds
 from .kernels import loops
 
-DIGITS = 7
-"""Digits of the shortest run."""
+DIGITS, MIN_DIGITS = 7, 6
+"""Digits of the shortest run, and the least that may be asked for."""
 _GAPS = " .-()/\u00a0‐‑–"
 """Of these up to two stand between digits, as people group them."""
 _AFTER = 4
@@ -22,10 +23,22 @@ _AFTER = 4
 @functools.lru_cache(maxsize=2)
 def number_runs(text: str, least: int = DIGITS) -> tuple[tuple[int, int], ...]:
     """(start, end) of every run of at least `least` digits, in order. Several questions are asked of each text."""
-    if (compiled := loops("counts")) is not None:
-        starts, ends = compiled.digit_chains(codepoints(text), kinds(), DIGIT, _gap_points(), least)
-        return tuple(zip(starts.tolist(), ends.tolist(), strict=True))
+    if loops("counts") is not None:
+        return tuple((start, end) for start, end, digits in _chains(text)[0] if digits >= least)
     return tuple(match.span() for match in _run(least).finditer(text))
+
+
+def has_other_digits(text: str) -> bool:
+    """Whether some of the decimal digits may be none of 0-9."""
+    return not text.isascii() and (loops("counts") is None or _chains(text)[1])
+
+
+@functools.lru_cache(maxsize=1)
+def _chains(text: str) -> tuple[list[tuple[int, int, int]], bool]:
+    """(start, end, digits) of every longest run of MIN_DIGITS or more, and `has_other_digits`, by compiled loops."""
+    compiled: Any = loops("counts")
+    *chains, other = compiled.digit_chains(codepoints(text), kinds(), DIGIT, _gap_points(), MIN_DIGITS)
+    return list(zip(*(each.tolist() for each in chains), strict=True)), bool(other)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ prices, dates and serial numbers than ids.
 from __future__ import annotations
 
 import ipaddress
+import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import regex
 
 from .national_ids import national_ids
-from .number_runs import matches_near, number_runs
+from .number_runs import MIN_DIGITS, has_other_digits, matches_near, number_runs
 
 KINDS = ("email", "ip", "national_id", "phone")
 PLACEHOLDERS = {"email": "[EMAIL]", "ip": "[IP]", "national_id": "[ID]", "phone": "[PHONE]"}
@@ -36,7 +37,7 @@ _EMAIL = regex.compile(
 # Names of local networks, the account of code hosts, and pictures for sharp screens (`icon@2x.png`).
 _NOBODYS = regex.compile(r"\.(?:invalid|local|localhost)$|^git@|@\dx\.(?:png|jpe?g|gif|webp|svg)$", regex.IGNORECASE)
 _IPV4 = regex.compile(r"(?<![A-Za-z\d_.\-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![A-Za-z\d_\-]|\.\d)")
-_HEX = "0123456789ABCDEFabcdef"
+_DOTTED, _HEX_PIECE = re.compile(r"\.[0-9]{1,3}\."), re.compile(r":[0-9A-Fa-f]*+:")
 _IPV6 = regex.compile(r"(?<![\w:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{6,39}(?![\w:])")
 _NAME_SERVERS = {"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4"}
 _MIN_IPV4_DIGITS = 7
@@ -44,8 +45,6 @@ _MIN_IPV4_DIGITS = 7
 _VERSION = regex.compile(
     r"(?:\bv(?:er(?:sion|si)?)?\.?|phiên bản|เวอร์ชัน|版本|release|build|section) ?$", regex.IGNORECASE
 )
-_MIN_ID_DIGITS = 6
-"""Digits of the shortest id number."""
 
 _GAP = r"[ .\-‐‑–\u00A0]?"
 # A country's code and number: + and 8 to 15 digits in groups.
@@ -138,12 +137,12 @@ def _addresses(text: str, language: str) -> Iterator[tuple[int, int]]:
 
 def may_hold_ipv4(text: str) -> bool:
     """Whether one to three digits stand between two full stops, which is seen many times faster than an address."""
-    return any(0 < len(piece) < 4 and piece.isdigit() for piece in text.split(".")[1:-1])
+    return _DOTTED.search(text) is not None
 
 
 def may_hold_ipv6(text: str) -> bool:
     """Whether nothing but hexadecimal digits stands between two colons."""
-    return any(not piece.strip(_HEX) for piece in text.split(":")[1:-1])
+    return _HEX_PIECE.search(text) is not None
 
 
 def _is_somebodys(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
@@ -158,7 +157,8 @@ def _phones(text: str, language: str) -> Iterator[tuple[int, int]]:
     runs = number_runs(text)
     if not runs:
         return
-    yield from (match.span() for match in _INTERNATIONAL.finditer(text) if not _is_decimal(match[0]))
+    if "+" in text:
+        yield from (match.span() for match in _INTERNATIONAL.finditer(text) if not _is_decimal(match[0]))
     for match in matches_near(_CUE, text, runs, _BEFORE_NUMBER):
         if _may_be_phone(ascii_digits(match["number"]), weak=bool(match["weak"])):
             yield match.span("number")
@@ -185,7 +185,7 @@ def _may_be_phone(number: str, *, weak: bool) -> bool:
 
 
 def _ids(text: str, language: str) -> Iterator[tuple[int, int]]:
-    if number_runs(text, _MIN_ID_DIGITS):
+    if number_runs(text, MIN_DIGITS):
         yield from national_ids(ascii_digits(text), language, number_runs(text))
 
 
@@ -195,7 +195,7 @@ _OTHER_DIGIT = regex.compile(r"[\p{Nd}--[0-9]]", regex.V1)
 def ascii_digits(text: str) -> str:
     """`text` with the decimal digits of every script as 0-9; no character moves. Digits that this Python does not know
     yet stay."""
-    if text.isascii():
+    if not has_other_digits(text):
         return text
     return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0], match[0])), text)
 

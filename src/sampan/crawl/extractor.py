@@ -15,7 +15,7 @@ import numpy as np
 from . import kernels
 from .blocks import TAG_NUMBERS, Layout
 from .features import Page, features, opinions
-from .trees import Forest, Sums, load_forest
+from .trees import Forest, Sums, chances_of, load_forest
 
 MODEL = Path(__file__).with_name("models") / "extractor"
 ASKED = MODEL.with_name("extractor_asked")
@@ -25,6 +25,10 @@ _LEAST, _MOST = 0.2, 0.6
 _MAIN_SHARE = 0.7
 """Share of the text that is likely main text, which the main element holds. Chosen by cross-validation."""
 
+
+_SWAY, _SETTLED = 1.0, 0.02
+"""Log odds by which all that is said of a page may be wrong, and the share of text on which it hardly matters. Chosen
+by cross-validation."""
 
 Ask = Callable[[], np.ndarray | None]
 """Gives the marks of a second opinion [B], or None where there is none."""
@@ -41,7 +45,8 @@ class Model:
     outside: float
     """Probability above which a block elsewhere is kept."""
     sure: float
-    """Expected F1 of a page from which on there is no need for a second opinion."""
+    """Expected F1 of a page from which on there is no need for a second opinion; below it there is one where it matters
+    (`swayed`)."""
 
 
 @cache
@@ -56,17 +61,27 @@ def judge(page: Page, ask: Ask | None = None) -> np.ndarray:
     """The probability of each block to belong to the main text [B]; `ask` is called where the page is unclear."""
     model = load_model()
     values, sums = values_of(page)
-    said = model.first.chances(values, sums)
-    kept = ask() if ask is not None and expected_f1(page, said) < model.sure else None
+    scores = model.first.scores(values, sums)
+    said = chances_of(scores)
+    if ask is None or expected_f1(page, said) >= model.sure or not swayed(page, scores, model.share, model.outside):
+        return said
+    kept = ask()
     if kept is None:
         return said
-    asked = model.asked.chances(np.concatenate([values, opinions(page, kept)]), sums)
+    asked = model.asked.chances(with_opinions(page, values, kept), sums)
     return reconsidered(said, asked, kept)
 
 
 def values_of(page: Page) -> tuple[np.ndarray, Sums | None]:
     """The features of a page [F, B], and what adds up the answers of trees over them: None for numpy."""
     return (features(page)[1], None) if page.layout.points is None else kernels.values_of(page)
+
+
+def with_opinions(page: Page, values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The features of a page and, below them, those of a second opinion. [F + 8, B]"""
+    if page.layout.points is not None:
+        return kernels.with_opinions(page, values, kept)
+    return np.concatenate([values, opinions(page, kept)])
 
 
 def reconsidered(said: np.ndarray, asked: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -89,10 +104,27 @@ def text_of(page: Page, chances: np.ndarray, share: float) -> str:
 
 def expected_f1(page: Page, chances: np.ndarray) -> float:
     """The highest F1 that any bar makes one expect of the page, were the probabilities true."""
+    if page.layout.points is not None:
+        return kernels.expected_f1(page, chances)
     order = np.argsort(-chances, kind="stable")
     mass = page.mass[order] + 1
     hits = np.cumsum(mass * chances[order])
     return float((2 * hits / (np.cumsum(mass) + hits[-1])).max())
+
+
+def swayed(page: Page, scores: np.ndarray, share: float, outside: float) -> bool:
+    """Whether other text would be kept of a page were all its log odds [B] a little lower, or a little higher."""
+    total, both = common(page, chances_of(scores - _SWAY), chances_of(scores + _SWAY), share, outside)
+    return 2 * both <= (1 - _SETTLED) * total
+
+
+def common(page: Page, low: np.ndarray, high: np.ndarray, share: float, outside: float) -> tuple[float, float]:
+    """What the choices by two rows of chances weigh together, and what they have in common."""
+    if page.layout.points is not None:
+        return kernels.common(page, low, high, (share, _LEAST, _MOST, outside), _MAIN_SHARE)
+    lower, higher = (chosen(page, chances, share, outside) for chances in (low, high))
+    weight = page.mass.astype(np.float64) + 1
+    return float(weight[lower].sum() + weight[higher].sum()), float(weight[lower & higher].sum())
 
 
 def bar(page: Page, chances: np.ndarray, share: float) -> float:
@@ -124,9 +156,9 @@ def chosen(page: Page, chances: np.ndarray, share: float, outside: float) -> np.
 
 def with_code(layout: Layout, keep: np.ndarray) -> np.ndarray:
     """Also keep preformatted text that stands beside mostly kept text: code looks like nothing else."""
-    code = layout.tag[layout.place] == TAG_NUMBERS["pre"]
-    if not code.any():
+    if TAG_NUMBERS["pre"] not in layout.tag:
         return keep
+    code = layout.tag[layout.place] == TAG_NUMBERS["pre"]
     around = layout.parent[layout.place]
     kept, others = (np.concatenate([[0], np.cumsum(flags)]) for flags in (keep & ~code, ~code))
     beside = [sums[layout.end[around]] - sums[layout.first[around]] for sums in (kept, others)]
@@ -138,13 +170,15 @@ def write(layout: Layout, keep: np.ndarray) -> str:
     line."""
     lines: list[str] = []
     row_before = -1
-    for block in np.flatnonzero(keep).tolist():
-        text, place = layout.texts[block], int(layout.place[block])
-        tag = layout.tag[place]
-        row = int(layout.parent[place]) if tag in _CELLS and layout.end[place] - layout.first[place] == 1 else -1
+    blocks = np.flatnonzero(keep)
+    place = layout.place[blocks]
+    around = (blocks, layout.tag[place], layout.parent[place], layout.first[place], layout.end[place])
+    for block, tag, parent, first, end in zip(*(each.tolist() for each in around), strict=True):
+        text = layout.texts[block]
+        row = parent if tag in _CELLS and end - first == 1 else -1
         if row >= 0 and row == row_before and "\n" not in text:
             lines[-1] += " | " + text
-        elif tag == TAG_NUMBERS["li"] and layout.first[place] == block:
+        elif tag == TAG_NUMBERS["li"] and first == block:
             lines.append("- " + text)
         else:
             lines.append(text)

@@ -20,7 +20,7 @@ try:
 except ImportError:  # zlib gives the same and takes more than twice as long
     isal_zlib = None
 
-_READ = 16 << 10
+_READ, _WHOLE_READ = 16 << 10, 64 << 10
 _ZSTD_READ = 1 << 10
 """Zstd has no bound on what a piece unpacks to but 128 kB a block of at least four bytes: so, small pieces."""
 _WHOLE_BYTES = 8 << 20
@@ -148,7 +148,7 @@ class _Gzip(Member):
         unpack, blocks, size, at = isal_zlib.decompressobj(31), [], 0, self._at
         self.file.seek(at)
         while not unpack.eof:
-            data = self.file.read(_READ)
+            data = self.file.read(_WHOLE_READ)
             if not data or (at == self._at and data[3:4] > _KNOWN_FLAGS):
                 return
             at += len(data)

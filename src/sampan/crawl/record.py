@@ -81,6 +81,8 @@ class Reader:
     def skip_blank(self) -> None:
         """Pass over line ends."""
         while self._fill(1):
+            if self._buffer[0] not in b"\r\n":
+                return
             kept = self._buffer.lstrip(b"\r\n")
             del self._buffer[: len(self._buffer) - len(kept)]
             if self._buffer:

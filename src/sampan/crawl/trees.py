@@ -53,7 +53,12 @@ class Forest:
 
     def chances(self, values_FB: np.ndarray, sums: Sums | None = None) -> np.ndarray:
         """Probabilities of each column. [B]"""
-        return (1 / (1 + np.exp(-self.scores(values_FB, sums)))).astype(np.float32)
+        return chances_of(self.scores(values_FB, sums))
+
+
+def chances_of(scores_B: np.ndarray) -> np.ndarray:
+    """Probabilities for log odds. [B]"""
+    return (1 / (1 + np.exp(-scores_B))).astype(np.float32)
 
 
 def save_forest(path: Path, forest: Forest, facts: dict) -> None:

@@ -27,6 +27,8 @@ SURE = 0.95
 """From this probability of a language with its sisters on, our model needs no second opinion."""
 SECOND_WEIGHT, SECOND_FLOOR = 1.5, 0.01
 """Weight of the second opinion's log-probability, and the least probability it can give. Ours, set on real text."""
+SECOND_MOST = 2.0
+"""More than the second opinion's probabilities, which are rounded up, come to in all."""
 MIN_VIETNAMESE_SHARE = 0.04
 """Vietnamese has 0.08 and more of its own letters; at half of that a page of names and references is Vietnamese still.
 Other languages that use some of them stay below 0.01."""
@@ -59,11 +61,12 @@ class Guess:
     profiles (`shn`, `zh-Hant`)."""
 
 
-def identify(text: str, identifier: Identifier | None = None) -> Guess:
+def identify(text: str, identifier: Identifier | None = None, *, name_others: bool = True) -> Guess:
     """The language of `text`; Guess('', 0) for a text without letters. Deterministic and offline.
 
     `identifier` replaces the shipped model (`identifier.load_identifier`): one of `lang.train_identifier` answers for
-    the script it was trained on, a fastText file for every script.
+    the script it was trained on, a fastText file for every script. Without `name_others` the label and the confidence
+    of a text that is in no language of ours may be anything, which saves the second opinion on most such texts.
     """
     text = without_noise(text)
     counts = script_counts(text)
@@ -76,7 +79,7 @@ def identify(text: str, identifier: Identifier | None = None) -> Guess:
     if script != "Latn" and share < shares.get("Latn", 0.0) and (beside := _beside(text, script)):
         return beside
     if script == "Latn":
-        return _latin(text)
+        return _latin(text, name_others)
     confidence = min(1.0, 2 * share)  # half of the letters is certain: Latin names and code prove nothing
     if script in ("Hani", "Kana"):
         return _chinese(text, counts, confidence)
@@ -137,7 +140,7 @@ def _chinese(text: str, counts: Counter[str], confidence: float) -> Guess:
     return Guess("zho_Hans", confidence, "zh")
 
 
-def _latin(text: str) -> Guess:
+def _latin(text: str, name_others: bool) -> Guess:
     sample = window_text(text)
     marked = len(_VIETNAMESE.findall(sample)) / len(sample)
     if marked >= MIN_VIETNAMESE_SHARE:
@@ -152,9 +155,17 @@ def _latin(text: str) -> Guess:
         by_code[code] = by_code.get(code, 0.0) + share
         by_group[group] = by_group.get(group, 0.0) + share
     best = max(by_code, key=lambda code: (by_code[code], code))
+    if not best and not name_others and _beyond_doubt(by_code):
+        return Guess("", by_code[""])
     if not best or by_group[_group_of(best)] < SURE:
         return _with_second_opinion(sample, by_code, max(ours, key=lambda label: (ours[label], label)))
     return Guess(best, by_code[best], best)
+
+
+def _beyond_doubt(ours: dict[str, float]) -> bool:
+    """Whether '' stands whatever the second opinion is on it: all for a language and nothing for ''."""
+    most = max((share for code, share in ours.items() if code), default=0.0)
+    return ours[""] * SECOND_FLOOR**SECOND_WEIGHT > most * (SECOND_MOST + SECOND_FLOOR) ** SECOND_WEIGHT
 
 
 def _with_second_opinion(sample: str, ours: dict[str, float], top: str) -> Guess:

@@ -7,6 +7,8 @@ belongs to one script is in a module of its own: `mojibake`, `zawgyi`, `marks`, 
 from __future__ import annotations
 
 import difflib
+import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ import regex
 
 from ..core.kept import kept
 from . import mojibake
+from .kernels import loops
 from .marks import order_marks
 from .profile import load_profile
 from .vietnamese import place_tones
@@ -41,8 +44,10 @@ _JOINER_END = regex.compile(r"[\u200C\u200D]+(?=\s|$)", regex.M)
 # No orthography piles up more than a handful of marks; putting a long pile into NFC takes the square of its length.
 _PILE = regex.compile(r"([\p{M}\u200C\u200D]{32})[\p{M}\u200C\u200D]+")
 _BLANK = regex.compile(r"[\t\u00A0\u1680\u2000-\u200A\u202F\u205F\u3000]")
-_INDENT = regex.compile(r"(?<=\S) {2,}")
-_LINE_TAIL = regex.compile(r"(?<! ) ++$", regex.M)  # each run of spaces is looked at once: a page may hold millions
+# Both begin with what is looked for, which is found many times faster, and look at each run of spaces once: a page may
+# hold millions.
+_INNER_BLANKS = re.compile(r"  (?<=\S  ) *+")
+_LINE_TAIL = re.compile(r" (?<!  ) *+$", re.M)
 _EMPTY_LINES = regex.compile(r"\n{3,}")
 
 
@@ -61,8 +66,10 @@ _PLANE = 0x10000
     _UTF8_LATER,
     _THAI,
     _MISREAD,
-) = (1 << bit for bit in range(12))
-_ANY = (1 << 12) - 1
+    _COMPOSED,
+    _SPACED,
+) = (1 << bit for bit in range(14))
+_ANY = (1 << 14) - 1
 _WORK = {
     _LINE_ENDS: r"[\r\v\f\x1C-\x1E\x85\u2028\u2029]",
     _INVISIBLES: _INVISIBLE.pattern,
@@ -89,8 +96,24 @@ def _work_table():
     for bit, pattern in _WORK.items():
         for found in regex.finditer(pattern, plane):
             table[found.start()] |= bit
+    table[_composed()] |= _COMPOSED
     table[-1] = _ANY
     return table
+
+
+def _composed() -> list[int]:
+    """Code points that NFC may change, or move, or join with the one before."""
+    jamo = {*range(0x1160, 0x1200)}
+    pairs = (unicodedata.decomposition(chr(point)).split() for point in range(sys.maxunicode + 1))
+    second = {int(pair[1], 16) for pair in pairs if len(pair) == 2 and pair[0][0] != "<"}
+    return [
+        point
+        for point in range(_PLANE)
+        if point in jamo
+        or point in second
+        or unicodedata.combining(chr(point))
+        or unicodedata.normalize("NFC", chr(point)) != chr(point)
+    ]
 
 
 def _work_in(text: str) -> int:
@@ -98,8 +121,10 @@ def _work_in(text: str) -> int:
     import numpy as np
 
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    if (compiled := loops("work")) is not None:
+        return compiled.work_in(points, _work_table(), _C1, _UTF8_HEAD, _UTF8_LATER, _THAI, _MISREAD, _SPACED)
     bits_C = np.take(_work_table(), points, mode="clip")
-    work = int(np.bitwise_or.reduce(bits_C))
+    work = int(np.bitwise_or.reduce(bits_C)) | _SPACED
     return work | _MISREAD if _may_be_misread(bits_C, work) else work
 
 
@@ -143,9 +168,9 @@ def normalise(text: str, language: str = "", *, tone_placement: str = "") -> str
     the start of a line stays (code in documents needs it); other runs of blanks become one space, runs of empty lines
     one empty line.
     """
-    steps = _steps(language, tone_placement)
+    steps, work = _steps(language, tone_placement), _work_in(text)
     for _ in range(_ROUNDS):
-        before, work = text, _work_in(text)
+        before = text
         for _, wanted, step in steps:
             if wanted is None or wanted & work:
                 after = step(text)
@@ -179,11 +204,11 @@ def _steps(language: str, tone_placement: str) -> tuple[tuple[str, int | None, C
         ("invisible", _INVISIBLES, lambda text: _INVISIBLE.sub("", text)),
         ("blank", _BLANKS, lambda text: _BLANK.sub(" ", text.replace("\t", "    "))),
         ("mark_pile", _MARKS, lambda text: _PILE.sub("\\1", text)),
-        ("nfc", None, lambda text: unicodedata.normalize("NFC", text)),
+        ("nfc", _COMPOSED, lambda text: unicodedata.normalize("NFC", text)),
         ("joiner", _JOINERS, _joiners),
         ("zawgyi", _BURMESE, repair_zawgyi),
         ("mark_order", _ORDERED, order_marks),
-        ("blank", None, _blanks),
+        ("blank", _SPACED, _blanks),
     ]
     style = tone_placement or (load_profile(language).tone_placement if language == "vie_Latn" else "keep")
     if style != "keep":
@@ -193,7 +218,7 @@ def _steps(language: str, tone_placement: str) -> tuple[tuple[str, int | None, C
 
 def _blanks(text: str) -> str:
     if "  " in text:
-        text = _INDENT.sub(" ", text)
+        text = _INNER_BLANKS.sub(" ", text)
     if " \n" in text or text.endswith(" "):
         text = _LINE_TAIL.sub("", text)
     if "\n\n\n" in text:

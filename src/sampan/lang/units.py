@@ -29,13 +29,13 @@ POINTS = 0x40000
     _BASE,  # Thai and Lao consonants
     _MARK,  # Thai and Lao vowels and tones above and below; other marks of scripts without spaces
     _AFTER,  # Thai and Lao vowels written after their consonant
-    _KHMER,
+    KHMER,
     _KHMER_MARK,
-    _COENG,
-    _BURMESE,  # consonants, which can close the syllable before them
+    COENG,
+    BURMESE,  # consonants, which can close the syllable before them
     _BURMESE_LETTER,
     _BURMESE_MARK,
-    _VIRAMA,
+    VIRAMA,
     _JOINER,  # ZWNJ and ZWJ
 ) = range(16)
 _SPACELESS = r"\u0E00-\u0EFF\u1000-\u109F\uAA60-\uAA7F\u1780-\u17FF\p{Han}\p{Hiragana}\p{Katakana}"
@@ -48,44 +48,44 @@ _CLASSES = (
     (_BEFORE, r"\u0E40-\u0E44\u0EC0-\u0EC4"),
     (_BASE, r"\u0E01-\u0E2E\u0E81-\u0EAE\u0EDC-\u0EDF"),
     (_AFTER, r"\u0E30\u0E32\u0E33\u0E45\u0EB0\u0EB2\u0EB3\u0EBD"),
-    (_KHMER, r"\u1780-\u17B3"),
+    (KHMER, r"\u1780-\u17B3"),
     (_KHMER_MARK, r"\u17B4-\u17D1\u17D3\u17DD"),
-    (_COENG, r"\u17D2"),
+    (COENG, r"\u17D2"),
     (
         _BURMESE_LETTER,
         r"\u1022-\u102A\u103F\u1050-\u1055\u105A-\u105D\u1061\u1065\u1066\u106E-\u1070\u1075-\u1081\u108E",
     ),
-    (_BURMESE, r"\u1000-\u1021"),
+    (BURMESE, r"\u1000-\u1021"),
     (
         _BURMESE_MARK,
         r"\u102B-\u1038\u103A-\u103E\u1056-\u1059\u105E-\u1060\u1062-\u1064\u1067-\u106D\u1071-\u1074\u1082-\u108D\u108F",
     ),
-    (_VIRAMA, r"\u1039"),
+    (VIRAMA, r"\u1039"),
     (_JOINER, r"\u200C\u200D"),
 )
-_KHMER_ALL = (_KHMER, _KHMER_MARK, _COENG, _JOINER)
-_BURMESE_ALL = (_BURMESE, _BURMESE_LETTER, _BURMESE_MARK)
+_KHMER_ALL = (KHMER, _KHMER_MARK, COENG, _JOINER)
+_BURMESE_ALL = (BURMESE, _BURMESE_LETTER, _BURMESE_MARK)
 _CONTINUES = {
     _WORD: (_WORD,),
     _NUMBER: (_NUMBER,),
     _BASE: (_BEFORE,),
     _MARK: (_LETTER, _BEFORE, _BASE, _MARK, _AFTER),
     _AFTER: (_BASE, _MARK, _AFTER),
-    _KHMER: (_COENG,),
+    KHMER: (COENG,),
     _KHMER_MARK: (*_KHMER_ALL, _LETTER),
-    _COENG: _KHMER_ALL,
+    COENG: _KHMER_ALL,
     _JOINER: _KHMER_ALL,
-    _BURMESE: (_VIRAMA,),
-    _BURMESE_MARK: (*_BURMESE_ALL, _VIRAMA, _LETTER, _NUMBER),  # the digit zero is often typed for the letter wa
-    _VIRAMA: _BURMESE_ALL,
+    BURMESE: (VIRAMA,),
+    _BURMESE_MARK: (*_BURMESE_ALL, VIRAMA, _LETTER, _NUMBER),  # the digit zero is often typed for the letter wa
+    VIRAMA: _BURMESE_ALL,
 }
 """A character of the class continues the unit if the one before it is of one of these."""
-_STARTS = (_WORD, _LETTER, _NUMBER, _BEFORE, _BASE, _AFTER, _KHMER, _BURMESE, _BURMESE_LETTER)
+_STARTS = (_WORD, _LETTER, _NUMBER, _BEFORE, _BASE, _AFTER, KHMER, BURMESE, _BURMESE_LETTER)
 IN_WORD, JOINS, LETTER = 1, 2, 4
 """Bits of characters in spaced languages: in a word, in a word between letters, a letter, mark or number."""
 _JOINS_WORDS = "'’-‐‑"
 """Between two letters these are part of a word."""
-_ASAT, _DOT_BELOW, _BURMESE_VIRAMA = 0x103A, 0x1037, 0x1039
+ASAT, DOT_BELOW, BURMESE_VIRAMA = 0x103A, 0x1037, 0x1039
 
 STEP = 0x9E3779B97F4A7C15
 """Odd, so that it has an inverse modulo 2**64."""
@@ -148,6 +148,9 @@ class Points:
         """The counting units of the text, which is in a language whose words are set apart by spaces or not."""
         if spaced and (compiled := loops("words")) is not None:
             return Units(self.codepoints_C, *compiled.words(self.codepoints_C, word_kinds(), character_table()))
+        if not spaced and (compiled := loops("words")) is not None:
+            tables = _cluster_classes(), _pairs(), _can_start(), character_table()
+            return Units(self.codepoints_C, *compiled.clusters(self.codepoints_C, *tables))
         return self.at(*(_words if spaced else _clusters)(self.codepoints_C))
 
     def at(self, starts_U: np.ndarray, ends_U: np.ndarray) -> Units:
@@ -224,8 +227,8 @@ def _clusters(codepoints_C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     before = np.empty_like(kinds)
     before[0], before[1:] = _OTHER, kinds[:-1]
     continues = np.take(_pairs(), before * np.uint8(16) + kinds)
-    _unstack(kinds, before, continues, _COENG, _KHMER)
-    _unstack(kinds, before, continues, _VIRAMA, _BURMESE)
+    _unstack(kinds, before, continues, COENG, KHMER)
+    _unstack(kinds, before, continues, VIRAMA, BURMESE)
     continues |= _closes(codepoints_C, kinds, before)
     starts = np.flatnonzero(~continues)
     ends = np.append(starts[1:], len(kinds))
@@ -242,13 +245,13 @@ def _unstack(kinds: np.ndarray, before: np.ndarray, continues: np.ndarray, sign:
 
 def _closes(codepoints_C: np.ndarray, kinds: np.ndarray, before: np.ndarray) -> np.ndarray | bool:
     """Which Burmese consonants close the syllable before them: killed by asat, or the head of a stack."""
-    places = np.flatnonzero((kinds == _BURMESE) & np.take(_burmese(), before))
+    places = np.flatnonzero((kinds == BURMESE) & np.take(burmese(), before))
     if not len(places):
         return False
     padded = np.zeros(len(kinds) + 2, np.uint32)
     padded[:-2] = codepoints_C
     after, second = padded[places + 1], padded[places + 2]
-    closing = (after == _ASAT) | (after == _BURMESE_VIRAMA) | ((after == _DOT_BELOW) & (second == _ASAT))
+    closing = (after == ASAT) | (after == BURMESE_VIRAMA) | ((after == DOT_BELOW) & (second == ASAT))
     out = np.zeros(len(kinds), bool)
     out[places[closing]] = True
     return out
@@ -296,7 +299,7 @@ def _can_start() -> np.ndarray:
 
 
 @functools.cache
-def _burmese() -> np.ndarray:
+def burmese() -> np.ndarray:
     return np.isin(np.arange(16), _BURMESE_ALL)
 
 

@@ -55,6 +55,13 @@ def prompt_ids(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, 
     return tokenizer(prompt_text(tokenizer, messages), add_special_tokens=False)["input_ids"]
 
 
+def trained_turns(messages: Sequence[dict[str, Any]], default: Collection[int] | None = None) -> set[int]:
+    """Numbers of the assistant's turns that are trained: what a turn says of itself (`train`) counts, else whether it
+    is among `default`, all of the assistant's if None."""
+    turns = {number for number, message in enumerate(messages) if message["role"] == "assistant"}
+    return {n for n in turns if messages[n].get("train", default is None or n in default)}
+
+
 def render(
     tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]], *, turns: Collection[int] | None = None
 ) -> tuple[list[int], list[int]]:
@@ -109,4 +116,13 @@ def _text(tokenizer: Any, messages: list[dict[str, str]], *, open_turn: bool) ->
             "this tokenizer has no chat template",
             how=f"Set `chat_template` ({', '.join(TEMPLATES)}) where the tokenizer is made or imported.",
         )
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_turn)
+    from jinja2 import TemplateError
+
+    try:
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_turn)
+    except TemplateError as error:
+        raise InputError(
+            f"the chat template refuses this conversation ({error})",
+            how="Some know no system turn, or want user and assistant to take turns; another `chat_template` can be "
+            "set where the model is imported.",
+        ) from None

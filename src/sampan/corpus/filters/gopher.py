@@ -12,6 +12,7 @@ import numpy as np
 from ...lang.profile import load_profile
 from ...lang.units import unit_hash
 from ..characters import BULLET, LETTER
+from ..kernels import loops
 from ..phrases import among
 from ..rules import Rule, judge
 from ..verdict import Verdict
@@ -76,12 +77,18 @@ def _stop_words(view: TextView) -> float | None:
         return None
     if not view.profile.spaced:
         return sum(word in view.text for word in view.profile.stop_words)
-    return int(among(_stop_hashes(view.profile.code), view.folded.counted[0]).sum())
+    known, weights = _stop_hashes(view.profile.code)
+    if (compiled := loops("shares")) is not None:
+        return compiled.different_among(view.folded.hashes_U, known, weights)
+    return int(weights[among(known, view.folded.counted[0])].sum())
 
 
 @cache
-def _stop_hashes(code: str) -> np.ndarray:
-    return np.array([unit_hash(word.lower()) for word in load_profile(code).stop_words], np.uint64)
+def _stop_hashes(code: str) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes of the stop words, sorted, and how often each is in the profile."""
+    hashes = [unit_hash(word.lower()) for word in load_profile(code).stop_words]
+    known, times = np.unique(np.array(hashes, np.uint64), return_counts=True)
+    return known, times
 
 
 RULES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..characters import PAUSE
+from ..kernels import loops
 from ..rules import Rule, judge
 from ..verdict import Verdict
 from ..view import TextView
@@ -25,6 +26,12 @@ def _menu_share(view: TextView) -> float | None:
     if not len(view.lines):
         return None
     most = MAX_WORDS if view.profile.spaced else MAX_CLUSTERS
+    if (compiled := loops("shares")) is not None:
+        lines, units = view.lines, view.units
+        inside, total = compiled.menu_characters(
+            view.kinds_C, PAUSE, lines.starts_L, lines.ends_L, units.starts_U, most, MIN_RUN
+        )
+        return inside / total
     entry = np.zeros(len(view.lines) + 2, bool)
     entry[1:-1] = (view.units_by_line <= most) & (view.count_by_line(PAUSE) == 0)
     edges = np.flatnonzero(entry[1:] != entry[:-1])

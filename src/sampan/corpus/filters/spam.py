@@ -13,6 +13,7 @@ import numpy as np
 from ...lang.profile import load_profile
 from ...lang.units import ngram_hashes, units
 from ..characters import LETTER
+from ..kernels import loops
 from ..phrases import Phrases, among
 from ..rules import Rule, judge
 from ..verdict import Verdict
@@ -80,6 +81,10 @@ def _keyword_share(view: TextView) -> float | None:
         grams = ngram_hashes(view.folded, KEYWORD_CLUSTERS)
         times = np.unique(grams, return_counts=True)[1].max()
         return float(times * KEYWORD_CLUSTERS / len(view.folded))
+    if (compiled := loops("shares")) is not None:
+        folded, others = view.folded, _stop_words(view.profile.code)
+        times = compiled.most_frequent(folded.hashes_U, folded.starts_U, folded.ends_U, view.kinds_C, LETTER, others)
+        return times / len(folded)
     hashes, times = view.folded.counted
     others = np.flatnonzero(~among(hashes, _stop_words(view.profile.code)))
     for place in others[np.argsort(-times[others], kind="stable")]:

@@ -9,7 +9,7 @@ from ...core.compiled import compiled, leaf
 from ...lang.kernels.words import span_hash
 from .repeats import gram
 
-_LINE_END = 10
+_LINE_END, _ASCII = 10, 128
 
 
 @compiled
@@ -92,7 +92,7 @@ def script_weights(points, script_P, weight_P, number):
 
 
 @leaf
-def _find(values, value, low, high):
+def find(values, value, low, high):
     """Place of a value in values[low:high], which are sorted; -1 if it is not there."""
     end = high
     while low < high:
@@ -112,12 +112,12 @@ def find_phrases(hashes_U, firsts, lengths_N, known_K, begins_N):
     inside, seen = np.zeros(units + 1, np.int64), np.zeros(known_K.size, np.bool_)
     different = covered = depth = 0
     for start in range(units):
-        if _find(firsts, hashes_U[start], 0, firsts.size) >= 0:
+        if find(firsts, hashes_U[start], 0, firsts.size) >= 0:
             for n in range(lengths_N.size):
                 length = lengths_N[n]
                 if start + length > units:
                     continue
-                place = _find(known_K, gram(hashes_U, start, length), begins_N[n], begins_N[n + 1])
+                place = find(known_K, gram(hashes_U, start, length), begins_N[n], begins_N[n + 1])
                 if place >= 0:
                     different += not seen[place]
                     seen[place] = True
@@ -130,11 +130,11 @@ def find_phrases(hashes_U, firsts, lengths_N, known_K, begins_N):
 
 @compiled
 def digit_chains(points, kinds, digit, gaps, least):
-    """Starts and ends of the longest stretches of digits with at most two of the characters `gaps` (sorted) between
-    each two, of `least` digits or more. [R], [R]"""
+    """Starts, ends and digits of the longest stretches of digits with at most two of the characters `gaps` (sorted)
+    between each two, of `least` digits or more; and whether a digit is none of ASCII. [R], [R], [R]"""
     most = points.size // least + 1
-    starts, ends = np.empty(most, np.int64), np.empty(most, np.int64)
-    found, last = 0, kinds.size - 1
+    starts, ends, sizes = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    found, last, other = 0, kinds.size - 1, False
     start, end, size, gap = 0, -1, 0, 0
     for i in range(points.size + 1):
         inside = i < points.size and kinds[min(np.int64(points[i]), last)] & digit > 0
@@ -142,11 +142,12 @@ def digit_chains(points, kinds, digit, gaps, least):
             if size == 0:
                 start = i
             end, size, gap = i + 1, size + 1, 0
+            other |= points[i] >= _ASCII
         elif size:
             gap += 1
-            if i == points.size or gap > 2 or _find(gaps, points[i], 0, gaps.size) < 0:
+            if i == points.size or gap > 2 or find(gaps, points[i], 0, gaps.size) < 0:
                 if size >= least:
-                    starts[found], ends[found] = start, end
+                    starts[found], ends[found], sizes[found] = start, end, size
                     found += 1
                 size = 0
-    return starts[:found].copy(), ends[:found].copy()
+    return starts[:found].copy(), ends[:found].copy(), sizes[:found].copy(), other

@@ -25,7 +25,7 @@ def gram(hashes_U, place, length):
 
 
 @compiled
-def _slots(grams_P):
+def slots(grams_P):
     """For each n-gram the number of the first equal one, and how often each first one occurs."""
     bits = 2
     while (1 << bits) < 2 * grams_P.size:
@@ -52,7 +52,7 @@ def repeats(hashes_U, places_P, length, sums_U, max_ties):
     grams_P = np.empty(places_P.size, np.uint64)
     for p in range(places_P.size):
         grams_P[p] = gram(hashes_U, places_P[p], length)
-    first_P, times_P = _slots(grams_P)
+    first_P, times_P = slots(grams_P)
     kept, again, size = np.empty(places_P.size, np.int64), 0, 0
     reached = np.int64(0)
     most = 0
@@ -114,7 +114,7 @@ def all_repeats(hashes_U, unit, first, last, sums_U, max_ties):
 @compiled
 def seen_before(values_N):
     """Which values are equal to an earlier one. [N]"""
-    first_N, _ = _slots(values_N)
+    first_N, _ = slots(values_N)
     return first_N != np.arange(values_N.size)
 
 

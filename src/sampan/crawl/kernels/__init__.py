@@ -107,7 +107,7 @@ def scan(body: str) -> blocks.Layout | None:
     hints_E = elements[5]
     if odd or (hints_E < 0).any():
         return None
-    ends_B = np.ascontiguousarray(blocks_B5[:, 0])
+    ends_B, links_B, sizes_B, linked_B, place_B = np.ascontiguousarray(blocks_B5.T)
     tags, ends = found.words.count_tags(codes)
     text, texts, start = points.tobytes().decode("utf-32-le"), [], 0
     for end in ends_B.tolist():
@@ -115,9 +115,9 @@ def scan(body: str) -> blocks.Layout | None:
         start = end
     return blocks.Layout(
         texts=texts,
-        links=blocks_B5[:, 1],
-        linked=(blocks_B5[:, 3] / blocks_B5[:, 2]).astype(np.float32),
-        place=blocks_B5[:, 4],
+        links=links_B,
+        linked=(linked_B / sizes_B).astype(np.float32),
+        place=place_B,
         parent=elements[2],
         tag=elements[0],
         hints=hints_E,
@@ -138,8 +138,8 @@ def values_of(page: Page) -> tuple[np.ndarray, Sums]:
     values_FB, long_LB, weight_B, first, end = kernel.describe(
         page.all_counts,
         layout.linked,
-        np.ascontiguousarray(layout.links),
-        np.ascontiguousarray(layout.place),
+        layout.links,
+        layout.place,
         layout.tag,
         layout.depth,
         layout.parent,
@@ -158,12 +158,31 @@ def values_of(page: Page) -> tuple[np.ndarray, Sums]:
     return values_FB, _modules().forest.forest_sums
 
 
+def with_opinions(page: Page, values: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The features [F, B] of a page that `scan` gave, and below them those of a second opinion [F + 8, B]."""
+    layout, kernel = page.layout, _modules().choice
+    return kernel.with_opinions(values, page.mass, kept, page.place, layout.parent, layout.first, layout.end)
+
+
+def expected_f1(page: Page, chances: np.ndarray) -> float:
+    """`extractor.expected_f1` of a page that `scan` gave."""
+    return float(_modules().choice.expected_f1(page.mass, chances))
+
+
 def chosen(page: Page, chances: np.ndarray, limits: Sequence[float], main_share: float) -> np.ndarray:
     """`extractor.chosen` for a page that `scan` gave; `limits` are the share of F1, the least and the most bar, and the
     bar outside. [B]"""
     layout = page.layout
     given = np.array(limits, np.float32)
     return _modules().choice.chosen(page.mass, chances, layout.first, layout.end, layout.parent, given, main_share)
+
+
+def common(
+    page: Page, low: np.ndarray, high: np.ndarray, limits: Sequence[float], main_share: float
+) -> tuple[float, float]:
+    """`extractor.common` for a page that `scan` gave; `limits` as for `chosen`."""
+    layout, given = page.layout, np.array(limits, np.float32)
+    return _modules().choice.common(page.mass, low, high, layout.first, layout.end, layout.parent, given, main_share)
 
 
 def _repeated(page: Page) -> tuple[np.ndarray | list[int], np.ndarray | list[float]]:

@@ -1,19 +1,22 @@
-"""Compiled choice of a page's blocks (`extractor.chosen`), and which of them repeat or are its title
-(`features.Page.repeated`)."""
+"""Compiled choice of a page's blocks (`extractor.chosen`), what a second opinion says of them (`features.opinions`),
+and which of them repeat or are its title (`features.Page.repeated`)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ...core.compiled import compiled, leaf
+from ..features import OFFSETS, OPINIONS
+from .page_features import sums_over
 
+_OFFSETS, _OPINIONS = np.array(OFFSETS), len(OPINIONS)
 _TWO, _ONE = np.float32(2), np.float32(1)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 @compiled
-def _bar(mass_B, chances_B, share, least, most):
-    """`extractor.bar`, in float32 like there."""
+def expected_f1(mass_B, chances_B):
+    """`extractor.expected_f1`, in float32 like there."""
     order_B = np.argsort(-chances_B, kind="mergesort")  # a stable one
     hits_B = np.empty(order_B.size, np.float32)
     mass = hits = np.float32(0)
@@ -24,13 +27,35 @@ def _bar(mass_B, chances_B, share, least, most):
     for place in range(order_B.size):
         mass += mass_B[order_B[place]] + _ONE
         best = max(best, _TWO * hits_B[place] / (mass + hits))
-    return min(max(share * best, least), most)
+    return best
+
+
+@compiled
+def with_opinions(values_FB, mass_B, kept_B, place_B, parent_E, first_E, end_E):
+    """`values_FB`, and the rows of `features.opinions` below. [F + 8, B]"""
+    rows, blocks = values_FB.shape
+    out_FB, weight_B, taken_B = np.empty((rows + _OPINIONS, blocks), np.float32), mass_B + _ONE, np.empty_like(mass_B)
+    for b in range(blocks):
+        taken_B[b] = weight_B[b] * kept_B[b]
+    whole_E, share_E = sums_over(weight_B, first_E, end_E), sums_over(taken_B, first_E, end_E)
+    for e in range(first_E.size):
+        share_E[e] /= max(_ONE, whole_E[e])
+    out_FB[:rows] = values_FB
+    for b in range(blocks):
+        up = parent_E[place_B[b]]
+        out_FB[rows, b], out_FB[rows + 1, b], out_FB[rows + 2, b] = kept_B[b], share_E[up], share_E[parent_E[up]]
+        for k in range(_OFFSETS.size):
+            other = b + _OFFSETS[k]
+            out_FB[rows + 3 + k, b] = kept_B[other] if 0 <= other < blocks else 0
+        out_FB[rows + 3 + _OFFSETS.size, b] = share_E[0]
+    return out_FB
 
 
 @compiled
 def chosen(mass_B, chances_B, first_E, end_E, parent_E, limits, main_share):
     """`extractor.chosen`; `limits` (float32) are the share of F1, the least and most bar, and that outside. [B]"""
-    bound, outside = _bar(mass_B, chances_B, limits[0], limits[1], limits[2]), limits[3]
+    best, outside = expected_f1(mass_B, chances_B), limits[3]
+    bound = min(max(limits[0] * best, limits[1]), limits[2])
     likely_B, running, total = np.empty(mass_B.size, np.bool_), np.zeros(mass_B.size + 1), np.float32(0)
     for b in range(mass_B.size):
         likely_B[b] = chances_B[b] > bound
@@ -47,6 +72,21 @@ def chosen(mass_B, chances_B, first_E, end_E, parent_E, limits, main_share):
         if not first_E[near] <= b < end_E[near]:
             likely_B[b] = chances_B[b] > outside
     return likely_B
+
+
+@compiled
+def common(mass_B, low_B, high_B, first_E, end_E, parent_E, limits, main_share):
+    """`extractor.common`: what the choices by two rows of chances weigh together, and what they have in common."""
+    lower_B = chosen(mass_B, low_B, first_E, end_E, parent_E, limits, main_share)
+    higher_B = chosen(mass_B, high_B, first_E, end_E, parent_E, limits, main_share)
+    total = both = 0.0
+    for b in range(mass_B.size):
+        weight = np.float64(mass_B[b]) + 1.0
+        if lower_B[b]:
+            total += weight
+            both += weight if higher_B[b] else 0.0
+        total += weight if higher_B[b] else 0.0
+    return total, both
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Compiled `units.Points.units` of spaced languages, and hashes of spans."""
+"""Compiled `units.Points.units`, words and clusters, and hashes of spans."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ _STEP = np.uint64(units.STEP)
 _MIX_1, _MIX_2 = np.uint64(units.MIX_1), np.uint64(units.MIX_2)
 _S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
 _IN_WORD, _JOINS, _LETTER = units.IN_WORD, units.JOINS, units.LETTER
+_COENG, _KHMER, _VIRAMA, _BURMESE = units.COENG, units.KHMER, units.VIRAMA, units.BURMESE
+_ASAT, _DOT_BELOW, _STACK = units.ASAT, units.DOT_BELOW, units.BURMESE_VIRAMA
+_SYLLABLE = units.burmese()
 
 
 @leaf
@@ -62,6 +65,42 @@ def words(points, kinds, table):
     if start >= 0:
         starts[found], ends[found], hashes[found] = start, size, span_hash(points, start, size, table)
         found += 1
+    return starts[:found].copy(), ends[:found].copy(), hashes[:found].copy()
+
+
+@leaf
+def _joins_before(points, i, kind, before, stray, pairs):
+    """Whether the character at `i` goes on with the unit of the one before it: `units._clusters`. `stray` is whether
+    that one is a stacking sign with nothing before it."""
+    joined = pairs[before * 16 + kind]
+    if stray and ((before == _COENG and kind == _KHMER) or (before == _VIRAMA and kind == _BURMESE)):
+        joined = False
+    if kind == _BURMESE and i + 1 < points.size and _SYLLABLE[before]:
+        after = points[i + 1]
+        joined |= after in (_ASAT, _STACK)
+        joined |= after == _DOT_BELOW and i + 2 < points.size and points[i + 2] == _ASAT
+    return joined
+
+
+@compiled
+def clusters(points, classes, pairs, can_start, table):
+    """Starts, ends and hashes of the clusters. [U], [U], [U]"""
+    size, last = points.size, classes.size - 1
+    starts, ends, hashes = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint64)
+    found, start, before, stray = 0, -1, 0, False
+    for i in range(size + 1):
+        kind, joined = 0, False
+        if i < size:
+            kind = np.int64(classes[min(np.int64(points[i]), last)])
+            joined = _joins_before(points, i, kind, before, stray, pairs)
+            # a sign strays by what stands right before it, whatever else is known of the letters around
+            stray = kind in (_COENG, _VIRAMA) and not pairs[before * 16 + kind]
+        if not joined:
+            if start >= 0:
+                starts[found], ends[found], hashes[found] = start, i, span_hash(points, start, i, table)
+                found += 1
+            start = i if i < size and can_start[kind] else -1
+        before = kind
     return starts[:found].copy(), ends[:found].copy(), hashes[:found].copy()
 
 
