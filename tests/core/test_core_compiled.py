@@ -41,29 +41,3 @@ def test_what_is_kept_loads_without_what_compiling_needs(tmp_path, monkeypatch):
     )
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
     assert [run.stdout.split() for run in runs] == [["2", "True"], ["2", "False"]]
-
-
-def test_what_is_kept_can_be_called_by_what_is_compiled_anew(tmp_path, monkeypatch):
-    """Its code for inlining is then unpacked, from the second process on of a function that was loaded."""
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
-    (tmp_path / "loops.py").write_text(
-        "from sampan.core.compiled import compiled, leaf\n"
-        "@leaf\ndef square(n):\n    return n * n\n"
-        "@compiled\ndef total(n):\n    found = 0\n"
-        "    for i in range(n):\n        found += square(i)\n    return found\n"
-    )
-    code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "import sampan.core.compiled as c; c._numba(); import loops\n"
-        "first = loops.square(7)\n"
-        "kept = next(iter(loops.square.overloads.values())).library\n"
-        "before = bool(getattr(kept, 'packed', b''))\n"
-        "print(first, loops.total(10), before, bool(getattr(kept, 'packed', b'')))"
-    )
-    found = []
-    for _ in range(2):
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        found.append(done.stdout.split())
-        for path in (tmp_path / "cache").rglob("*total*"):
-            path.unlink()  # so that only the function that is called is kept
-    assert found == [["49", "285", "False", "False"], ["49", "285", "True", "False"]]

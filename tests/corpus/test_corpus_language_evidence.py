@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from ordinary_text import KEPT
@@ -66,6 +67,35 @@ def test_mixed_pages():
     # one language, and a short line of another, are not mixed
     for text in (THAI, MALAY, f"{THAI}\nSee you there!"):
         assert clean(text, mixed="main_lines")[0].meta == {}
+
+
+def test_a_mixed_page_goes_by_the_language_of_most_letters():
+    """As a whole, English beside Thai is called Thai from a quarter of the letters on; a label stands against it."""
+    english = f"{ENGLISH}\n{ENGLISH}\n{THAI}"
+    assert clean(english)[0].language == "tha_Thai"
+    tagged = clean(english, mixed="tag")[0]
+    assert (tagged.language, tagged.script, tagged.text) == ("eng_Latn", "Latn", english)
+    assert float(tagged.meta["main_share"]) > 0.5
+    assert clean(english, mixed="main_lines")[0].text == f"{ENGLISH}\n{ENGLISH}"
+    assert clean(english, mixed="tag", languages=["tha_Thai"])[1] == "unwanted_language"
+    labelled = Cleaner(parse_params(Params, {"filters": [], "mixed": "tag"}, where="test"))
+    assert labelled(Document("1", english, language="tha_Thai"))[0].language == "tha_Thai"
+    chinese = "\n".join(KEPT["zho_Hans"])
+    document = clean(f"{ENGLISH}\n{chinese}\n{ENGLISH}", mixed="tag")[0]
+    assert (document.language, document.meta.keys()) == ("eng_Latn", {"main_share"}), "no form of Chinese"
+
+
+@pytest.mark.shared
+def test_mixed_pages_of_13_languages_are_found(shared, monkeypatch):
+    """A page a pair, a fifth of its letters in the second language: 0.98 when it was written, of 288 pages; the bar
+    leaves room for three standard errors."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    import mixed_pages
+
+    rows = mixed_pages.mixed_pages(mixed_pages.paragraphs(shared), pages=1, shares=(0.2,))
+    strange = [row for row in rows if not row["sisters"]]
+    assert len(strange) == 288
+    assert sum(row["named"] and row["found"] > 0 for row in strange) / len(strange) >= 0.95
 
 
 @pytest.mark.shared

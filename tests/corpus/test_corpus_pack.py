@@ -75,7 +75,8 @@ def documents(tmp_path):
 @pytest.fixture
 def chats(tmp_path):
     (tmp_path / "chats").mkdir()
-    messages = [{"role": "user", "content": "the dog"}, {"role": "assistant", "content": "waits"}]
+    messages = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "dog", "train": False}]
+    messages += [{"role": "user", "content": "the dog"}, {"role": "assistant", "content": "waits"}]
     write_conversations(tmp_path / "chats", [Conversation(id="c", messages=messages, language="eng_Latn")])
     return Artifact(path=tmp_path / "chats", kind="conversations", digest="0" * 64, name="chats")
 

@@ -6,7 +6,10 @@ import contextlib
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from sampan.crawl import long_tags
 from sampan.crawl.archive_shard import LeftOut, page_text
 from sampan.crawl.guard import MAX_OPTIONS, overwork
 from sampan.crawl.nesting import MAX_DEPTH, too_deep
@@ -26,6 +29,10 @@ HOSTILE = {
     "attributes": (f"<p {'=1 '.join(NAMES)}>x", "too_many_attributes"),
     "attributes with tags in quotes": ("<p " + " ".join(f'{name}="<i>"' for name in NAMES) + ">x", "tangled_markup"),
     "attributes with ends in quotes": ("<p " + '=">" '.join(NAMES) + ">x", "too_many_attributes"),
+    "attributes with ends in quotes, twice": ("<p " + '=">>" '.join(NAMES) + ">x", "too_many_attributes"),
+    "attributes with other quotes in quotes": ("<p " + """='">' """.join(NAMES) + ">x", "too_many_attributes"),
+    "wide attributes with ends in quotes": ("<p " + f'=">{"x" * 90}" '.join(NAMES) + ">x", "too_many_attributes"),
+    "a blank that is none": ('<p x=\x0b" ' + '=">" '.join(NAMES) + ">x", "too_many_attributes"),
     "deep, with end tags of nothing": ("<div></x>" * 30_000, "too_deep"),
     "deep, before list items": ("<span></x>" * 30_000 + "<li></li>" * 30_000, "too_deep"),
     "deep, before end tags": ("<span></x>" * 60_000 + "</y>" * 60_000, "too_deep"),
@@ -43,6 +50,29 @@ def test_hostile_pages_are_given_up(name):
     with contextlib.suppress(LeftOut):
         page_text(Params(), html.encode(), "", "")
     assert time.process_time() - clock < SECONDS
+
+
+FILLERS = st.sampled_from(
+    ["", ">", ">>", "a>b", "<i>", "'>", "=>", "=", "\x0b>", "x" * 70, "x" * 200 + ">", ">" + "x" * 300]
+)
+VALUES = st.one_of(
+    st.just(""),
+    FILLERS.map(lambda text: f'="{text}"'),
+    FILLERS.map(lambda text: "='{}'".format(text.replace("'", '"'))),
+    st.sampled_from(["=1", "= 1", '=\x0b"', '= \n"> >"']),
+)
+AROUND = st.lists(st.sampled_from(["<p>", "it's", ' "so"', "<a href='x'>", '<i class="">', "=", "<", "\n", "w " * 90]))
+
+
+@given(AROUND, st.lists(VALUES, min_size=1, max_size=9), st.integers(0, 90), AROUND)
+@settings(max_examples=500, deadline=None)
+def test_no_tag_of_many_attributes_is_missed(before, values, shift, after):
+    """However `>` and quotes stand in its values, and wherever in the page it begins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(long_tags, "_LEAST", 120)
+        patch.setattr(long_tags, "_MOST", 120)
+        tag = "<p " + " ".join(f"n{i}{values[i % len(values)]}" for i in range(120)) + ">"
+        assert long_tags.overlong_tag(("".join(before) + " " * shift + tag + "".join(after)).encode())
 
 
 HONEST = {

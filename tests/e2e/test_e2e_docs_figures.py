@@ -84,6 +84,27 @@ def _extraction() -> list[str]:
     return [*lines, times, f"{shown(found['ratio'], 1)} times ("]
 
 
+def _identification() -> list[str]:
+    found = results("mixed_pages")
+    lines = []
+    for share in ("5%", "10%", "20%", "30%", "40%"):
+        sides = [found["by_share_and_layout"][f"{share}, {layout}"] for layout in ("end", "spread")]
+        kinds = ("named as a whole", "main language named", "found")
+        row = (shown(round(100 * side[kind], 6), 1) for side in sides for kind in kinds)
+        lines.append(cells(share.replace("%", " %"), *row))
+    for size, row in found["short_texts_that_declare"].items():
+        kinds = ("nothing", "the right one", "English", "a sister or English")
+        told = (shown(round(100 * row[kind][way], 6), 1) for kind in kinds for way in ("right", "wrong"))
+        lines.append(cells(size.partition(" ")[0], *told))
+    pages = found["declared_on_web_pages"]
+    return [
+        *lines,
+        f"{shown(round(100 * found['ours'], 6), 1)} % of the pages are named and found",
+        f"by themselves {shown(round(100 * found['false_alarms'], 6), 2)} % are taken for another",
+        f"{pages['rightly'] + pages['English, wrongly']} declare one of our languages, {pages['rightly']} rightly",
+    ]
+
+
 def _merging() -> list[str]:
     found, search = results("merge_vs_mergekit")["methods"], results("merge_search_village")["measures"]
     ours, peer = search["ours"], search["peer"]
@@ -178,6 +199,7 @@ FIGURES = {
     "why/deduplication.md": _dedup,
     "why/scale.md": _scale,
     "why/extraction.md": _extraction,
+    "why/language-identification.md": _identification,
     "how-to/merge.md": _merging,
     "how-to/evaluate.md": _evaluation,
     "how-to/lineages.md": _twins,

@@ -14,10 +14,12 @@ import pytest
 RECIPE = """
 recipe: bucket
 inputs:
-  web: "url:s3://pages/crawl/pages.warc.gz"
+  web: "url:s3://pages/crawl/"
+  again: "url:s3://pages/crawl/*.warc.gz"
   rows: "url:s3://pages/rows.jsonl#sha256={digest}"
 stages:
   crawled: {{stage: crawl.warc, from: {{files: web}}}}
+  same: {{stage: crawl.warc, from: {{files: again}}}}
   read: {{stage: crawl.table, from: {{files: rows}}}}
   unique: {{stage: corpus.dedup, from: {{documents: [crawled, read]}}}}
 """
@@ -77,13 +79,15 @@ def test_pages_and_rows_of_a_bucket_become_documents(bucket, tmp_path):
     assert counts["read"] == 1
     assert counts["crawled"] >= 3
     assert counts["unique"] >= 2
+    keys = {stage["name"]: stage["key"] for stage in shown["stages"]}
+    assert keys["same"] == keys["crawled"], "a folder and a pattern that hold the same files are the same input"
 
 
 @pytest.mark.slow
 def test_a_file_that_is_not_in_the_bucket_is_named(bucket, tmp_path):
     env, rows = bucket
     recipe = _recipe(tmp_path, rows)
-    recipe.write_text(recipe.read_text().replace("pages.warc.gz", "other.warc.gz"))
+    recipe.write_text(recipe.read_text().replace('crawl/"', 'crawl/other.warc.gz"'))
     done = call("run", recipe, "--store", tmp_path / "store", env=env)
     assert done.returncode
     assert "s3://pages/crawl/other.warc.gz: cannot be fetched" in done.stderr

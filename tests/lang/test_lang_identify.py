@@ -28,6 +28,22 @@ SENTENCES = {
 }
 
 
+OTHER = (
+    "Pasar malam dibuka setiap hari Rabu dan penduduk kampung datang membeli sayur, ikan serta kuih kegemaran mereka."
+)
+
+
+@pytest.mark.parametrize("code", ["zho_Hans", "tha_Thai", "khm_Khmr", "mya_Mymr", "tam_Taml"])
+def test_lines_beside_another_script_stand_for_the_page_if_they_are_most_of_it(code):
+    malay = f"{SENTENCES['msa_Latn']}\n{OTHER}\n"
+    assert identify(f"{malay}{SENTENCES[code]}\n").language == "msa_Latn"
+    assert identify(SENTENCES[code] * 4 + "\n" + SENTENCES["msa_Latn"]).language == code
+    # names and commands among the words, or in lines of their own, are no language of the page
+    assert identify(f"{SENTENCES[code]} Microsoft Windows, Google Chrome, Mozilla Firefox").language == code
+    commands = "cp --recursive source target\nmkdir --parents folder\ngrep pattern file\n"
+    assert identify(f"{commands}{SENTENCES[code]}\n{SENTENCES[code]}").language == code
+
+
 @pytest.mark.parametrize("code", SENTENCES)
 def test_a_sentence_of_each_language(code):
     guess = identify(SENTENCES[code])

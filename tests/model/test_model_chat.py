@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from sampan.core.errors import InputError, RecipeError
-from sampan.model.chat import TEMPLATES, prompt_text, render, write_template
+from sampan.model.chat import TEMPLATES, prompt_text, render, trained_turns, write_template
 
 TURNS = [
     {"role": "system", "content": "Be brief."},
@@ -78,6 +80,32 @@ def test_a_template_that_rewrites_history_is_refused(loaded):
             render(tokenizer, TURNS)
     finally:
         tokenizer.chat_template = before
+
+
+@pytest.mark.parametrize("says", ["{{ raise_exception('no system turns') }}", "{{ messages[9].content }}", "{% if %}"])
+def test_a_template_that_refuses_a_conversation_is_told(loaded, says, monkeypatch):
+    """As Gemma's and Mistral's own do."""
+    monkeypatch.setattr(loaded[1], "chat_template", says)
+    with pytest.raises(InputError, match="the chat template refuses this conversation"):
+        render(loaded[1], TURNS)
+
+
+def test_a_template_that_names_the_day_says_the_same_on_every_day(loaded, monkeypatch):
+    """As Llama 3.2's own does; whoever serves a model says which day it is."""
+    clock = "{%- if not date_string is defined %}{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}"
+    monkeypatch.setattr(loaded[1], "chat_template", clock + "{{ date_string }}")
+    assert prompt_text(loaded[1], TURNS[:2]) == "26 Jul 2024"
+    assert prompt_text(loaded[1], TURNS[:2], today=date(2031, 1, 5)) == "05 Jan 2031"
+
+
+def test_a_turn_says_itself_whether_it_is_trained():
+    turns = [
+        {**turn, **more} for turn, more in zip(TURNS, [{}, {"train": True}, {"train": False}, {}, {}], strict=True)
+    ]
+    assert trained_turns(turns) == {4}
+    assert trained_turns(TURNS) == {2, 4}
+    assert trained_turns(turns, []) == set()
+    assert trained_turns(TURNS, [2]) == {2}
 
 
 def test_unknown_template(tmp_path):

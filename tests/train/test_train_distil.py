@@ -185,3 +185,11 @@ def test_what_cannot_teach_is_refused(tiny, teacher, chats, shards, run_stage, t
     (foreign / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
     with pytest.raises(StageError, match="another tokenizer"):
         run_stage(DISTIL, {**given, "teacher": ("checkpoint", [foreign]), **{"tokens": both["tokens"]}}, "f", **VALUES)
+
+
+def test_the_length_of_tokens_is_told_in_tokens_and_planned_in_steps():
+    given = {"model": ["checkpoint"], "teacher": ["checkpoint"], "tokens": ["tokens"]}
+    with pytest.raises(RecipeError, match="epochs is for the input `conversations`"):
+        DISTIL.check(DISTIL.params(epochs=2), given)
+    facts = {"tokens": [{"tokens": 10_000}]}
+    assert DISTIL.estimate(DISTIL.params(global_batch_tokens=1_000), facts)["steps"] == 10

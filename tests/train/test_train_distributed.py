@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from train_ranks import a_run, run_groups, save_pairs
 
 from sampan.core.errors import StageError
@@ -42,7 +43,8 @@ FEATURES = {
     "rewind_steps": 3,
     "spike_deviations": 20,
 }
-ADAPTERS = {"num_tokens": 256 * 8, "lora_rank": 2, "dora": True, "new_rows_from": 300}
+ADAPTERS = {"num_tokens": 256 * 8, "lora_rank": 2, "dora": True, "new_rows_from": 300, "keep_adapter": True}
+ADAPTERS |= {"train_only": ["*norm*"]}
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +165,9 @@ def test_watching_averages_and_adapters_work_on_divided_weights(ran, weights_of)
         one, two = weights_of(ran / f"{name}1"), weights_of(ran / f"{name}2")
         for key, tensor in one.items():
             torch.testing.assert_close(two[key], tensor, rtol=1e-3, atol=close)
+    one, two = (load_file(ran / f"adapters{n}" / "adapter" / "adapter_model.safetensors") for n in (1, 2))
+    assert any("embed_tokens" in key for key in one), "what is trained beside the adapters is kept with them"
+    assert one.keys() == two.keys()
 
 
 def piece(length: int, group: int = -1, trained: bool = True) -> Piece:
@@ -221,6 +226,18 @@ def test_a_checkpoint_comes_back_whole_and_half_of_one_does_not_count(small, tmp
     assert torch.equal(other.state[fresh.weight]["exp_avg"], moments)
     assert float(other.state[fresh.weight]["step"]) == 1
     assert not half.exists()
+
+
+def test_a_long_log_does_not_make_the_header_longer(small, tmp_path):
+    """safetensors writes no header above 100 MB: 300,000 rows with eleven streams."""
+    sizes = []
+    for count in (9_000, 10):
+        rows = [{"step": number, "loss": 1.0} for number in range(count)]
+        Keeper(tmp_path).save(*small, Progress(step=1, rows=rows))
+        (file,) = latest(tmp_path).iterdir()
+        sizes.append(int.from_bytes(file.read_bytes()[:8], "little"))
+        assert Keeper(tmp_path).load(*small).rows == rows
+    assert sizes[0] - sizes[1] < 100  # digits of a shape and of places
 
 
 @pytest.mark.parametrize("background", [False, True])

@@ -160,11 +160,14 @@ def test_too_many_skips_end_the_run_with_the_reason(run, plant, tmp_path):
 
 def test_weights_that_are_not_numbers_are_refused_before_the_first_step(tiny, shards, run_stage, tmp_path):
     broken = shutil.copytree(tiny, tmp_path / "nan")
+    config = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
     weights = load_file(broken / "model.safetensors")
-    weights["model.norm.weight"][0] = math.nan
+    weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()
+    weights["model.embed_tokens.weight"][3] = math.nan  # a row that few documents read
     save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
     given = {"model": ("checkpoint", [broken]), "tokens": ("tokens", [shards])}
-    with pytest.raises(StageError, match="not numbers"):
+    with pytest.raises(StageError, match="weights are not all numbers"):
         run_stage(STAGE, given, **{**VALUES, "num_tokens": 256})
 
 

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from sampan.cli.inspect import _within
 from sampan.cli.main import main
 
 
@@ -59,10 +60,23 @@ def test_a_stages_output_is_shown_with_its_own_settings(capsys, tiny, chats, tmp
     )
     assert main(["run", str(recipe), "--store", str(store)]) == 0
     capsys.readouterr()
-    assert marked(inspect(capsys, "look/sft", "--store", store)) == ["ไหน</s>", "the</s>"]
+    out = inspect(capsys, "look/sft", "--store", store)
+    assert re.search(r"one, cut from (6[5-9]|7\d) tokens \(context_len\): 64 tokens", out)
+    first, second = marked(out)
+    assert first.startswith("ไ")
+    assert not first.endswith("</s>"), "what the stage cut off was never trained"
+    assert second == "the</s>"
     whole = marked(inspect(capsys, "look/tokens", "--store", store, "--rows", 1))
     assert len(whole) == 1
     assert whole[0].endswith("</s>")
+
+
+def test_an_answer_longer_than_the_context_is_left_out_whole():
+    rows = [("long", [1, 2, 3], [0, 1, 1]), ("short", [1, 2], [0, 1])]
+    long, short = _within("preferences", iter(rows), 2)
+    assert long == ("long, left out as longer than 2 tokens (context_len)", [1, 2, 3], [0, 0, 0])
+    assert short == rows[1]
+    assert list(_within("tokens", iter(rows), 2)) == rows
 
 
 def test_judged_answers_and_pairs_are_shown(capsys, tiny, tmp_path):

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sampan.artifacts.conversations import Conversation, write_conversations
+from sampan.artifacts.conversations import Conversation, Judged, Preference, write_conversations
 from sampan.model.chat import TEMPLATES
 from sampan.model.tokenizer import load_tokenizer
+from sampan.train.dialogues import judged_pieces, pair_pieces
 from sampan.train.packing import IGNORE
 from sampan.train.rendered import open_rendered
 from sampan.train.sft import STAGE as SFT
@@ -66,6 +67,22 @@ def rendered(tokenizer, row, loss_on):
 
 def squeezed(text: str) -> str:
     return "".join(text.split())
+
+
+def test_of_a_preference_the_answer_alone_is_trained(tiny):
+    """Whatever turns of the prompt say of themselves: it is for fine-tuning."""
+    tokenizer = load_tokenizer(tiny)
+    turns = [{"role": role, "content": word} for role, word in (("user", "the"), ("assistant", "tin"), ("user", "a"))]
+    told = [{**turn, "train": True} if turn["role"] == "assistant" else turn for turn in turns]
+    plain, marked = (
+        pair_pieces(tokenizer, [Preference(id="n", prompt=prompt, chosen="in", rejected="hat")], context_len=64)[0][0]
+        for prompt in (turns, told)
+    )
+    assert all((one.labels == other.labels).all() for one, other in zip(plain, marked, strict=True))
+    rows = [Judged(id="n", prompt=told, answer="in", desirable=good) for good in (True, False)]
+    (judged, _), *_ = judged_pieces(tokenizer, rows, context_len=64)
+    assert (judged.labels == plain[0].labels).all()
+    assert tokenizer.decode([i for i in judged.labels if i != IGNORE]) == "in</s>"
 
 
 def test_32_short_conversations_are_learnt_by_heart(tiny, run_stage, tmp_path):

@@ -78,3 +78,14 @@ def test_cross_entropy_is_the_sum_over_tokens():
     logprobs = torch.tensor([-1.0, -2.5])
     for name in ("causal_lm", "sft"):
         assert OBJECTIVES.load(name)(logprobs)[0].item() == 3.5
+
+
+@pytest.mark.parametrize("values", [(0.0, -1.0), (-1.0, 0.0), (0.0, 0.0), (-1e-9, 0.0), (-1e4, -1e4)])
+@pytest.mark.parametrize("name", ["orpo", "simpo"])
+def test_answers_that_are_certain_or_hopeless_have_numbers(name, values):
+    """A learnt one-token answer has the probability 1 in float32; one step that is not a number is left out."""
+    settings = {"beta": 0.1} if name == "orpo" else {"beta": 2.0, "gamma": 0.5}
+    one, ones = torch.ones(1), [torch.tensor([value], requires_grad=True) for value in values]
+    loss, _ = OBJECTIVES.load(name)(Pairs(*ones, one, one), **settings)
+    assert loss.isfinite()
+    assert all(grad.isfinite().all() for grad in torch.autograd.grad(loss, ones))

@@ -21,8 +21,9 @@ from sampan.core.identity import digest_tree
 from sampan.core.params import parse_params
 from sampan.train.causal_lm import STAGE as CAUSAL_LM
 from sampan.train.causal_lm import Phase
+from sampan.train.distil import STAGE as DISTIL
 from sampan.train.preference import STAGE as PREFERENCE
-from sampan.train.resume import latest
+from sampan.train.resume import latest, read_progress
 from sampan.train.sft import STAGE as SFT
 
 ONLY = "00000-of-00001.safetensors"
@@ -179,7 +180,6 @@ STAGE.run(params, inputs, Runtime(out=out, state=state, checkpoint_seconds=0))
 
 def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, shards, tmp_path, artifact):
     """Kill a real process while it saves after every step; what it kept is bit-equal to that many steps in one go."""
-    from safetensors import safe_open
     from safetensors.torch import load_file
 
     from sampan.core.stage import Inputs, Runtime
@@ -196,9 +196,7 @@ def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, s
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    kept = latest(kept) / ONLY
-    with safe_open(kept, "pt") as file:
-        step = json.loads(file.metadata()["progress"])["step"]
+    step = read_progress(latest(kept)).step
     assert step >= 1
 
     class Stop(Exception):
@@ -213,7 +211,7 @@ def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, s
     runtime = Runtime(out=tmp_path / "out2", state=tmp_path / "state2", checkpoint_seconds=0, on_progress=stop_after)
     with pytest.raises(Stop):
         CAUSAL_LM.run(CAUSAL_LM.params(**values), inputs, runtime)
-    expected, found = load_file(latest(tmp_path / "state2") / ONLY), load_file(kept)
+    expected, found = (load_file(latest(tmp_path / name) / ONLY) for name in ("state2", "state"))
     assert expected.keys() == found.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
@@ -246,8 +244,13 @@ def test_foreign_or_unfit_inputs_are_refused(cpt, tiny, shards, make_shards, run
         cpt("long", context_len=65)
     with pytest.raises(StageError, match="no parameter matches"):
         cpt("pattern", train_only=("*nothing*",))
-    with pytest.raises(StageError, match="which train_only freezes"):
-        cpt("rows", train_only=("*norm*",), new_rows_from=300)
+    for name in ("new_rows_from", "embeddings_first"):
+        with pytest.raises(StageError, match=f"{name} = 300.* not trained here"):
+            cpt(name, train_only=("*norm*",), **{name: 300})
+    with pytest.raises(StageError, match="new_rows_from = 360, and the embeddings have 360 rows"):
+        cpt("above", new_rows_from=360)
+    with pytest.raises(RecipeError, match="skip_tokens leaves none of the"):
+        cpt("beyond", num_tokens=0, skip_tokens=256 * 10_000)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +260,10 @@ def test_foreign_or_unfit_inputs_are_refused(cpt, tiny, shards, make_shards, run
         ({"lr": math.nan}, "lr must be 0 or more"),
         ({"weight_decay": -0.1}, "weight_decay"),
         ({"final_lr_ratio": -0.1}, "final_lr_ratio"),
+        ({"lr": math.inf}, "lr must be 0 or more, and finite"),
+        ({"max_grad_norm": math.nan}, "max_grad_norm must be 0 or more"),
+        ({"max_grad_norm": -1}, "max_grad_norm must be 0 or more"),
+        ({"warmup_steps": -3}, "warmup_steps must be 0 or more"),
         ({"beta1": 1.0}, "beta1"),
         ({"beta2": -0.1}, "beta2"),
         ({"eps": 0}, "eps must be above 0"),
@@ -275,14 +282,26 @@ def test_settings_out_of_range_or_that_nothing_reads_are_refused(values, says):
         parse_params(PREFERENCE.params, values, where="here")
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1])
+def test_lengths_that_are_none_are_refused(value):
+    """Before anything is planned with them."""
+    for stage, name in ((CAUSAL_LM, "num_tokens"), (DISTIL, "num_tokens"), (SFT, "epochs"), (PREFERENCE, "beta")):
+        with pytest.raises(RecipeError, match=f"{name}.* finite"):
+            parse_params(stage.params, {name: value}, where="here")
+
+
 def test_a_loss_that_breaks_says_where_and_keeps_the_weights_before(cpt, tmp_path):
     with pytest.raises(StageError, match=r"broke at step \d+: loss .*Lower lr") as error:
         cpt("hot", lr=1e30, warmup_share=0, max_grad_norm=0, checkpoint_seconds=1e9)
     step = int(str(error.value).split("step ")[1].split(":")[0])
-    from safetensors import safe_open
+    assert read_progress(latest(tmp_path / "hot-state")).step == step
 
-    with safe_open(latest(tmp_path / "hot-state") / ONLY, "pt") as file:
-        assert json.loads(file.metadata()["progress"])["step"] == step
+
+def test_weights_that_the_last_update_broke_are_not_written(cpt, tmp_path):
+    """No later step has a loss that tells."""
+    with pytest.raises(StageError, match="is not all numbers after training, as float32"):
+        cpt("last", lr=1e39, warmup_share=0, num_tokens=256)
+    assert not list((tmp_path / "last-out").iterdir())
 
 
 def test_sft_learns_answers_only(tiny, chats, run_stage):

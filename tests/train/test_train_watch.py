@@ -174,6 +174,25 @@ def test_trackers_get_the_numbers_and_change_no_byte(run, monkeypatch, tmp_path)
     assert live[-1]["memory_bytes"] > 50e6, "torch alone takes more"
 
 
+@pytest.mark.parametrize("lr", [1e-3, 1e30])
+def test_trackers_are_told_how_a_run_ended(run, monkeypatch, lr):
+    """One that is not told would show a run that broke as under way for ever."""
+    told = []
+    runs = types.SimpleNamespace(log=lambda values, step: None, finish=lambda exit_code: told.append(exit_code))
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=lambda project: runs))
+    flow = {name: lambda *_, **__: None for name in ("set_experiment", "start_run", "log_metrics")}
+    monkeypatch.setitem(sys.modules, "mlflow", types.SimpleNamespace(**flow, end_run=told.append))
+    monkeypatch.setenv("SAMPAN_TRACKERS", "wandb,mlflow")
+    values = {"lr": lr, "warmup_share": 0, "max_grad_norm": 0, "max_skips": 0}
+    if lr < 1:
+        run(**values)
+        assert told == [0, "FINISHED"]
+        return
+    with pytest.raises(StageError, match="training broke"):
+        run(**values)
+    assert told == [1, "FAILED"]
+
+
 @pytest.mark.parametrize(("name", "says"), [("paper", "names 'paper'"), ("mlflow", "not installed")])
 def test_trackers_that_are_not_there_are_refused(run, monkeypatch, name, says):
     monkeypatch.setitem(sys.modules, "mlflow", None)

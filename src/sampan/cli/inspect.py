@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,15 +44,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def call(options: argparse.Namespace) -> int:
-    kind, folders, tokenizer, stage_loss_on = _find(options)
+    kind, folders, tokenizer, stage = _find(options)
     from ..model.tokenizer import load_tokenizer
 
     loaded = load_tokenizer(tokenizer) if tokenizer else None
-    rows = _rows(kind, folders, loaded, options.loss_on or stage_loss_on)
+    rows = _rows(kind, folders, loaded, options.loss_on or stage.get("loss_on", "all"))
     colour = options.colour == "always" or (options.colour == "auto" and sys.stdout.isatty())
     print(_legend(colour))
     total = trained = 0
-    for name, ids, mask in islice(rows, options.rows):
+    for name, ids, mask in islice(_within(kind, rows, stage.get("context_len")), options.rows):
         total, trained = total + len(ids), trained + sum(map(int, mask))
         print(f"\n{name}: {len(ids)} tokens, {sum(map(int, mask))} trained")
         print(paint(loaded, ids, mask, colour=colour))
@@ -68,23 +68,35 @@ def _legend(colour: bool) -> str:
     return f"{first}trai{second}ned{_PLAIN} (shades change from token to token), {_GREY}only read{_PLAIN}"
 
 
-def _find(options: argparse.Namespace) -> tuple[str, list[Path], Path | None, str]:
-    """(kind of rows, their folders or files, folder of the tokenizer, the stage's loss_on)."""
+def _within(kind: str, rows: Iterator[Row], context_len: int | None) -> Iterator[Row]:
+    """Rows as a stage of this context takes them: packed documents whole, in parts; conversations without what is
+    longer; answers that are longer not at all."""
+    for name, ids, mask in rows:
+        if kind == "tokens" or context_len is None or len(ids) <= context_len:
+            yield name, ids, mask
+        elif kind == "conversations":
+            yield f"{name}, cut from {len(ids)} tokens (context_len)", ids[:context_len], mask[:context_len]
+        else:
+            yield f"{name}, left out as longer than {context_len} tokens (context_len)", ids, [0] * len(ids)
+
+
+def _find(options: argparse.Namespace) -> tuple[str, list[Path], Path | None, Mapping[str, Any]]:
+    """(kind of rows, their folders or files, folder of the tokenizer, settings of the stage that trains on them)."""
     own = _model(options)
     path = Path(options.source)
     if path.exists():
         kind = "tokens" if (path / "index.json").is_file() else _kind_of_rows(path)
-        return kind, [path], _needed(own, options.source), "all"
+        return kind, [path], _needed(own, options.source), {}
     store = Store(options.store, create=False)
     manifest = store.find(options.source)
     if manifest["kind"] in _ROLES:
         tokenizer = own or _first(store, manifest, "tokenizer")
-        return manifest["kind"], [_folder(store, manifest)], _needed(tokenizer, options.source), "all"
+        return manifest["kind"], [_folder(store, manifest)], _needed(tokenizer, options.source), {}
     for role in _ROLES:
         if manifest["kind"] == "checkpoint" and manifest["inputs"].get(role):
             folders = [_folder(store, item) for item in manifest["inputs"][role]]
             model = own or _first(store, manifest, "model")
-            return role, folders, _needed(model, options.source), manifest["params"].get("loss_on", "all")
+            return role, folders, _needed(model, options.source), manifest["params"]
     raise StoreError(
         f"'{options.source}' is {manifest['kind']} and was not trained on tokens, conversations or preferences",
         where=str(store.root),
@@ -167,12 +179,11 @@ def _said(folder: Path, tokenizer: Any, loss_on: str) -> Iterator[Row]:
 
 def _judged(folder: Path, tokenizer: Any) -> Iterator[Row]:
     from ..artifacts.conversations import read_judged
-    from ..train.dialogues import answer_mask
+    from ..train.dialogues import judged_mask
 
     for row in read_judged(folder):
-        messages = [*row.prompt, {"role": "assistant", "content": row.answer}]
         sort = "chosen or desirable" if row.desirable else "rejected or undesirable"
-        yield f"{row.id}, {sort}", *answer_mask(tokenizer, messages, loss_on="last", where=row.id)
+        yield f"{row.id}, {sort}", *judged_mask(tokenizer, row.prompt, row.answer, where=row.id)
 
 
 def paint(tokenizer: Any, ids: Sequence[int], mask: Sequence[int], *, colour: bool) -> str:

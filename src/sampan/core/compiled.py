@@ -48,55 +48,11 @@ def _loads_alone(function: Any) -> Any:
 
     def load_overload(signature: Any, context: Any) -> Any:
         rtsys.initialize(context)
-        codegen = context.codegen()
-        if hasattr(getattr(codegen, "_engine", None), "_defined_symbols"):
-            codegen.unserialize_library = functools.partial(_library, codegen)
-        try:
-            with cache._guard_against_spurious_io_errors():
-                return cache._load_overload(signature, context)
-        finally:
-            vars(codegen).pop("unserialize_library", None)
+        with cache._guard_against_spurious_io_errors():
+            return cache._load_overload(signature, context)
 
     cache.load_overload = load_overload
     return function
-
-
-def _library(codegen: Any, state: Any) -> Any:
-    """What `codegen.unserialize_library` gives, but that code for inlining is kept packed until something is compiled
-    that calls the function: reading it takes longer than loading the machine code."""
-    name, kind, data = state
-    if kind != "object":
-        return type(codegen).unserialize_library(codegen, state)
-    library = codegen.create_library(name)
-    library.__class__ = _late(type(library))
-    machine_code, library.packed = data
-    library.enable_object_caching()
-    library._set_compiled_object(machine_code)
-    library._finalize_final_module()
-    return library
-
-
-@functools.cache
-def _late(kind: type) -> type:
-    """A kind of library that unpacks code for inlining when something asks for it. Its own functions are taken for
-    there: their names are kept with the code."""
-
-    class Late(kind):
-        packed = b""
-
-        @property
-        def _shared_module(self) -> Any:
-            if self.packed:
-                from llvmlite.binding import parse_bitcode
-
-                vars(self)["_unpacked"], self.packed = parse_bitcode(self.packed), b""
-            return vars(self).get("_unpacked")
-
-        def get_pointer_to_function(self, name: str) -> int:
-            self._codegen._engine._defined_symbols.add(name)
-            return super().get_pointer_to_function(name)
-
-    return Late
 
 
 @functools.cache

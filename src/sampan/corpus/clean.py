@@ -26,7 +26,8 @@ class Params:
     """What happens to a document with paragraphs that are surely in another language than it, and no sister of its own:
     it stays as it is; it stays with `main_share`, its own language's share of the letters, in its meta; only its other
     lines stay, with that share; or it goes. With the last two it goes as `mixed_languages` below `min_main_share`.
-    Ours. Everything but `keep` identifies every paragraph, which takes about as long as the rest."""
+    Without a label it goes by the language of most letters. Ours. Everything but `keep` identifies every paragraph,
+    which takes about as long as the rest."""
     min_main_share: float = 0.5
     """See `mixed`. Ours."""
     use_declared: bool = True
@@ -82,7 +83,7 @@ def reads(params: Params) -> dict:
 
 STAGE = Stage(
     name="corpus.clean",
-    revision=4,
+    revision=5,
     summary="Normalise, identify the language, filter, replace personal data; every drop is counted by reason.",
     params=Params,
     inputs={

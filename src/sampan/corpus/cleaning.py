@@ -17,7 +17,7 @@ from ..core.stage import Inputs, Runtime
 from ..lang.codes import known_language, normalise_code
 from ..lang.identify import identify
 from ..lang.kernels import expect
-from ..lang.lines import without_others
+from ..lang.lines import main_language, without_others
 from ..lang.normalise import normalise
 from ..lang.profile import Profile, harmful_words, languages, load_profile
 from ..lang.scripts import chinese_variant
@@ -105,14 +105,24 @@ class Cleaner:
             page=_page_language(document) if self._params.use_declared else "",
             floor=lambda code: self._profile(code).thresholds.min_language_confidence,
         )
-        found = replace(document, text=text, language=language, script=language.partition("_")[2])
-        if not reason and language == CHINESE and (variant := chinese_variant(text)):
+        found = _named(replace(document, text=text), language)
+        if not reason and self._params.mixed != "keep":
+            found, reason = self._unmixed(found, sure=bool(declared) and self._params.trust_label)
+        if not reason and found.language == CHINESE and (variant := chinese_variant(found.text)):
             found = replace(found, meta={**found.meta, "variant": variant})
-        return (found, reason) if reason or self._params.mixed == "keep" else self._unmixed(found)
+        return found, reason
 
-    def _unmixed(self, document: Document) -> tuple[Document, str]:
-        """What `mixed` makes of a document in which stretches are in other languages."""
+    def _unmixed(self, document: Document, *, sure: bool) -> tuple[Document, str]:
+        """What `mixed` makes of a document in which stretches are in other languages. If the language that it was named
+        by is that of the fewer letters, and not `sure` by a label, it goes by that of the most: as a whole a page in
+        Latin script counts for the language of another script from a quarter of the letters on."""
         text, share = without_others(document.text, document.language, self.guess)
+        if share < 0.5 and not sure and (main := main_language(document.text, self.guess)[0]):
+            other_text, other_share = without_others(document.text, main, self.guess)
+            if other_share > share:
+                text, share, document = other_text, other_share, _named(document, main)
+                if self._wanted and main not in self._wanted:
+                    return document, "unwanted_language"
         if self._params.mixed != "tag" and (share < self._params.min_main_share or not text):
             return document, "mixed_languages"
         if share == 1 or self._params.mixed == "drop":
@@ -135,6 +145,10 @@ class Cleaner:
             return document, "personal_data"
         self.personal_data.update(span.kind for span in found)
         return replace(document, text=replace_spans(document.text, found)), ""
+
+
+def _named(document: Document, language: str) -> Document:
+    return replace(document, language=language, script=language.partition("_")[2])
 
 
 def _page_language(document: Document) -> str:

@@ -57,7 +57,7 @@ def _tokens(facts) -> float:
 
 STAGE = Stage(
     name="corpus.pack",
-    revision=2,
+    revision=3,
     summary="Documents and conversations into token shards, one stream per language, or per language and quality.",
     params=Params,
     inputs={

@@ -61,8 +61,8 @@ def _encoded(job: Mapping[str, Any], params: Any) -> Iterator[tuple[TextBatch, n
 
 
 def pack_conversations(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Token shards of a job's conversations, rendered and masked; the facts are the licences met."""
-    from ..model.chat import render
+    """Token shards of a job's conversations, rendered and masked as their turns say; the facts are the licences met."""
+    from ..model.chat import render, trained_turns
     from ..model.tokenizer import load_tokenizer
 
     params, writer = _open(job, out)
@@ -74,7 +74,7 @@ def pack_conversations(job: Mapping[str, Any], out: Path) -> dict[str, Any]:
         found = (conversation_of(with_id(row, Path(part["root"]), place), place) for place, row in rows)
         for conversation in noting_licenses(found, licenses):
             try:
-                ids, mask = render(tokenizer, conversation.messages)
+                ids, mask = render(tokenizer, conversation.messages, turns=trained_turns(conversation.messages))
             except InputError as error:
                 where = f"{job['names'][part['source']]}, conversation {conversation.id}"
                 raise InputError(error.what, where=where, how=error.how) from None

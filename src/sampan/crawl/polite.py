@@ -8,15 +8,10 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from .. import __version__
 from ..core.errors import StageError
+from ..store.web import AGENT, BUSY, wait_seconds
 
-AGENT = f"sampan/{__version__} (+https://github.com/sampan-ml/sampan)"
 _TIMEOUT_SECONDS = 60
-_LONGEST_WAIT = 600.0
-_BUSY = (408, 429, 500, 502, 503, 504)
-_JITTER = (1.0, 0.83, 1.21, 0.91, 1.13, 0.87, 1.29, 0.96)
-"""Waits are stretched by these in turn, so that many guests do not come back at once."""
 
 
 @dataclass
@@ -46,7 +41,7 @@ class Polite:
                     return answer.status, _whole(answer, max_bytes)
             except urllib.error.HTTPError as error:
                 with error:
-                    if error.code not in _BUSY:
+                    if error.code not in BUSY:
                         return error.code, error.read(max_bytes)
                     said, after = f"HTTP {error.code}", error.headers.get("Retry-After", "")
             except (OSError, http.client.HTTPException) as error:
@@ -66,11 +61,8 @@ class Polite:
         self.requests += 1
 
     def _wait(self, attempt: int, after: str) -> None:
-        wait = self.base_wait * 2**attempt * _JITTER[attempt % len(_JITTER)]
-        if after.isascii() and after.isdigit():
-            wait = max(wait, float(after))
         self.waits += 1
-        time.sleep(min(wait, _LONGEST_WAIT))
+        time.sleep(wait_seconds(attempt, self.base_wait, after))
 
 
 def _whole(answer: http.client.HTTPResponse, max_bytes: int) -> bytes:

@@ -145,7 +145,7 @@ def reads(params: Params) -> dict[str, str]:
 
 STAGE = Stage(
     name="evals.run",
-    revision=6,
+    revision=7,
     summary="Scores of every checkpoint: bits per byte of held-out text, and tasks by likelihood or by generation.",
     params=Params,
     inputs={

@@ -81,7 +81,7 @@ def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]])
 
 STAGE = Stage(
     name="evals.sea_helm",
-    revision=3,
+    revision=4,
     summary="SEA-HELM's scores: its own tasks and prompts, answers read, marked and totalled as its code does.",
     params=Params,
     inputs={

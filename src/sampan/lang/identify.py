@@ -34,7 +34,10 @@ MIN_VIETNAMESE_SHARE = 0.04
 Other languages that use some of them stay below 0.01."""
 MIN_FOREIGN_SCRIPT_SHARE = 0.25
 """Latin letters abound in the region's texts (names, code, addresses): another script at this share of letters
-decides."""
+decides, unless most of the text is lines of its own in a language of the region (`SURE_BESIDE`)."""
+SURE_BESIDE = 0.8
+"""Confidence from which lines in Latin script beside lines in another stand for the page; English, which names and code
+may be taken for, does not. Ours."""
 CHINESE_LABELS = frozenset({"zh", "zho", "cmn", "cmn_Hani", "zho_Hani"})
 """Labels of models that do not tell the two forms of Chinese apart."""
 
@@ -69,9 +72,12 @@ def identify(text: str, identifier: Identifier | None = None, *, name_others: bo
     counts = script_counts(text)
     if not counts:
         return Guess("", 0.0)
-    script, share = _deciding_script(_weighted(counts))
+    shares = _weighted(counts)
+    script, share = _deciding_script(shares)
     if identifier is not None and getattr(identifier, "script", "") in ("", script):
         return _by_model(text, identifier)
+    if script != "Latn" and share < shares.get("Latn", 0.0) and (beside := _beside(text, script)):
+        return beside
     if script == "Latn":
         return _latin(text, name_others)
     confidence = min(1.0, 2 * share)  # half of the letters is certain: Latin names and code prove nothing
@@ -96,6 +102,23 @@ def _deciding_script(shares: dict[str, float]) -> tuple[str, float]:
         other = max(others, key=lambda name: (shares[name], name))
         script = other if shares[other] >= MIN_FOREIGN_SCRIPT_SHARE else script
     return script, shares[script]
+
+
+def _beside(text: str, script: str) -> Guess | None:
+    """The language of the lines without `script`, where they hold most of the letters and are surely in one of the
+    region's Latin-script languages: such a page is mixed."""
+    alone, letters, all_letters = [], 0.0, 0.0
+    for line in text.splitlines():
+        counts = script_counts(line)
+        weight = sum(number * CHARACTER_WEIGHT.get(name, 1) for name, number in counts.items())
+        all_letters += weight
+        if not counts[script]:
+            alone.append(line)
+            letters += weight
+    if letters < 0.5 * all_letters:
+        return None
+    guess = identify("\n".join(alone))
+    return guess if guess.language not in ("", "eng_Latn") and guess.confidence >= SURE_BESIDE else None
 
 
 @per_profiles

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from .identifier import Identifier
 from .identify import Guess, identify
 from .profile import load_profile
 from .scripts import script_counts
@@ -14,7 +13,7 @@ MIN_LETTERS = 60
 """Letters that one reading needs: below this, identification of Latin-script text gets unsure."""
 
 
-def identify_lines(text: str, identifier: Identifier | None = None) -> list[tuple[int, int, Guess]]:
+def identify_lines(text: str, guess: Callable[[str], Guess] = identify) -> list[tuple[int, int, Guess]]:
     """(start, end, guess) of the stretches of `text`: whole lines that together cover it, in order.
 
     Lines are put together until they hold MIN_LETTERS letters of one leading script; what is left over at the end of a
@@ -22,18 +21,20 @@ def identify_lines(text: str, identifier: Identifier | None = None) -> list[tupl
     """
     found: list[tuple[int, int, Guess]] = []
     for start, end in _runs(text):
-        guess = identify(text[start:end], identifier)
-        if found and found[-1][2].language == guess.language:
+        said = guess(text[start:end])
+        if found and found[-1][2].language == said.language:
             first, _, before = found.pop()
-            guess = min(before, guess, key=lambda one: one.confidence)
+            said = min(before, said, key=lambda one: one.confidence)
             start = first
-        found.append((start, end, guess))
+        found.append((start, end, said))
     return found
 
 
 SURE = 0.8
 """Confidence from which a stretch counts as another language. Ours: on clean text of 13 languages, see
 docs/why/language-identification.md."""
+SURE_OF_SOME_SISTER = 0.5
+"""The same for an answer with sisters, as what is missing is mostly theirs. Ours."""
 
 
 def without_others(text: str, language: str, guess: Callable[[str], Guess] = identify) -> tuple[str, float]:
@@ -45,7 +46,7 @@ def without_others(text: str, language: str, guess: Callable[[str], Guess] = ide
         run = text[start:end]
         count = script_counts(run).total()
         found = guess(run)
-        other = count >= MIN_LETTERS and found.language not in own and found.label and found.confidence >= SURE
+        other = count >= MIN_LETTERS and found.language not in own and found.label and found.confidence >= _sure(found)
         all_letters += count
         if not other:
             kept.append(run)
@@ -53,11 +54,15 @@ def without_others(text: str, language: str, guess: Callable[[str], Guess] = ide
     return "".join(kept).strip(), letters / all_letters if all_letters else 1.0
 
 
-def main_language(text: str, identifier: Identifier | None = None) -> tuple[str, float]:
+def _sure(found: Guess) -> float:
+    return SURE_OF_SOME_SISTER if found.language and load_profile(found.language).sisters else SURE
+
+
+def main_language(text: str, guess: Callable[[str], Guess] = identify) -> tuple[str, float]:
     """The language of most letters of `text` and their share; ('', 0.0) without letters."""
     letters: Counter[str] = Counter()
-    for start, end, guess in identify_lines(text, identifier):
-        letters[guess.language] += script_counts(text[start:end]).total()
+    for start, end, said in identify_lines(text, guess):
+        letters[said.language] += script_counts(text[start:end]).total()
     if not letters.total():
         return "", 0.0
     best = max(letters, key=lambda code: (letters[code], code))

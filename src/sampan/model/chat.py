@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,10 @@ TEMPLATES = {
 
 DEFAULT_TEMPLATE = "seallm-v2"
 
+STILL = date(2024, 7, 26)
+"""The date of templates that take one (`date_string`, as Llama 3's do), so that the same stage gives the same tokens on
+every day: what they say where there is no clock."""
+
 
 def write_template(folder: Path, name: str) -> None:
     """Put the named template into a tokenizer folder; RecipeError with the nearest name if there is none."""
@@ -45,14 +50,26 @@ def write_template(folder: Path, name: str) -> None:
     (folder / "chat_template.jinja").write_text(TEMPLATES[name], encoding="utf-8")
 
 
-def prompt_text(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> str:
-    """The conversation so far, opened for the assistant's next turn."""
-    return _text(tokenizer, list(messages), open_turn=True)
+def prompt_text(
+    tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]], *, today: date | None = None
+) -> str:
+    """The conversation so far, opened for the assistant's next turn; a template that takes a date is given `today`,
+    STILL if None."""
+    return _text(tokenizer, list(messages), open_turn=True, today=today)
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> list[int]:
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]], *, today: date | None = None
+) -> list[int]:
     """Token ids of `prompt_text`; the template brings its own BOS."""
-    return tokenizer(prompt_text(tokenizer, messages), add_special_tokens=False)["input_ids"]
+    return tokenizer(prompt_text(tokenizer, messages, today=today), add_special_tokens=False)["input_ids"]
+
+
+def trained_turns(messages: Sequence[dict[str, Any]], default: Collection[int] | None = None) -> set[int]:
+    """Numbers of the assistant's turns that are trained: what a turn says of itself (`train`) counts, else whether it
+    is among `default`, all of the assistant's if None."""
+    turns = {number for number, message in enumerate(messages) if message["role"] == "assistant"}
+    return {n for n in turns if messages[n].get("train", default is None or n in default)}
 
 
 def render(
@@ -103,10 +120,21 @@ def _inside(start: int, end: int, spans: Sequence[tuple[int, int]]) -> int:
     return int(any(low <= start and end <= high and end > start for low, high in spans))
 
 
-def _text(tokenizer: Any, messages: list[dict[str, str]], *, open_turn: bool) -> str:
+def _text(tokenizer: Any, messages: list[dict[str, str]], *, open_turn: bool, today: date | None = None) -> str:
     if not tokenizer.chat_template:
         raise InputError(
             "this tokenizer has no chat template",
             how=f"Set `chat_template` ({', '.join(TEMPLATES)}) where the tokenizer is made or imported.",
         )
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=open_turn)
+    from jinja2 import TemplateError
+
+    try:
+        return tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=open_turn, date_string=(today or STILL).strftime("%d %b %Y")
+        )
+    except TemplateError as error:
+        raise InputError(
+            f"the chat template refuses this conversation ({error})",
+            how="Some know no system turn, or want user and assistant to take turns; another `chat_template` can be "
+            "set where the model is imported.",
+        ) from None

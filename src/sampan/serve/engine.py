@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,14 +105,9 @@ class Engine:
         return self._reply(ids, decoding, stops, at_start=ids == [self.tokenizer.bos_token_id])
 
     def chat_ids(self, messages: Sequence[dict[str, str]]) -> list[int]:
-        from jinja2 import TemplateError
-
         from ..model.chat import prompt_ids
 
-        try:
-            return prompt_ids(self.tokenizer, messages)
-        except TemplateError as error:
-            raise InputError(f"the chat template refuses this conversation ({error})") from None
+        return prompt_ids(self.tokenizer, messages, today=date.today())
 
     def text_ids(self, text: str) -> list[int]:
         """Ids of a text with BOS once in front where the vocabulary has one; InputError if nothing is left."""

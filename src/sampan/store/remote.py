@@ -2,9 +2,11 @@
 
     url:https://example.org/pages.warc.gz                     the digest is recorded when the file is first fetched
     url:s3://bucket/rows.parquet#sha256=<64 hex digits>       the digest is given, and nothing else is accepted
+    url:s3://bucket/crawl/                                    a folder of all files below it (`away`)
+    url:gs://bucket/2024/*.warc.gz                            a folder of the files that match
 
-What was fetched is used from then on without asking again. A file that has to be fetched anew (a cleared cache) must
-have the digest that was recorded or given: a changed address is an error that names it.
+What was fetched is used from then on without asking again. What has to be fetched anew (a cleared cache) must have the
+digest that was recorded or given: a changed address is an error that names it. A folder's digest is that of `dir:`.
 """
 
 from __future__ import annotations
@@ -13,20 +15,20 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
-from .. import __version__
 from ..core.errors import InputError, RecipeError
-from ..core.identity import digest_text
+from ..core.identity import digest_text, digest_tree
+from .away import WEB, bring, folder_name, is_folder, read_away, told
 from .files import disk_errors, read_json, write_atomic
-from .store import Store
+from .store import MANIFEST, Store
 
 _PIN = re.compile(r"(?P<url>[^#]+)#sha256=(?P<digest>[0-9a-f]{64})")
-_CHUNK = 1 << 20
-_EXTRAS = {"s3": "remote", "gs": "remote", "gcs": "remote"}
 
 
 def parse_url(spec: str, *, where: str) -> tuple[str, str]:
@@ -36,15 +38,23 @@ def parse_url(spec: str, *, where: str) -> tuple[str, str]:
     url, digest = (match["url"], match["digest"]) if match else (text, "")
     if "#sha256" in url:
         raise RecipeError("the digest after #sha256= needs 64 hex digits", where=where)
-    if "://" not in url or _file_name(url) in ("", ".."):
+    scheme, _, path = url.partition("://")
+    if scheme in WEB and "*" in path.partition("?")[0]:
+        raise RecipeError(
+            "a web server does not say which files it has, so no pattern can be matched",
+            where=where,
+            how=f"Name an input for each file, or a bucket; a star in a file's name is %2A: {url}.",
+        )
+    if not path or _name(url) in ("", ".."):
         raise RecipeError(f"'{url}' is not the address of a file", where=where, how="Write url:https://host/file.")
     return url, digest
 
 
-def _file_name(url: str) -> str:
-    """The name of the file at an address; of one that is too long for a disk its end, which tells the format."""
+def _name(url: str) -> str:
+    """The name of the file or folder at an address; of one that is too long for a disk its end, which tells the
+    format."""
     parts = urlsplit(url)
-    return PurePosixPath(parts.path or parts.netloc).name[-80:]
+    return (folder_name(url) if is_folder(url) else PurePosixPath(parts.path or parts.netloc).name)[-80:]
 
 
 def _note(path: Path) -> Path:
@@ -53,88 +63,99 @@ def _note(path: Path) -> Path:
 
 
 def open_remote(spec: str, store: Store, *, where: str) -> tuple[Path, str]:
-    """(path in the cache, digest) of a `url:` spec. Without a digest given or recorded the file is fetched now."""
+    """(path in the cache, digest) of a `url:` spec. Without a digest given or recorded it is fetched now."""
     url, given = parse_url(spec, where=where)
-    path = store.root / "cache" / "remote" / digest_text(f"{url}\0{given}")[:32] / _file_name(url)
+    path = store.root / "cache" / "remote" / digest_text(f"{url}\0{given}")[:32] / _name(url)
     note = read_json(_note(path))
     digest = given or (note or {}).get("digest", "")
-    if not digest:
-        with disk_errors(store.root):
-            digest = _download(url, path)
-    if note is None:
-        write_atomic(_note(path), json.dumps({"url": url, "digest": digest}))
-    return path, digest
+    if note is None or not digest:
+        note = {"url": url, "digest": digest} if digest else _fetch(url, path, store)
+        write_atomic(_note(path), json.dumps(note))
+    return path, note["digest"]
 
 
 def fetch_remote(path: Path, digest: str, store: Store) -> None:
-    """Fetch the file of `open_remote` if `path` is of one and is not there; InputError if the address has changed."""
+    """Fetch what `open_remote` named if `path` is of it and is not here; InputError if the address has changed."""
     note = read_json(_note(path)) if path.is_relative_to(store.root / "cache" / "remote") else None
-    if note is None or path.is_file():
+    if note is None or _is_here(path, note):
         return
-    with disk_errors(store.root):
-        found = _download(note["url"], path)
-    if found != digest:
-        path.unlink()
+    found = _fetch(note["url"], path, store)
+    if found["digest"] != digest:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
         raise InputError(
-            f"this address serves another file than before: sha256 {found}, not {digest}",
+            f"this address serves {'other files' if 'sizes' in found else 'another file'} than before: sha256 "
+            f"{found['digest']}, not {digest}{_difference(note.get('sizes'), found.get('sizes'))}",
             where=note["url"],
-            how=f"If it is meant, write #sha256={found} behind it in the recipe.",
+            how=f"If it is meant, write #sha256={found['digest']} behind it in the recipe.",
         )
+    write_atomic(_note(path), json.dumps(found))
 
 
-def _download(url: str, path: Path) -> str:
-    """Fetch the whole file or nothing, and return its digest."""
+def _is_here(path: Path, note: dict[str, Any]) -> bool:
+    """Whether the file is here, or all the files of a folder, as large as they were."""
+    if not is_folder(note["url"]):
+        return path.is_file()
+    here = {name: path / name for name in note.get("sizes", ())}
+    return bool(here) and all(
+        file.is_file() and file.stat().st_size == note["sizes"][name] for name, file in here.items()
+    )
+
+
+def _difference(before: dict[str, int] | None, now: dict[str, int] | None) -> str:
+    """What a listing says of a changed folder, where both listings are known."""
+    if not before or not now:
+        return ""
+    told = [
+        f"{len(names)} {what} ({', '.join(sorted(names)[:3])}{', …' if len(names) > 3 else ''})"
+        for what, names in (("new", now.keys() - before.keys()), ("gone", before.keys() - now.keys()))
+        if names
+    ]
+    return f"; {' and '.join(told)}" if told else ""
+
+
+def _fetch(url: str, path: Path, store: Store) -> dict[str, Any]:
+    """Bring what is at the address to `path`; its note: `url`, `digest` and, of a folder, the files' `sizes`."""
+    with disk_errors(store.root):
+        if not is_folder(url):
+            return {"url": url, "digest": _write(_blocks(url), path, path.parent)[0]}
+        sizes = bring(url, path, lambda blocks, here: _write(blocks, here, path.parent)[1])
+        return {"url": url, "digest": digest_tree(path, skip=[MANIFEST]), "sizes": sizes}
+
+
+def _write(blocks: Iterator[bytes | None], path: Path, aside_in: Path) -> tuple[str, int]:
+    """Write the whole file or nothing; its digest and size. None among the blocks: what came before counts no more."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".fetching.")
+    handle, aside = tempfile.mkstemp(dir=aside_in, prefix=".fetching.")
     sha = hashlib.sha256()
     try:
         with os.fdopen(handle, "wb") as out:
-            for block in _blocks(url):
+            for block in blocks:
+                if block is None:
+                    sha = hashlib.sha256()
+                    out.seek(0)
+                    out.truncate()
+                    continue
                 sha.update(block)
                 out.write(block)
+            size = out.tell()
             out.flush()
             os.fsync(out.fileno())
         os.replace(aside, path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
-    return sha.hexdigest()
+    return sha.hexdigest(), size
 
 
-def _blocks(url: str) -> Iterator[bytes]:
-    """The bytes at an address, in order; InputError if it cannot be read to its end."""
-    scheme = url.partition("://")[0]
-    try:
-        yield from _web_blocks(url) if scheme in ("http", "https") else _filesystem_blocks(url)
-    except ImportError as error:
-        extra = _EXTRAS.get(scheme)
-        how = f"Run `pip install 'sampan[{extra}]'`." if extra else ""
-        raise InputError(f"{scheme}:// needs a library that is not installed ({error})", where=url, how=how) from None
-    except Exception as error:  # every file system of fsspec raises its own kinds
-        raise InputError(
-            f"cannot be fetched ({type(error).__name__}: {str(error)[:200]})",
-            where=url,
-            how="Check the address, the network and, for a bucket, your credentials.",
-        ) from error
+def _blocks(url: str) -> Iterator[bytes | None]:
+    """The bytes at an address, in order, as of `web_blocks`; InputError if it cannot be read to its end."""
+    with told(url):
+        if url.partition("://")[0] in WEB:
+            from .web import web_blocks
 
+            yield from web_blocks(url)
+        else:
+            import fsspec
 
-def _filesystem_blocks(url: str) -> Iterator[bytes]:
-    import fsspec
-
-    with fsspec.open(url, "rb") as file:
-        while block := file.read(_CHUNK):
-            yield block
-
-
-def _web_blocks(url: str) -> Iterator[bytes]:
-    """As fsspec does it, without the HTTP client that it would have to be given."""
-    import urllib.request
-
-    request = urllib.request.Request(url, headers={"User-Agent": f"sampan/{__version__}"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        left = int(answer.headers.get("Content-Length") or -1)
-        while block := answer.read(_CHUNK):
-            left -= len(block)
-            yield block
-        if left > 0:  # -1 and below: the server did not say how much there is
-            raise EOFError(f"{left} bytes are missing")
+            files, path = fsspec.core.url_to_fs(url)
+            yield from read_away(files, path, url)

@@ -47,8 +47,8 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.global_batch_tokens < 1:
-            raise ValueError("global_batch_tokens must be at least 1")
+        if self.global_batch_tokens < 1 or not 0 <= self.num_tokens < math.inf:
+            raise ValueError("global_batch_tokens must be at least 1, num_tokens 0 or more and finite")
         if not self.skip_tokens >= 0 or self.skip_tokens % self.global_batch_tokens:
             raise ValueError("skip_tokens must be a multiple of global_batch_tokens")
         check_phases([(phase.until, phase.weights) for phase in self.mixture])
@@ -114,13 +114,19 @@ def make_batches(
     """The steps of a run over `streams`, as num_tokens, global_batch_tokens and context_len of `params` say, behind
     the first `skip` tokens.
 
-    RecipeError if nothing is left where the `tail` is dropped.
+    RecipeError if nothing is left behind these, or where the `tail` is dropped.
     """
     from .batches import ShardBatches
     from .mixture import make_mixture
 
     sizes = {stream.name: stream.tokens for stream in streams}
     size = params.global_batch_tokens
+    if not params.num_tokens and skip >= sum(sizes.values()):
+        raise RecipeError(
+            f"skip_tokens leaves none of the {sum(sizes.values()):,} tokens",
+            where="skip_tokens",
+            how="Set num_tokens, to go on in their next pass.",
+        )
     wanted = math.ceil(params.num_tokens or sum(sizes.values()) - skip)
     steps, first = count_steps(wanted, size, tail), skip // size
     mixture = make_mixture(phases, sizes, steps=first + steps, tokens_per_step=size)

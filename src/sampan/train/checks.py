@@ -79,6 +79,16 @@ def check_divided(model: Any, params: Optimisation, world: World, selection: Any
         )
 
 
+def check_written(model: Any) -> None:
+    """StageError if a weight is not a number after the last update, which no later step can show."""
+    name = next((name for name, weight in model.named_parameters() if not bool(weight.isfinite().all())), "")
+    if name:
+        raise StageError(
+            f"{name} is not all numbers after training, as {str(model.dtype).removeprefix('torch.')}",
+            how="Lower lr. What is above 65,504 does not fit into float16, if that is the model's format.",
+        )
+
+
 def pack_and_check(model: Any) -> None:
     """Switch `model` to packed attention and prove it: packed documents, two of which share their beginning, give the
     log-probabilities of each alone.

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..artifacts.conversations import Judged, Preference
 from ..core.errors import InputError, StageError
-from ..model.chat import render
+from ..model.chat import render, trained_turns
 from .packing import IGNORE, LEAST_SHARED, Piece, share_prompt
 
 
@@ -27,8 +27,7 @@ def pair_pieces(
         source = names.setdefault(row.language, len(names))
         sides = []
         for answer in (row.chosen, row.rejected):
-            messages = [*row.prompt, {"role": "assistant", "content": answer}]
-            sides.append(masked_piece(*answer_mask(tokenizer, messages, loss_on="last", where=row.id), source))
+            sides.append(masked_piece(*judged_mask(tokenizer, row.prompt, answer, where=row.id), source))
         if max(len(side.ids) for side in sides) > context_len:
             notes["too_long"] += 1
         elif not all(side.trained for side in sides):
@@ -52,8 +51,7 @@ def judged_pieces(
     """
     pieces, desirable, names, notes = [], [], {}, Counter()
     for row in rows:
-        messages = [*row.prompt, {"role": "assistant", "content": row.answer}]
-        ids, mask = answer_mask(tokenizer, messages, loss_on="last", where=row.id)
+        ids, mask = judged_mask(tokenizer, row.prompt, row.answer, where=row.id)
         piece = masked_piece(ids, mask, names.setdefault(row.language, len(names)))
         if len(ids) > context_len:
             notes["too_long"] += 1
@@ -71,6 +69,15 @@ def judged_pieces(
     return pieces, desirable, list(names), notes
 
 
+def judged_mask(
+    tokenizer: Any, prompt: Sequence[dict[str, Any]], answer: str, *, where: str
+) -> tuple[list[int], list[int]]:
+    """Ids and loss mask of a prompt and the answer that was judged, which alone is trained: what turns of the prompt
+    say of themselves is for fine-tuning."""
+    asked = [{"role": message["role"], "content": message["content"]} for message in prompt]
+    return answer_mask(tokenizer, [*asked, {"role": "assistant", "content": answer}], loss_on="last", where=where)
+
+
 def answer_mask(
     tokenizer: Any, messages: Sequence[dict[str, str]], *, loss_on: str, where: str
 ) -> tuple[list[int], list[int]]:
@@ -78,7 +85,7 @@ def answer_mask(
     wins. A turn is trained with its end, or not at all."""
     turns = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
     chosen = {"all": turns, "last": turns[-1:], "none": []}[loss_on]
-    trained = {number for number in turns if messages[number].get("train", number in chosen)}
+    trained = trained_turns(messages, chosen)
     words = [{"role": message["role"], "content": message["content"]} for message in messages]
     try:
         return render(tokenizer, words, turns=trained)

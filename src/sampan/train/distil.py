@@ -51,8 +51,10 @@ class Params(Optimisation):
             )
         if self.z_loss:
             raise ValueError("train.distil does not read z_loss: leave it out")
-        if self.global_batch_tokens < 1 or self.epochs <= 0 or self.temperature <= 0:
-            raise ValueError("global_batch_tokens, epochs and temperature must be above 0")
+        if self.global_batch_tokens < 1 or not all(0 < x < math.inf for x in (self.epochs, self.temperature)):
+            raise ValueError("global_batch_tokens, epochs and temperature must be above 0, and finite")
+        if not 0 <= self.num_tokens < math.inf:
+            raise ValueError("num_tokens must be 0 or more, and finite")
         if not 0 <= self.teacher_share <= 1:
             raise ValueError("teacher_share is a share between 0 and 1")
         if self.top_k < 0:
@@ -115,6 +117,8 @@ def check(params: Params, given: Kinds) -> None:
         )
     if params.num_tokens and given.get("conversations"):
         raise RecipeError("num_tokens is for the input `tokens`", how="For conversations, set epochs.")
+    if params.epochs != 1 and given.get("tokens"):
+        raise RecipeError("epochs is for the input `conversations`", how="For tokens, set num_tokens.")
     if params.num_tokens:
         steps = count_steps(math.ceil(params.num_tokens), params.global_batch_tokens, "carry")
         schedule_of(params, steps)
@@ -123,7 +127,7 @@ def check(params: Params, given: Kinds) -> None:
 def estimate(params: Params, facts: Facts) -> Mapping[str, float]:
     role = "conversations" if facts.get("conversations") else "tokens"
     tokens = params.num_tokens or params.epochs * token_count(facts, role, per_document=300)
-    own = forecast(tokens, model_shape(facts), params)
+    own = forecast(tokens, model_shape(facts), params, step_tokens=params.global_batch_tokens)
     teacher = forecast(tokens, model_shape(facts, "teacher"), Optimisation(context_len=params.context_len))
     # The teacher only goes forward: a third of a training pass, and its weights without gradient and moments.
     memory = max if params.top_k else sum

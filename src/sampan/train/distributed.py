@@ -231,7 +231,8 @@ def gather(
     prepare: Callable[[Any], None],
 ) -> Any:
     """The whole model in `dtype`, on the CPU of process 0, made from its origin `source`, `prepare`d as `model` was;
-    None in the others. Trained weights are as exact as the optimiser's `states` have them, others as in the origin."""
+    None in the others. Trained weights are as exact as the optimiser's `states` have them and marked as such, others as
+    in the origin."""
     plain = load_model(source, dtype=dtype) if world.rank == 0 else None
     if plain is not None:
         prepare(plain)
@@ -243,7 +244,7 @@ def gather(
         value = value.full_tensor() if hasattr(value, "full_tensor") else value
         value = put_together(value, parameter, world.tensor)
         if name in targets:
-            targets[name].data.copy_(value)
+            targets[name].requires_grad_().data.copy_(value)
     return plain
 
 

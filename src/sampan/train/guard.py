@@ -68,7 +68,8 @@ class Guard:
             last = ", ".join(f"{value:.4g}" for value in losses) or "none"
             raise StageError(
                 f"training broke at step {progress.step}: {fault}; losses before: {last}{before}",
-                how="Lower lr, lengthen the warm-up or lower max_grad_norm; the weights before this step are kept.",
+                how="Lower lr, lengthen the warm-up or lower max_grad_norm, and look at the data of these steps. With "
+                "other settings the stage begins anew; with these it goes on before this step.",
             )
         end, first = progress.step + 1, progress.step
         lost = tokens

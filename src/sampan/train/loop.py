@@ -16,10 +16,10 @@ from ..model.checkpoint import count_parameters, load_model, read_config, save_m
 from .adapters import attach, merge, trained_names
 from .attention import find_flex, varlen_missing
 from .carry import read_moments, write_moments
-from .checks import check_context, check_divided, pack_and_check
+from .checks import check_context, check_divided, check_written, pack_and_check
 from .distributed import Scorer, gather, join, prepare_blocks, shard
 from .liger import use_liger_parts
-from .opening import Unsuited, fill, is_empty, materialise, missing, open_empty, prove
+from .opening import Unsuited, check_numbers, fill, is_empty, materialise, missing, open_empty, prove
 from .optimiser import freeze, make_optimiser
 from .pace import Pace
 from .resume import Keeper, Progress
@@ -60,6 +60,7 @@ def _open(source: Artifact, params: Optimisation, runtime: Runtime, whole: bool)
             runtime.log(f"every process loads the whole model: {reason}")
     model = load_model(source.path, dtype=params.weights_dtype, device=world.device)
     if params.weights_dtype == "float32":
+        check_numbers(model.parameters())
         pack_and_check(model)
     else:
         prove(model)
@@ -153,25 +154,24 @@ def _run(
     """Step after step to the end, with what is looked at, told and kept between them."""
     steps, world, saved = task.batches.steps, join(runtime), time.monotonic()
     rate = schedule_of(params, steps)
-    track = open_trackers(runtime, world, progress.rows)
-    if watch and not progress.step:
-        watch.look(stepper.scorer, progress, steps, world)
-    while progress.step < steps:
-        stepper.step(progress, params.lr * rate(progress.step))
-        if progress.step == steps:
-            stepper.finish()
-        if watch:
+    with open_trackers(runtime, world, progress.rows) as track:
+        if watch and not progress.step:
             watch.look(stepper.scorer, progress, steps, world)
-        runtime.progress(progress.tokens + progress.skipped_tokens, task.batches.tokens, "tokens")
-        track(progress.rows, pace.now(progress))
-        pace.tell(progress, runtime)
-        if progress.step >= steps or not stepper.guard.may_save(progress):
-            continue
-        if world.first(time.monotonic() - saved) >= runtime.checkpoint_seconds:
-            keeper.save(stepper.scorer.model, stepper.optimiser, progress)
-            saved = time.monotonic()
-    keeper.finish()
-    track.close()
+        while progress.step < steps:
+            stepper.step(progress, params.lr * rate(progress.step))
+            if progress.step == steps:
+                stepper.finish()
+            if watch:
+                watch.look(stepper.scorer, progress, steps, world)
+            runtime.progress(progress.tokens + progress.skipped_tokens, task.batches.tokens, "tokens")
+            track(progress.rows, pace.now(progress))
+            pace.tell(progress, runtime)
+            if progress.step >= steps or not stepper.guard.may_save(progress):
+                continue
+            if world.first(time.monotonic() - saved) >= runtime.checkpoint_seconds:
+                keeper.save(stepper.scorer.model, stepper.optimiser, progress)
+                saved = time.monotonic()
+        keeper.finish()
 
 
 def _write(
@@ -194,7 +194,8 @@ def _write(
     if world.rank == 0:
         merge(model, params, runtime.out)
         model.set_attn_implementation("eager")  # which every model has; none of this is saved
-        save_model(model.to(getattr(torch, kept)), runtime.out, tokenizer_from=source.path)
+        check_written(model.to(getattr(torch, kept)))
+        save_model(model, runtime.out, tokenizer_from=source.path)
         lines = (json.dumps(row) + "\n" for row in progress.rows)
         (runtime.out / "train_log.jsonl").write_text("".join(lines), encoding="utf-8")
     world.wait()

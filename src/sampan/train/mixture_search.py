@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
@@ -59,8 +60,8 @@ class Params(Optimisation):
             raise ValueError("num_proxies must be at least 4; global_batch_tokens, held_out_tokens and redraws 1")
         if not 0 < self.min_strength <= self.max_strength:
             raise ValueError("min_strength must be above 0 and at most max_strength")
-        if not (self.budget >= 0 and self.max_epochs > 0):
-            raise ValueError("budget must be 0 or more, and max_epochs above 0")
+        if not (self.budget >= 0 and self.max_epochs > 0 and 0 <= self.num_tokens < math.inf):
+            raise ValueError("budget must be 0 or more, max_epochs above 0, and num_tokens 0 or more and finite")
         if not all(weight >= 0 for weight in self.targets.values()):
             raise ValueError("targets must be 0 or more")
 

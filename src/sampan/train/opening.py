@@ -74,7 +74,7 @@ def missing(model: Any, folder: Path) -> str:
 
 def prove(model: Any) -> None:
     """Switch a whole model, of numbers too coarse to compare, to packed attention, and prove it on a small one."""
-    _check_numbers(model.parameters())
+    check_numbers(model.parameters())
     pack_and_check(small_model(model.config))
     use_packed_attention(model)
 
@@ -157,7 +157,7 @@ def fill(model: Any, folder: Path, world: World, optimiser: Any) -> None:
     for parameter, value in _parts(model, folder, world):
         held = local(parameter)
         value = value.to(held.device)
-        _check_numbers([value])
+        check_numbers([value])
         if held.dtype != torch.bfloat16 or value.dtype == torch.bfloat16:
             held.copy_(value)
             continue
@@ -167,7 +167,8 @@ def fill(model: Any, folder: Path, world: World, optimiser: Any) -> None:
             local(state[LOW]).copy_(low)
 
 
-def _check_numbers(tensors: Iterable[torch.Tensor]) -> None:
+def check_numbers(tensors: Iterable[torch.Tensor]) -> None:
+    """StageError if a weight is none: one row of the embeddings would break the steps that read it, and no others."""
     if not all(bool(tensor.isfinite().all()) for tensor in tensors):
         raise StageError(
             "the model's weights are not all numbers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -66,8 +67,8 @@ class Params(Optimisation):
             )
         if self.z_loss:
             raise ValueError("train.preference does not read z_loss: leave it out")
-        if self.global_batch_pairs < 1 or self.epochs <= 0 or self.beta <= 0:
-            raise ValueError("global_batch_pairs, epochs and beta must be above 0")
+        if self.global_batch_pairs < 1 or not all(0 < x < math.inf for x in (self.epochs, self.beta)):
+            raise ValueError("global_batch_pairs, epochs and beta must be above 0, and finite")
         if not (self.gamma >= 0 and self.sft_weight >= 0):
             raise ValueError("gamma and sft_weight must be 0 or more")
         if not 0 <= self.label_smoothing < 0.5:
@@ -199,7 +200,7 @@ def reads(params: Params) -> Mapping[str, str]:
 
 STAGE = Stage(
     name="train.preference",
-    revision=6,
+    revision=7,
     summary="Preference optimisation on pairs of answers, or on answers judged one by one (KTO).",
     params=Params,
     inputs={

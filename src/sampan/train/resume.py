@@ -3,7 +3,8 @@
 A checkpoint is a folder `step-N` with one safetensors file for each process, holding the rows of weights and moments
 that the process has. Each file is written aside, synced and renamed; a folder counts once all its files are there, and
 older ones go only then, so that a kill at any moment leaves a whole checkpoint. They carry their places: any number of
-processes, and any division of matrices among them, can go on from what another has kept.
+processes, and any division of matrices among them, can go on from what another has kept. What has been done, with all
+rows of the log, lies in the first file as a tensor of bytes, since a header may not have more than 100 MB.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .distributed import World, like, place
 from .masters import local
 
 _ALONE = World()
+_PROGRESS = "progress"
 
 
 @dataclass
@@ -71,7 +73,9 @@ class Keeper:
             for key, value in optimiser.state.get(parameter, {}).items():
                 tensors[f"{key}/{name}"] = value
         tensors = {name: self._copy(local(tensor)) for name, tensor in tensors.items()}
-        about = {"progress": json.dumps(vars(progress)), "rows": json.dumps(places)}
+        if self._world.rank == 0:
+            tensors[_PROGRESS] = torch.frombuffer(bytearray(json.dumps(vars(progress)).encode()), dtype=torch.uint8)
+        about = {"rows": json.dumps(places)}
         if not self._background:
             self._write(tensors, about, progress.step)
             return
@@ -127,9 +131,8 @@ def latest(folder: Path) -> Path | None:
 
 def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: World) -> Progress:
     files = [_open(path) for path in _files(folder)]
-    about = [file.metadata() for file in files]
-    places = [json.loads(each["rows"]) for each in about]
-    keys = list(files[0].keys())
+    places = [json.loads(file.metadata()["rows"]) for file in files]
+    keys = sorted(set(files[0].keys()) - {_PROGRESS})
     parameters = dict(_trainable(model))
     for key in keys:
         kind, _, name = key.partition("/")
@@ -143,7 +146,16 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
             local(parameter.detach()).copy_(value)
         else:
             optimiser.state[parameter][kind] = like(value, parameter) if value.dim() else value
-    return Progress(**json.loads(about[0]["progress"]))
+    return _progress(files[0])
+
+
+def _progress(file: Any) -> Progress:
+    return Progress(**json.loads(file.get_tensor(_PROGRESS).numpy().tobytes()))
+
+
+def read_progress(folder: Path) -> Progress:
+    """What had been done when a checkpoint was kept."""
+    return _progress(_open(_files(folder)[0]))
 
 
 def _open(path: Path) -> Any:

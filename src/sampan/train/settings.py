@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import field
 from typing import Literal
 
@@ -162,9 +163,9 @@ class Optimisation(Guarding, Watching, Averaging, Adapting):
                 raise ValueError(f"{name} is a share between 0 and 1")
         if self.schedule == "wsd" and not self.warmup_steps and self.warmup_share + self.decay_share > 1:
             raise ValueError("warmup_share and decay_share are together more than the run")
-        for name in ("lr", "weight_decay", "final_lr_ratio"):
-            if not getattr(self, name) >= 0:  # said so that NaN fails
-                raise ValueError(f"{name} must be 0 or more")
+        for name in ("lr", "weight_decay", "final_lr_ratio", "max_grad_norm", "warmup_steps", "new_rows_from"):
+            if not 0 <= getattr(self, name) < math.inf:  # said so that NaN fails
+                raise ValueError(f"{name} must be 0 or more, and finite")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1")

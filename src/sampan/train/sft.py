@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -28,8 +29,8 @@ class Params(Optimisation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.global_batch_tokens < 1 or self.epochs <= 0:
-            raise ValueError("global_batch_tokens and epochs must be above 0")
+        if self.global_batch_tokens < 1 or not 0 < self.epochs < math.inf:
+            raise ValueError("global_batch_tokens and epochs must be above 0, and finite")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:

@@ -41,16 +41,20 @@ class Stepper:
         self._task, self._params, self._runtime = task, params, runtime
         self._world, self._linear = join(runtime), attention_free_cost(scorer.model)
         self._average = Average(params, optimiser, task.batches.steps)
-        inner = {id(weight) for weight in embeddings(scorer.model)}
+        rows = embeddings(scorer.model)
+        inner = {id(weight) for weight in rows}
         self._others = [p for p in scorer.model.parameters() if id(p) not in inner] if params.embeddings_first else []
         self._trainable = [p for p in scorer.model.parameters() if p.requires_grad]
         self.guard = Guard(params, scorer.model, optimiser)
-        self._old_rows = [w for w in embeddings(scorer.model) if w.requires_grad] if params.new_rows_from else []
-        if params.new_rows_from and not self._old_rows:
-            raise StageError(
-                f"new_rows_from = {params.new_rows_from} chooses rows of the embeddings, which train_only freezes",
-                how="Add '*embed_tokens*' to train_only, or leave new_rows_from out.",
-            )
+        self._old_rows = [w for w in rows if w.requires_grad] if params.new_rows_from else []
+        for name in ("new_rows_from", "embeddings_first"):
+            if (value := getattr(params, name)) and not any(weight.requires_grad for weight in rows):
+                raise StageError(
+                    f"{name} = {value} is for the embeddings, which are not trained here",
+                    how=f"Add '*embed_tokens*' to train_only, or leave {name} out.",
+                )
+        if params.new_rows_from >= (count := rows[0].shape[0]):
+            raise StageError(f"new_rows_from = {params.new_rows_from}, and the embeddings have {count} rows")
 
     def step(self, progress: Progress, lr: float) -> None:
         """Make the next step at the rate `lr`, or leave it out if it breaks."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..core.errors import StageError
@@ -21,6 +22,8 @@ FILE = "train_log.live.jsonl"
 
 Send = Callable[[int, Mapping[str, float]], None]
 """Send the numbers of one step."""
+Close = Callable[[bool], Any]
+"""End the tracking; whether the run came to its end."""
 
 
 class Trackers:
@@ -29,7 +32,7 @@ class Trackers:
     def __init__(
         self,
         runtime: Runtime,
-        sends: Sequence[tuple[Send, Callable[[], None]]],
+        sends: Sequence[tuple[Send, Close]],
         rows: Sequence[Mapping[str, Any]],
         *,
         rank: int,
@@ -54,9 +57,9 @@ class Trackers:
             self._append(row)
         self._sent, self._last = len(rows), rows[-1] if rows else None
 
-    def close(self) -> None:
+    def close(self, well: bool) -> None:
         for _, close in self._sends:
-            close()
+            close(well)
 
     def _append(self, row: Mapping[str, Any]) -> None:
         if self._rank:
@@ -76,10 +79,18 @@ def flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     return out
 
 
-def open_trackers(runtime: Runtime, world: World, rows: Sequence[Mapping[str, Any]]) -> Trackers:
-    """The trackers that the environment names, in the first process; StageError if one is unknown or not installed."""
+@contextmanager
+def open_trackers(runtime: Runtime, world: World, rows: Sequence[Mapping[str, Any]]) -> Iterator[Trackers]:
+    """The trackers that the environment names, in the first process; they are told at the end whether the run broke.
+    StageError if one is unknown or not installed."""
     wanted = [] if world.rank else list(_wanted(os.environ.get(VARIABLE, "")))
-    return Trackers(runtime, [_open(kind, where) for kind, where in wanted], rows, rank=world.rank)
+    trackers = Trackers(runtime, [_open(kind, where) for kind, where in wanted], rows, rank=world.rank)
+    try:
+        yield trackers
+    except BaseException:
+        trackers.close(False)
+        raise
+    trackers.close(True)
 
 
 def _wanted(text: str) -> Iterator[tuple[str, str]]:
@@ -88,7 +99,7 @@ def _wanted(text: str) -> Iterator[tuple[str, str]]:
         yield kind, where
 
 
-def _open(kind: str, where: str) -> tuple[Send, Callable[[], None]]:
+def _open(kind: str, where: str) -> tuple[Send, Close]:
     makers = {"tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}
     if kind not in makers:
         raise StageError(f"{VARIABLE} names '{kind}'", how=f"Trackers are {', '.join(makers)}.")
@@ -100,7 +111,7 @@ def _open(kind: str, where: str) -> tuple[Send, Callable[[], None]]:
         ) from error
 
 
-def _tensorboard(where: str) -> tuple[Send, Callable[[], None]]:
+def _tensorboard(where: str) -> tuple[Send, Close]:
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(where or "runs")
@@ -109,19 +120,23 @@ def _tensorboard(where: str) -> tuple[Send, Callable[[], None]]:
         for name, value in values.items():
             writer.add_scalar(name, value, step)
 
-    return send, writer.close
+    return send, lambda well: writer.close()
 
 
-def _wandb(where: str) -> tuple[Send, Callable[[], None]]:
+def _wandb(where: str) -> tuple[Send, Close]:
     import wandb
 
     run = wandb.init(project=where or "sampan")
-    return lambda step, values: run.log(dict(values), step=step), run.finish
+    return lambda step, values: run.log(dict(values), step=step), lambda well: run.finish(exit_code=int(not well))
 
 
-def _mlflow(where: str) -> tuple[Send, Callable[[], None]]:
+def _mlflow(where: str) -> tuple[Send, Close]:
     import mlflow
 
     mlflow.set_experiment(where or "sampan")
     mlflow.start_run()
-    return lambda step, values: mlflow.log_metrics(dict(values), step=step), mlflow.end_run
+
+    def send(step: int, values: Mapping[str, float]) -> None:
+        mlflow.log_metrics(dict(values), step=step)
+
+    return send, lambda well: mlflow.end_run("FINISHED" if well else "FAILED")

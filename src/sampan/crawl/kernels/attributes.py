@@ -11,7 +11,7 @@ _PLAIN_MOST = 99
 
 @leaf
 def _blank(byte):
-    return byte == 32 or 9 <= byte <= 13
+    return byte == 32 or (9 <= byte <= 13 and byte != 11)
 
 
 @leaf

@@ -7,8 +7,13 @@ from torch.nn.functional import logsigmoid
 
 from .pairs import Pairs, ranking_metrics
 
-REVISION = 1
+REVISION = 2
 PAPER = "Hong, Lee, Thorne 2024 (arXiv:2403.07691), eq. 6 and 7; its λ is `beta` here."
+
+
+_CERTAIN = -(2.0**-24)
+"""The log-probability that float32 does not tell from 0. A certain answer's odds would be endless, and its gradient
+not a number."""
 
 
 def orpo(pairs: Pairs, *, beta: float) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -22,6 +27,6 @@ def orpo(pairs: Pairs, *, beta: float) -> tuple[torch.Tensor, dict[str, torch.Te
 
 def _log_rest(logprob: torch.Tensor) -> torch.Tensor:
     """log(1 - exp(x)) for x < 0, exact at both ends (Mächler 2012)."""
-    near = (-torch.expm1(logprob.clamp(min=-0.7))).log()
+    near = (-torch.expm1(logprob.clamp(-0.7, _CERTAIN))).log()
     far = torch.log1p(-logprob.clamp(max=-0.6).exp())
     return torch.where(logprob > -0.693, near, far)
