@@ -129,6 +129,8 @@ def lab(tmp_path_factory):
     asked = [[{"role": "user", "content": f"the cab {n}"}] for n in range(3)]
     _rows(here / "QUESTIONS.jsonl", [{"id": str(n), "language": "en", "messages": m} for n, m in enumerate(asked)])
     (here / "WORDS.txt").write_text("ตลาด\t9\nแม่น้ำ\t5\nหมู่บ้าน\t7\n", encoding="utf-8")
+    sentences = {"eng_Latn": "the market opens early", "tha_Thai": "ตลาดเปิดแต่เช้า"}
+    _rows(here / "TRANSLATIONS.jsonl", [{"id": "s1", "text": t, "language": code} for code, t in sentences.items()])
     (here / "my").mkdir()
     texts = {"eng_Latn": "The market opens early and boats wait.", "ind_Latn": "Pasar buka pagi dan perahu menunggu."}
     labelled = [{"text": f"{text} {n}", "language": code} for code, text in texts.items() for n in range(40)]

@@ -25,6 +25,10 @@ class Params:
     not the paper's (its budgets were chosen by hand)."""
     weights: dict[str, float] = field(default_factory=dict)
     """How much a language counts when languages grow together; 1 where none is given. Ours, not the paper's."""
+    targets: dict[str, float] = field(default_factory=dict)
+    """Tokens that a language is to cost at most, over those that the base makes of the same content in a kept language,
+    such as {vie_Latn: 1.25}, counted on `translations`. A language behind its target counts for more until it is not,
+    and the others for what is left; the summary says what was reached, and by which weights. Ours, not the paper's."""
     source_balance: float = 0.5
     """A source of a language counts by its size to this power (at most twice as much as it holds), so that a small
     source of another register is heard; 1 counts text as it is. Ours, not the paper's."""
@@ -101,8 +105,10 @@ class Params:
             raise ValueError("repeats and character_coverage must be at most 1, and not below 0 (repeats: above it)")
         if self.rounds < 1 or not 0 <= self.source_balance <= 1 or not 0 <= self.max_kept_change < 1:
             raise ValueError("rounds must be at least 1, source_balance from 0 to 1, max_kept_change from 0 to below 1")
-        if any(weight <= 0 for weight in self.weights.values()) or any(size < 0 for size in self.budgets.values()):
-            raise ValueError("weights must be above 0 and budgets not below it")
+        if any(weight <= 0 for weight in [*self.weights.values(), *self.targets.values()]) or any(
+            size < 0 for size in self.budgets.values()
+        ):
+            raise ValueError("weights and targets must be above 0 and budgets not below it")
 
 
 def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
@@ -115,6 +121,7 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
     from .replacing import give_away, replaced
     from .runtimes import write_report
     from .selection import licenses_of, samples
+    from .targets import read_targets
 
     base = _base_folder(inputs.one("base").path, runtime.state)
     rows = embedding_rows(base) if (base / "config.json").is_file() else 0
@@ -135,11 +142,12 @@ def run(params: Params, inputs: Inputs, runtime: Runtime) -> Mapping[str, Any]:
         repair=params.pretokenizer == "repair",
     )
     _check_sizes(rows, growth.base_size, inputs.one("base").path)
+    targets = read_targets(params, inputs.many("translations"), growth.original, runtime)
     kept = read_kept(growth, protected_texts(params, found))
     if params.replace:
         others = [text for sample in found.values() for text in sample.texts]
         give_away(growth, kept, others, min(params.replace, params.num_new_tokens), params.max_kept_change)
-    facts = _grow_all(params, growth, plans, found, kept, given, runtime)
+    facts = _grow_all(params, growth, plans, found, kept, given, targets, runtime)
     size = growth.pad(params.pad_to_multiple)
     after = growth.build()
     kept_rows = report(kept, after)
@@ -219,6 +227,7 @@ def _grow_all(
     found: Mapping[str, Any],
     kept: Sequence[Any],
     given: Sequence[Any],
+    targets: Sequence[Any],
     runtime: Runtime,
 ) -> dict[str, Any]:
     """Add given pieces, then grow group by group, each cut as the vocabulary stands by then; returns facts about the
@@ -229,6 +238,7 @@ def _grow_all(
     from .joint import Limits
     from .plan import by_code, groups
     from .propose_apply import add_held
+    from .targets import against_kept
 
     limits = Limits(
         min_frequency=params.min_frequency,
@@ -243,7 +253,7 @@ def _grow_all(
     if total > growth.first_id or not given_away:
         total = -(-total // params.pad_to_multiple) * params.pad_to_multiple
     changes = {"max_kept_change": params.max_kept_change, "balance": params.source_balance, "repeats": params.repeats}
-    grower = Grower(growth, kept, limits, **changes)
+    grower = Grower(growth, kept, limits, **changes, targets=targets)
     grower.settle()
     room = total - growth.first_id + given_away
     applied = add_held(growth, given, kept, budget=room, max_kept_change=params.max_kept_change)
@@ -263,6 +273,7 @@ def _grow_all(
         )
     return {
         "new_tokens_by_language": dict(sorted(by_language.items())),
+        "targets": against_kept(targets, grower.limits.weights, growth, runtime),
         "given_pieces": applied.facts(),
         "dropped": dict(sorted(grower.dropped.items())),
         "languages_without_text_in_their_script": grower.silent,
@@ -309,12 +320,13 @@ def output_kind(params: Params, given: Mapping[str, Sequence[str]]) -> str:
 
 
 def estimate(params: Params, facts: Mapping[str, Sequence[Mapping[str, float]]]) -> Mapping[str, float]:
-    """The base's vocabulary and parameters grown; about 1 MB a second of the text that is learnt from."""
+    """The base's vocabulary and parameters grown; about 1 MB a second of the text that is learnt from, and as much
+    again for targets."""
     base = (facts.get("base") or [{}])[0]
     gone_through, size = read_bytes(facts.get("documents", ()), params.max_documents)
     old = base.get("vocab_size", 32_000)
     vocab_size = -(-(old + params.num_new_tokens) // params.pad_to_multiple) * params.pad_to_multiple
-    seconds = 20 + size / 1e6 + gone_through / 1e8
+    seconds = 20 + size / 1e6 * (2 if params.targets else 1) + gone_through / 1e8
     out = {"vocab_size": vocab_size, "seconds": seconds, "memory_bytes": 1e9 + 8 * size}
     if parameters := base.get("parameters", 0.0):
         parameters += (vocab_size - old) * base.get("hidden_size", 0.0) * (1 if base.get("tied") else 2)
@@ -340,6 +352,12 @@ STAGE = Stage(
         "conversations": Role(
             kinds=("conversations",),
             help="chats in the new languages, whose words need pieces too",
+            many=True,
+            required=False,
+        ),
+        "translations": Role(
+            kinds=("documents",),
+            help="for `targets`: texts with the same id in a new and a kept language, which nothing is learned from",
             many=True,
             required=False,
         ),

@@ -12,10 +12,12 @@ from .kept import Kept, counted, hold
 from .plan import Plan
 from .runs import Runs, collect
 from .selection import Sample
+from .targets import Target, adjusted
 from .usage import attribute, cheapest, rare, savings, usage
 
 _SWAPS = 2
 _SWAP_SHARE = 0.06
+_MAX_REACHES = 8
 _REFILLS = 2
 _WORTH_A_REFILL = 0.01
 
@@ -33,8 +35,9 @@ class Grower:
         max_kept_change: float,
         balance: float,
         repeats: float,
+        targets: Sequence[Target] = (),
     ) -> None:
-        self.growth, self.kept, self.limits = growth, kept, limits
+        self.growth, self.kept, self.limits, self.targets = growth, kept, limits, targets
         self.max_kept_change, self.balance, self.repeats = max_kept_change, balance, repeats
         self.dropped: Counter[str] = Counter()
         self.silent: list[str] = []
@@ -57,8 +60,7 @@ class Grower:
             room = budget - (len(self.growth.pieces) - len(before))
             if first:
                 grow_together(self.growth, tables, room, self.limits, self._refused)
-                for _ in range(_SWAPS):
-                    self._swap(tables, before, budget)
+                self._exchange(tables, before, budget)
             else:
                 refill(self.growth, tables, room, self.limits, self._refused)
             self._weed(tables, before)
@@ -76,6 +78,17 @@ class Grower:
         if not runs.texts:
             self.silent.append(plan.language)
         return runs
+
+    def _exchange(self, tables: Sequence[Runs], before: set[str], budget: int) -> None:
+        """Exchange pieces, with weights that follow the targets: as long as these ask for it, and twice at least."""
+        given = self.limits.weights
+        targets = [target for target in self.targets if target.language in {runs.language for runs in tables}]
+        for number in range(_SWAPS + (_MAX_REACHES if targets else 0)):
+            weights = adjusted(self.limits.weights, given, targets, self.growth.build()) if targets else given
+            if number >= _SWAPS and weights == self.limits.weights:
+                break
+            self.limits = dataclasses.replace(self.limits, weights=weights)
+            self._swap(tables, before, budget)
 
     def _swap(self, tables: Sequence[Runs], before: set[str], budget: int) -> None:
         """Exchange the pieces that save least for what the text, cut by all others, asks for now: early merges are

@@ -39,7 +39,7 @@ def plan_languages(params: Params, found: Mapping[str, Sample]) -> list[Plan]:
         language
         for language in (
             *named,
-            *(code for given in (params.budgets, params.weights) for code in normalised(given)),
+            *(code for given in (params.budgets, params.weights, params.targets) for code in normalised(given)),
         )
         if language not in found
     ]
@@ -71,6 +71,12 @@ def plan_languages(params: Params, found: Mapping[str, Sample]) -> list[Plan]:
         raise StageError(
             "no language to add",
             how=f"The documents are in {', '.join(found)}; kept: {', '.join(sorted(kept)) or 'none'}.",
+        )
+    together = {plan.language for plan in plans} - set(normalised(params.budgets))
+    if aimless := set(normalised(params.targets)) - together:
+        raise StageError(
+            f"{min(aimless)} has a target and does not grow together with others",
+            how="Targets move what languages share; these share: " + (", ".join(sorted(together)) or "none") + ".",
         )
     return plans
 
