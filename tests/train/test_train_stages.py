@@ -13,6 +13,7 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from sampan.artifacts.conversations import Conversation, Preference, write_conversations, write_preferences
 from sampan.artifacts.tokens import read_tokens
@@ -23,11 +24,16 @@ from sampan.train.causal_lm import STAGE as CAUSAL_LM
 from sampan.train.causal_lm import Phase
 from sampan.train.distil import STAGE as DISTIL
 from sampan.train.preference import STAGE as PREFERENCE
-from sampan.train.resume import latest, read_progress
+from sampan.train.resume import latest
 from sampan.train.sft import STAGE as SFT
 
 ONLY = "00000-of-00001.safetensors"
 FAST = {"context_len": 32, "micro_batch_tokens": 128, "lr": 3e-3, "eps": 1e-8}
+
+
+def step_of(folder):
+    """The step after which a checkpoint was kept."""
+    return json.loads(load_file(folder / ONLY)["progress"].numpy().tobytes())["step"]
 
 
 def sources(tiny, **others):
@@ -164,6 +170,15 @@ def test_a_run_broken_off_anywhere_ends_with_the_same_bytes(cpt, stop):
     assert metrics["tokens"] == 3072
 
 
+def test_a_checkpoint_of_another_version_is_told(cpt, tmp_path):
+    """One without what had been done, as it was before that became a tensor."""
+    held = tmp_path / "old-state/step-000000001"
+    held.mkdir(parents=True)
+    save_file({"weight/model.norm.weight": torch.ones(1)}, held / ONLY, metadata={"rows": "{}"})
+    with pytest.raises(StageError, match="another version of Sampan"):
+        cpt("old")
+
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -180,8 +195,6 @@ STAGE.run(params, inputs, Runtime(out=out, state=state, checkpoint_seconds=0))
 
 def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, shards, tmp_path, artifact):
     """Kill a real process while it saves after every step; what it kept is bit-equal to that many steps in one go."""
-    from safetensors.torch import load_file
-
     from sampan.core.stage import Inputs, Runtime
 
     for name in ("out", "state", "out2", "state2"):
@@ -196,7 +209,7 @@ def test_sigkill_leaves_a_state_that_an_uninterrupted_run_would_have_had(tiny, s
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    step = read_progress(latest(kept)).step
+    step = step_of(latest(kept))
     assert step >= 1
 
     class Stop(Exception):
@@ -294,7 +307,7 @@ def test_a_loss_that_breaks_says_where_and_keeps_the_weights_before(cpt, tmp_pat
     with pytest.raises(StageError, match=r"broke at step \d+: loss .*Lower lr") as error:
         cpt("hot", lr=1e30, warmup_share=0, max_grad_norm=0, checkpoint_seconds=1e9)
     step = int(str(error.value).split("step ")[1].split(":")[0])
-    assert read_progress(latest(tmp_path / "hot-state")).step == step
+    assert step_of(latest(tmp_path / "hot-state")) == step
 
 
 def test_weights_that_the_last_update_broke_are_not_written(cpt, tmp_path):

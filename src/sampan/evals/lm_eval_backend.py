@@ -84,10 +84,10 @@ class SampanLM(TemplateLM):
             raise InputError("this tokenizer has no chat template", how="Leave `apply_chat_template` off.")
         from jinja2.exceptions import TemplateError
 
-        from ..model.chat import STILL
+        from ..model.chat import date_string
 
         options = {"add_generation_prompt": add_generation_prompt, "continue_final_message": not add_generation_prompt}
-        options["date_string"] = STILL.strftime("%d %b %Y")
+        options["date_string"] = date_string()
         try:
             return self.tokenizer.apply_chat_template(chat_history, tokenize=False, **options)
         except TemplateError:  # many templates know no system turn; lm-eval then leaves it out

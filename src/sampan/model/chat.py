@@ -65,6 +65,11 @@ def prompt_ids(
     return tokenizer(prompt_text(tokenizer, messages, today=today), add_special_tokens=False)["input_ids"]
 
 
+def date_string(today: date | None = None) -> str:
+    """`today`, or STILL, as Llama 3's templates write a date."""
+    return (today or STILL).strftime("%d %b %Y")
+
+
 def trained_turns(messages: Sequence[dict[str, Any]], default: Collection[int] | None = None) -> set[int]:
     """Numbers of the assistant's turns that are trained: what a turn says of itself (`train`) counts, else whether it
     is among `default`, all of the assistant's if None."""
@@ -130,7 +135,7 @@ def _text(tokenizer: Any, messages: list[dict[str, str]], *, open_turn: bool, to
 
     try:
         return tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=open_turn, date_string=(today or STILL).strftime("%d %b %Y")
+            messages, tokenize=False, add_generation_prompt=open_turn, date_string=date_string(today)
         )
     except TemplateError as error:
         raise InputError(

@@ -132,9 +132,15 @@ def latest(folder: Path) -> Path | None:
 def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: World) -> Progress:
     files = [_open(path) for path in _files(folder)]
     places = [json.loads(file.metadata()["rows"]) for file in files]
-    keys = sorted(set(files[0].keys()) - {_PROGRESS})
+    keys = set(files[0].keys())
+    if _PROGRESS not in keys:
+        raise StageError(
+            "a checkpoint of this run was kept by another version of Sampan",
+            where=str(folder),
+            how="Finish the run with that version, or delete the folder and run again: training begins anew.",
+        )
     parameters = dict(_trainable(model))
-    for key in keys:
+    for key in sorted(keys - {_PROGRESS}):
         kind, _, name = key.partition("/")
         parameter = parameters[name]
         if parameter.dim() and files[0].get_slice(key).get_shape():
@@ -146,16 +152,7 @@ def _load(folder: Path, model: Any, optimiser: torch.optim.Optimizer, world: Wor
             local(parameter.detach()).copy_(value)
         else:
             optimiser.state[parameter][kind] = like(value, parameter) if value.dim() else value
-    return _progress(files[0])
-
-
-def _progress(file: Any) -> Progress:
-    return Progress(**json.loads(file.get_tensor(_PROGRESS).numpy().tobytes()))
-
-
-def read_progress(folder: Path) -> Progress:
-    """What had been done when a checkpoint was kept."""
-    return _progress(_open(_files(folder)[0]))
+    return Progress(**json.loads(files[0].get_tensor(_PROGRESS).numpy().tobytes()))
 
 
 def _open(path: Path) -> Any:
